@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conference/vocabulary.h - the words that all rooms share: ids, SDP, keys, events, actions
+ *
+ * Types alone: no functions but the trivial inline ones, no Sofia, no sockets. Engines turn the
+ * world into these words, logic answers in them, and the hub carries them across.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* ---- ids --------------------------------------------------------------------------------- */
+
+/* A leg is one dialog with one peer and its media; the id carries a generation (base/id.h), so a
+ * late event finds nothing instead of something else. 0 is no leg. */
+typedef guint64 ClvLegId;
+/* A conference, the same way. 0 is none. */
+typedef guint64 ClvConferenceId;
+
+/* A transport address in text form: "192.0.2.1", "2001:db8::1" (no brackets); port in host order. */
+typedef struct ClvAddress {
+    char host[64];
+    guint16 port;
+} ClvAddress;
+
+/* ---- outcome codes: one table in sip/status.c turns each into status, reason and Warning -- */
+
+typedef enum ClvCode {
+    CLV_CODE_OK,
+    CLV_CODE_BAD_REQUEST,         /* 400 */
+    CLV_CODE_BAD_SDP,             /* 400 "Bad SDP" */
+    CLV_CODE_UNAUTHENTICATED,     /* 401 with a digest challenge */
+    CLV_CODE_FORBIDDEN,           /* 403: same text whatever the cause */
+    CLV_CODE_NOT_FOUND,           /* 404 */
+    CLV_CODE_METHOD_NOT_ALLOWED,  /* 405 */
+    CLV_CODE_UNSUPPORTED_MEDIA,   /* 415 */
+    CLV_CODE_INTERVAL_TOO_BRIEF,  /* 422 (423 for subscriptions) */
+    CLV_CODE_ANONYMITY,           /* 433 Anonymity Disallowed */
+    CLV_CODE_UNAVAILABLE,         /* 480, Retry-After when the reply carries one */
+    CLV_CODE_NO_DIALOG,           /* 481 */
+    CLV_CODE_FULL,                /* 486 */
+    CLV_CODE_CANCELLED,           /* 487 */
+    CLV_CODE_UNSECURED,           /* 488, Warning 305 and 399 "secured media required" */
+    CLV_CODE_NO_COMMON_MEDIA,     /* 488, Warning 305: no codec or address type in common */
+    CLV_CODE_KEYMGMT_UNACCEPTABLE,/* 488, Warning 306: no acceptable key management offered */
+    CLV_CODE_KEYMGMT_FAILED,      /* 488, Warning 306: parse or authentication failure in key management */
+    CLV_CODE_TICKET_REFUSED,      /* 488, Warning 399: ticket policy unacceptable */
+    CLV_CODE_GLARE,               /* 491 */
+    CLV_CODE_INTERNAL,            /* 500 */
+    CLV_CODE_RETRY_LATER,         /* 500 with Retry-After 0-10 s (RFC 3311) */
+    CLV_CODE_OVERLOAD,            /* 503 with Retry-After */
+    CLV_CODE_KMS_TIMEOUT,         /* 504 */
+    CLV_CODE_KMS_DOWN,            /* 503 with Retry-After: circuit breaker open */
+    CLV_N_CODES
+} ClvCode;
+
+/* ---- keys -------------------------------------------------------------------------------- */
+
+/* SRTP protection profiles we know (RFC 3711, 6188, 7714). The order is no preference. */
+typedef enum ClvSrtpSuite {
+    CLV_SRTP_NONE,
+    CLV_SRTP_AES_CM_128_HMAC_SHA1_80,
+    CLV_SRTP_AES_CM_128_HMAC_SHA1_32,
+    CLV_SRTP_AES_256_CM_HMAC_SHA1_80,
+    CLV_SRTP_AES_256_CM_HMAC_SHA1_32,
+    CLV_SRTP_AEAD_AES_128_GCM,
+    CLV_SRTP_AEAD_AES_256_GCM,
+    CLV_N_SRTP_SUITES
+} ClvSrtpSuite;
+
+#define CLV_SRTP_MAX_KEY 32
+#define CLV_SRTP_MAX_SALT 14
+#define CLV_SRTP_MAX_MKI 8
+
+/* Keys of one direction of one stream. Holds key bytes: clear with clv_srtp_keys_clear()
+ * (base/secret.h). Lengths in octets; mki_len 0 means no MKI in the packets. */
+typedef struct ClvSrtpKeys {
+    ClvSrtpSuite suite;
+    guint8 key[CLV_SRTP_MAX_KEY];
+    guint8 salt[CLV_SRTP_MAX_SALT];
+    guint8 key_len;
+    guint8 salt_len;
+    guint8 mki[CLV_SRTP_MAX_MKI];
+    guint8 mki_len;
+    gboolean has_ssrc; /* the key management said which SSRC this is for */
+    guint32 ssrc;
+    guint32 roc;
+} ClvSrtpKeys;
+
+/* Key management schemes, also as bits (1u << scheme). */
+typedef enum ClvScheme {
+    CLV_SCHEME_NONE,
+    CLV_SCHEME_MIKEY_TICKET,
+    CLV_SCHEME_OR_KMS,
+    CLV_SCHEME_DTLS_SRTP,
+    CLV_SCHEME_SDES,
+    CLV_N_SCHEMES
+} ClvScheme;
+
+/* What proves who the peer is; weakest first. */
+typedef enum ClvProof {
+    CLV_PROOF_NONE,
+    CLV_PROOF_DIGEST,   /* SIP digest against the users file */
+    CLV_PROOF_ASSERTED, /* P-Asserted-Identity from a trusted peer */
+    CLV_PROOF_TICKET,   /* a resolved ticket */
+} ClvProof;
+
+/* ---- SDP (RFC 4566, 3264), the part a conference reads ------------------------------------ */
+
+#define CLV_SDP_MAX_MEDIA 16
+#define CLV_SDP_MAX_CODECS 32
+#define CLV_SDP_MAX_KEYLINES 8
+
+typedef enum ClvDirection { /* bits: 1 we send, 2 we receive, seen from the writer of the SDP */
+    CLV_DIR_INACTIVE = 0,
+    CLV_DIR_SENDONLY = 1,
+    CLV_DIR_RECVONLY = 2,
+    CLV_DIR_SENDRECV = 3,
+} ClvDirection;
+
+typedef struct ClvCodec {
+    guint8 pt;       /* RTP payload type, 0-127 */
+    char name[24];   /* encoding name as written; static types are filled in */
+    guint32 rate_hz; /* RTP clock */
+    guint8 channels;
+    char fmtp[96]; /* "" when there is none or it is longer */
+} ClvCodec;
+
+/* Every text here that can hold key material (keymgmt, crypto) is cleansed by clv_sdp_free(). */
+typedef struct ClvSdpMedia {
+    char type[16];  /* "audio", "video", "application", ... */
+    guint16 port;   /* 0: refused or disabled */
+    char proto[32]; /* "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF", ... */
+    char formats[128]; /* the format list as written, to echo a refused line */
+    ClvCodec codecs[CLV_SDP_MAX_CODECS];
+    guint n_codecs;
+    ClvDirection direction; /* own, else the session's, else sendrecv; 0.0.0.0 counts as inactive */
+    ClvAddress rtp;         /* from c= and m= */
+    ClvAddress rtcp;        /* a=rtcp, else port + 1 */
+    gboolean rtcp_mux;
+    guint ptime_ms; /* 0: not said */
+    char *keymgmt[CLV_SDP_MAX_KEYLINES]; /* values of a=key-mgmt at this level: "mikey AQ..." */
+    guint n_keymgmt;
+    char *crypto[CLV_SDP_MAX_KEYLINES]; /* values of a=crypto: "1 AES_CM... inline:..." */
+    guint n_crypto;
+    char *fingerprint; /* (nullable) */
+    char *setup;       /* (nullable) */
+    char *label;       /* (nullable) RFC 4574 */
+    char *mid;         /* (nullable) */
+} ClvSdpMedia;
+
+typedef struct ClvSdp {
+    char origin_user[64];
+    guint64 session_id;
+    guint64 session_version;
+    ClvAddress origin; /* port unused */
+    char *keymgmt[CLV_SDP_MAX_KEYLINES]; /* session level */
+    guint n_keymgmt;
+    ClvSdpMedia media[CLV_SDP_MAX_MEDIA];
+    guint n_media;
+} ClvSdp;
+
+/* ---- media: what a conference says about who hears whom ------------------------------------ */
+
+/* A participant in a mix plan. */
+typedef struct ClvMixMember {
+    ClvLegId leg;
+    gboolean talks; /* his audio goes into the sum */
+    gboolean hears; /* he is sent the mix, less himself */
+} ClvMixMember;
+
+/* Immutable snapshot; made on the signalling thread, lent to one media thread, travels home. */
+typedef struct ClvMixPlan {
+    ClvConferenceId conference;
+    guint n_members;
+    ClvMixMember members[]; /* n_members */
+} ClvMixPlan;

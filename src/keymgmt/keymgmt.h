@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keymgmt/keymgmt.h - which scheme speaks this offer, and what does it want next?
+ *
+ * The contract between the hub and the key management schemes (plugins/keymgmt). A scheme does
+ * no I/O and reads no clock: it is opened on an offer, stepped with whatever it asked for, and in
+ * the end says DONE (keys, identity, answer) or FAILED. Owned and used by the signalling thread.
+ */
+#pragma once
+
+#include "conference/vocabulary.h"
+
+#define CLV_KEYMGMT_ERROR (clv_keymgmt_error_quark())
+GQuark clv_keymgmt_error_quark(void); /* error codes of this domain are ClvCode values */
+
+typedef enum ClvKeymgmtNext {
+    CLV_KEYMGMT_WANT_KMS,  /* send out->bytes to the KMS, step again with its answer */
+    CLV_KEYMGMT_WANT_PEER, /* offerer: out->keymgmt_line belongs into the offer, step with the answer */
+    CLV_KEYMGMT_DONE,      /* all of the output is set */
+    CLV_KEYMGMT_FAILED,    /* error is set; of the output only error_line may be */
+} ClvKeymgmtNext;
+
+typedef enum ClvKmsRequest { CLV_KMS_TICKET_REQUEST, CLV_KMS_TICKET_RESOLVE } ClvKmsRequest;
+
+/* What the ticket is wanted for (ims-conferencing: purpose by IDRapp). */
+typedef enum ClvPurpose { CLV_PURPOSE_CREATE, CLV_PURPOSE_JOIN, CLV_PURPOSE_ALLOW } ClvPurpose;
+
+typedef gboolean (*ClvRandom)(void *user, guint8 *out, gsize len);
+
+/* Seen-message memory of one scheme (base/replay.h). */
+typedef struct ClvReplay ClvReplay;
+
+/* The server's own credentials and limits; one per KMS, outlives all states. */
+typedef struct ClvKeymgmtConfig {
+    const char *kms_uri;     /* IDRkms, "sip:kms@operator.example" */
+    const guint8 *psk_id;    /* IDRpsk (byte string) */
+    gsize psk_id_len;
+    const guint8 *psk;       /* key shared with the KMS; owned by the configuration */
+    gsize psk_len;           /* octets, 16..64 */
+    gint64 skew_s;           /* 300 */
+    gint64 max_ticket_lifetime_s;
+    gboolean allow_128;      /* suite "128" beside "256" */
+    guint max_responders;    /* IDRr payloads in one ticket */
+    ClvReplay *replay;
+    ClvRandom random;
+    void *random_user;
+} ClvKeymgmtConfig;
+
+typedef struct ClvKeymgmtSetup {
+    const ClvKeymgmtConfig *config;
+    ClvPurpose purpose;
+    const ClvSdp *offer;     /* the peer's; need not outlive open() */
+    guint media_index;       /* which m-line carries the audio; G_MAXUINT: none (creation only) */
+    const char *focus_uri;   /* this conference's URI, canonical: IDRr of RESOLVE_INIT */
+    const char *const *factory_uris; /* (nullable) NULL-terminated, canonical; for CREATE */
+    const char *request_uri; /* whom the peer called, canonical */
+    const char *creation_ticket; /* (nullable) hex SHA-256 of the ticket that set the allowed set */
+    const ClvSrtpSuite *suites; /* acceptable, best first, ended by CLV_SRTP_NONE */
+    guint32 local_ssrc;      /* SSRC we send with on this m-line */
+    gint64 now_us;           /* Unix time, microseconds */
+} ClvKeymgmtSetup;
+
+typedef struct ClvKeymgmtInput {
+    gint64 now_us;
+    const guint8 *bytes; /* (nullable) the KMS's answer */
+    gsize len;
+} ClvKeymgmtInput;
+
+/* Filled by a step; clear with clv_keymgmt_output_clear() (cleanses the keys). */
+typedef struct ClvKeymgmtOutput {
+    /* WANT_KMS */
+    ClvKmsRequest kms_request;
+    GByteArray *bytes; /* (nullable) raw MIKEY octets for the KMS */
+    /* DONE */
+    ClvSrtpKeys rx; /* peer to us */
+    ClvSrtpKeys tx; /* us to peer */
+    gboolean has_media; /* rx and tx are set; FALSE for creation without m-line */
+    ClvProof proof;     /* NONE for sdes */
+    char *identity;     /* (nullable) canonical; what the ticket proves */
+    char **ticket_names; /* (nullable) canonical IDRr list of the ticket without factory and focus */
+    char *ticket_hash;   /* (nullable) hex SHA-256 of the ticket without its initiator data */
+    gint64 expires_us;   /* 0: no end */
+    char *answer_line;   /* value for a=key-mgmt or a=crypto of the answer */
+    gboolean answer_is_crypto; /* answer_line is an a=crypto value */
+    gboolean answer_at_session; /* same level as in the offer */
+    /* FAILED */
+    char *error_line; /* (nullable) "mikey <base64 of an Error message>" for the body of the 488 */
+} ClvKeymgmtOutput;
+void clv_keymgmt_output_clear(ClvKeymgmtOutput *out);
+
+typedef struct ClvKeymgmtState ClvKeymgmtState;
+
+/* One scheme. No step blocks; a state is used by one call and closed with it. */
+typedef struct ClvKeymgmtOps {
+    ClvScheme scheme;
+    const char *name;      /* "mikey-ticket", "sdes" */
+    ClvProof gives;        /* what a successful run proves */
+    gboolean needs_tls;    /* acceptable only over secured signalling */
+    /* Does this m-line (or the session level for media_index G_MAXUINT) offer the scheme? */
+    gboolean (*offered)(const ClvSdp *offer, guint media_index);
+    ClvKeymgmtState *(*open)(const ClvKeymgmtSetup *setup, GError **error);
+    ClvKeymgmtNext (*step)(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
+                           GError **error);
+    void (*close)(ClvKeymgmtState *state);
+    gboolean (*self_test)(GError **error); /* golden vectors, run once at start */
+} ClvKeymgmtOps;
+
+/* ---- registry and choice ------------------------------------------------------------------- */
+
+/* NULL-terminated table of the schemes that are built in. */
+const ClvKeymgmtOps *const *clv_keymgmt_all(void);
+const ClvKeymgmtOps *clv_keymgmt_find(ClvScheme scheme);
+/* Runs every self test; FALSE and an error that names the failed vector on the first failure. */
+gboolean clv_keymgmt_self_test(GError **error);
+
+/**
+ * clv_keymgmt_choose:
+ * @allowed: schemes that the policy accepts, in its order of preference, ended by CLV_SCHEME_NONE
+ * @secured_signalling: the offer came over TLS or a trusted hop
+ * @out_code: why nothing was chosen
+ *
+ * Returns: (nullable): the first allowed scheme that the m-line offers.
+ */
+const ClvKeymgmtOps *clv_keymgmt_choose(const ClvSdp *offer, guint media_index,
+                                        const ClvScheme *allowed, gboolean secured_signalling,
+                                        ClvCode *out_code);

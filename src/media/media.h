@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* media/media.h - packets to mixed packets; the door of the media room
+ *
+ * Signalling makes finished legs, lends them to a media thread by command and gets them back by
+ * event. Every function here is for the signalling thread; media threads never allocate or free
+ * and take no lock. A conference lives on one media thread from birth to end.
+ */
+#pragma once
+
+#include "conference/vocabulary.h"
+
+typedef struct ClvMedia ClvMedia;
+typedef struct ClvMediaLeg ClvMediaLeg; /* opaque; owned by the media room once opened */
+
+#define CLV_MEDIA_ERROR (clv_media_error_quark())
+GQuark clv_media_error_quark(void);
+
+typedef struct ClvMediaConfig {
+    guint threads;          /* media threads, 0: one per core */
+    guint16 port_first, port_last; /* RTP/RTCP port range, inclusive */
+    guint max_legs;         /* sizes rings and pools */
+    gboolean use_libsrtp;   /* libsrtp2 behind the seam instead of our own transform */
+    gint64 silence_ms;      /* no authentic packet for so long: event SILENT; 0: never */
+    const char *cname;      /* RTCP SDES CNAME of the mixer */
+} ClvMediaConfig;
+
+ClvMedia *clv_media_new(const ClvMediaConfig *config, GError **error);
+/* Joins the threads; every leg must have been closed. */
+void clv_media_free(ClvMedia *media);
+
+/* Readable when events wait; register it with the loop and call clv_media_dispatch(). */
+int clv_media_event_fd(const ClvMedia *media);
+
+typedef enum ClvMediaEventKind {
+    CLV_MEDIA_FIRST_PACKET, /* first authentic packet: the peer's address is latched */
+    CLV_MEDIA_SILENT,       /* no authentic packet for silence_ms */
+    CLV_MEDIA_BYE,          /* RTCP BYE for the last live SSRC */
+    CLV_MEDIA_COLLISION,    /* the peer uses an SSRC that somebody else in the conference has */
+    CLV_MEDIA_TALKING,      /* started or stopped talking (value 1 or 0); at most 2 a second and leg */
+    CLV_MEDIA_CLOSED,       /* the leg came home; the id is dead from here on */
+} ClvMediaEventKind;
+
+typedef void (*ClvMediaHandler)(ClvMediaEventKind kind, ClvLegId leg, guint32 value, void *user);
+void clv_media_dispatch(ClvMedia *media, ClvMediaHandler handler, void *user);
+
+/* Everything needed to make one leg (copied; the caller cleanses his own keys). */
+typedef struct ClvMediaSetup {
+    ClvLegId leg;
+    ClvConferenceId conference;
+    const char *local_host;  /* address to bind; family follows it */
+    ClvAddress remote_rtp;   /* where to send until an authentic packet latches another */
+    ClvAddress remote_rtcp;
+    gboolean rtcp_mux;
+    guint8 pt;               /* payload type both ways */
+    const char *codec;       /* "PCMU" or "PCMA" */
+    gint dtmf_pt;            /* telephone-event, -1: none */
+    guint ptime_ms;          /* 20 */
+    ClvDirection direction;  /* ours: what we may do */
+    ClvSrtpKeys rx, tx;      /* tx.ssrc is ours when has_ssrc */
+    gboolean has_local_ssrc;
+    guint32 local_ssrc;      /* taken from clv_media_new_ssrc() */
+} ClvMediaSetup;
+
+/* Reserves a port pair (RTP even, RTCP odd) before the answer is known. */
+typedef struct ClvMediaPorts ClvMediaPorts;
+ClvMediaPorts *clv_media_ports_open(ClvMedia *media, const char *local_host, GError **error);
+void clv_media_ports_close(ClvMediaPorts *ports); /* unused ones; NULL allowed */
+guint16 clv_media_ports_rtp(const ClvMediaPorts *ports);
+guint16 clv_media_ports_rtcp(const ClvMediaPorts *ports);
+
+/* A random SSRC that nobody in this conference uses (RFC 3550, 6.3 of the conference digest). */
+guint32 clv_media_new_ssrc(ClvMedia *media, ClvConferenceId conference);
+
+/**
+ * clv_media_open:
+ * @ports: (transfer full): taken also on failure
+ *
+ * Makes the leg and lends it to the conference's thread. It receives at once, and is heard and
+ * hears only when a plan names it.
+ */
+gboolean clv_media_open(ClvMedia *media, const ClvMediaSetup *setup, ClvMediaPorts *ports,
+                        GError **error);
+/* New direction, address or codec after a re-offer. */
+gboolean clv_media_change(ClvMedia *media, ClvLegId leg, ClvDirection direction,
+                          const ClvAddress *remote_rtp, const ClvAddress *remote_rtcp, guint8 pt,
+                          const char *codec, GError **error);
+/* New keys, both directions; old receive keys go on for two seconds. */
+gboolean clv_media_rekey(ClvMedia *media, ClvLegId leg, const ClvSrtpKeys *rx,
+                         const ClvSrtpKeys *tx, GError **error);
+/* Out of the mix at the next wake, RTCP BYE sent, keys cleansed; CLOSED follows. */
+void clv_media_close(ClvMedia *media, ClvLegId leg);
+
+/* @plan: (transfer full): replaces the conference's plan between two ticks. */
+void clv_media_publish(ClvMedia *media, ClvMixPlan *plan);
+/* The conference is over: its state on the thread goes. All legs have been closed. */
+void clv_media_end(ClvMedia *media, ClvConferenceId conference);
+
+/* Counters of one leg; relaxed reads, may lag a tick. */
+typedef struct ClvMediaStats {
+    guint64 rx_packets, rx_bytes;   /* authentic RTP */
+    guint64 tx_packets, tx_bytes;
+    guint64 rx_lost;                /* by sequence numbers, RFC 3550 A.3 */
+    guint64 rx_auth_failed, rx_replayed, rx_clear, rx_malformed, rx_late, rx_duplicate,
+        rx_wrong_source, concealed;
+    guint32 jitter_us;
+    guint32 rx_ssrc, tx_ssrc;
+    guint32 peer_lost_fraction;     /* of 256, from the peer's last report block */
+    gint level_dbov;                /* of what was last received, 0..-127 */
+    ClvSrtpSuite suite;
+} ClvMediaStats;
+gboolean clv_media_stats(ClvMedia *media, ClvLegId leg, ClvMediaStats *out);
+
+/* Sums over all threads, and the worst tick of the last minute in microseconds. */
+typedef struct ClvMediaTotals {
+    guint legs, conferences;
+    guint64 rx_packets, tx_packets, dropped;
+    guint32 tick_worst_us, tick_mean_us;
+} ClvMediaTotals;
+void clv_media_totals(ClvMedia *media, ClvMediaTotals *out);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy/policy.h - who may be in a conference; the door of the policy room
+ *
+ * Pure: no sockets, no clock, no logging. A policy is an immutable snapshot; owned by the
+ * signalling thread and counted, because running conferences keep the one they started with.
+ */
+#pragma once
+
+#include "conference/vocabulary.h"
+
+typedef struct ClvPolicy ClvPolicy;           /* one snapshot of all files */
+typedef struct ClvPolicyView ClvPolicyView;   /* effective values for one factory or conference */
+
+#define CLV_POLICY_MAX_BYTES (1u << 20)
+
+/**
+ * clv_policy_parse:
+ * @name: used in messages
+ * @errors: (element-type utf8): "name:line: [group] key: what was found, what was expected"; all of
+ *          them, not only the first
+ *
+ * Returns: (transfer full) (nullable): NULL when there was an error
+ */
+ClvPolicy *clv_policy_parse(const char *name, const char *text, gsize len, GPtrArray *errors);
+/* Main file and, when not NULL, the drop-in directory's *.conf in byte order of their names. */
+ClvPolicy *clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors);
+ClvPolicy *clv_policy_ref(ClvPolicy *policy);
+void clv_policy_unref(ClvPolicy *policy); /* NULL allowed */
+
+/* ---- what exists ---- */
+typedef struct ClvPolicyFactory {
+    const char *name;
+    const char *const *uris;    /* canonical; the first is the factory, the rest aliases */
+    const char *service;        /* "conf1" of sip:factory.conf1@host: conference URIs are token.conf1@host */
+    const char *host;
+} ClvPolicyFactory;
+typedef struct ClvPolicyConference { /* scheduled ones: they exist without a creator */
+    const char *name;
+    const char *uri; /* canonical */
+    const char *factory; /* (nullable) name of the factory whose KMS service it belongs to */
+} ClvPolicyConference;
+guint clv_policy_n_factories(const ClvPolicy *policy);
+const ClvPolicyFactory *clv_policy_factory(const ClvPolicy *policy, guint i);
+guint clv_policy_n_conferences(const ClvPolicy *policy);
+const ClvPolicyConference *clv_policy_conference(const ClvPolicy *policy, guint i);
+
+/* Effective values for a conference made by a factory, or for a [conference]; holds a reference
+ * to the snapshot. NULL when the snapshot knows neither name. */
+ClvPolicyView *clv_policy_view_factory(ClvPolicy *policy, const char *factory);
+ClvPolicyView *clv_policy_view_conference(ClvPolicy *policy, const char *name);
+void clv_policy_view_free(ClvPolicyView *view);
+
+/* ---- decisions ---- */
+typedef enum ClvPolicyOp { CLV_OP_CREATE, CLV_OP_JOIN, CLV_OP_REMOVE, CLV_OP_END } ClvPolicyOp;
+
+/* What a decision is based on, besides the view. Unknown facts are passed as what they are now:
+ * clv_policy_decide() is asked early (before the KMS) and again with the proven identity. */
+typedef struct ClvPolicyFacts {
+    const char *identity;   /* (nullable) canonical */
+    ClvProof proof;         /* what proves it so far */
+    gboolean ticket_offered; /* a ticket is there but not resolved yet */
+    gboolean anonymous;     /* privacy asked for, see 5.12 */
+    gboolean diverted;
+    gboolean secured, tls;  /* signalling hop */
+    const char *creator;    /* (nullable) canonical */
+    gboolean creator_present;
+    const char *const *ticket_names; /* (nullable) NULL-terminated, canonical: T of 4.2 */
+    gboolean locked;
+    guint n_participants;   /* users in the conference without this one */
+    guint n_endpoints;      /* live endpoints of this identity */
+    guint n_by_creator;     /* CREATE: live conferences of this identity */
+    guint n_total;          /* CREATE: live conferences of this factory */
+} ClvPolicyFacts;
+
+typedef struct ClvPolicyVerdict {
+    gboolean allow;
+    gboolean undecided; /* so far nothing speaks against it; decide again when the identity is proven */
+    ClvCode code;        /* when refused */
+    const char *reason;  /* stable word: "not-in-allowed-set", "denied", ... (static) */
+    char rule[160];      /* "policy.conf:12 [factory adhoc] create-allow": the line that decides */
+} ClvPolicyVerdict;
+
+ClvPolicyVerdict clv_policy_decide(const ClvPolicyView *view, ClvPolicyOp op,
+                                   const ClvPolicyFacts *facts);
+
+/* ---- plain values ---- */
+const ClvScheme *clv_policy_schemes(const ClvPolicyView *view);   /* ended by NONE, best first */
+const ClvSrtpSuite *clv_policy_suites(const ClvPolicyView *view); /* ended by NONE, best first */
+gint64 clv_policy_empty_timeout_ms(const ClvPolicyView *view);
+gint64 clv_policy_first_join_timeout_ms(const ClvPolicyView *view);
+gint64 clv_policy_max_duration_ms(const ClvPolicyView *view);     /* 0: none */
+gint64 clv_policy_max_ticket_lifetime_s(const ClvPolicyView *view);
+guint clv_policy_max_participants(const ClvPolicyView *view);
+gboolean clv_policy_create_empty(const ClvPolicyView *view);
+gboolean clv_policy_scheduled(const ClvPolicyView *view);
+gboolean clv_policy_end_when_creator_leaves(const ClvPolicyView *view);
+gint64 clv_policy_creator_grace_ms(const ClvPolicyView *view);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvPolicy, clv_policy_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvPolicyView, clv_policy_view_free)
