@@ -19,4 +19,6 @@ typedef enum ClvReplayVerdict { CLV_REPLAY_FRESH, CLV_REPLAY_SEEN, CLV_REPLAY_FU
 /* Looks up and, when fresh, inserts; the entry lives until expires_us (same clock as now_us). */
 ClvReplayVerdict clv_replay_check(ClvReplay *replay, const guint8 digest[32], gint64 now_us,
                                   gint64 expires_us);
+/* Looks up only: for refusing early what is inserted once it has been verified. */
+gboolean clv_replay_contains(const ClvReplay *replay, const guint8 digest[32], gint64 now_us);
 guint clv_replay_size(const ClvReplay *replay);

@@ -97,6 +97,13 @@ typedef struct ClvKeymgmtOps {
     gboolean needs_tls;    /* acceptable only over secured signalling */
     /* Does this m-line (or the session level for media_index G_MAXUINT) offer the scheme? */
     gboolean (*offered)(const ClvSdp *offer, guint media_index);
+    /* Names the key data of such an offer: equal ids, equal octets; never the keys themselves. A
+     * re-INVITE or UPDATE in the same dialog that brings the id of the exchange in force is a
+     * retransmission or a refresh: give the same answer_line again and leave the keys alone.
+     * (transfer full) (nullable): NULL when the scheme is not offered */
+    char *(*offer_id)(const ClvSdp *offer, guint media_index);
+    /* Copies what it needs. What is wrong with the offer comes out of the first step, so that the
+     * refusal can have an error_line. */
     ClvKeymgmtState *(*open)(const ClvKeymgmtSetup *setup, GError **error);
     ClvKeymgmtNext (*step)(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
                            GError **error);
