@@ -16,6 +16,7 @@ GQuark clv_kms_error_quark(void);
 /* ---- client (kms/client.c) ---- */
 typedef struct ClvKmsClient ClvKmsClient;
 
+/* Zero and NULL mean the default that the comment names. Only read by clv_kms_client_new(). */
 typedef struct ClvKmsClientConfig {
     const char *url;          /* "http://127.0.0.1:8089/keymanagement" */
     const char *ca_file;      /* (nullable) */
@@ -33,16 +34,21 @@ typedef struct ClvKmsClientConfig {
 typedef struct ClvKmsReply {
     guint64 token;
     guint64 generation;
-    ClvCode code;      /* OK: body is a MIKEY message (answer or Error); else KMS_TIMEOUT, KMS_DOWN... */
+    /* OK: body is a MIKEY message (answer or Error), whatever the HTTP status was. Else:
+     * KMS_TIMEOUT: unreachable, too slow, or its answer is no MIKEY message (detail tells which);
+     * KMS_DOWN: breaker open, or the KMS itself says 503 or 429; FORBIDDEN: HTTP 403;
+     * INTERNAL: HTTP 401, our own credentials are wrong. */
+    ClvCode code;
     GByteArray *body;  /* (nullable) raw MIKEY octets */
     char *detail;      /* (nullable) a sentence for the log */
 } ClvKmsReply;
 void clv_kms_reply_free(ClvKmsReply *reply);
 
 ClvKmsClient *clv_kms_client_new(const ClvKmsClientConfig *config, GError **error);
-/* Waits for the workers (their requests are aborted). */
+/* Aborts what is under way, joins the workers, drops replies nobody took. No reply comes later. */
 void clv_kms_client_free(ClvKmsClient *client);
-int clv_kms_client_event_fd(const ClvKmsClient *client); /* readable when replies wait */
+/* Readable when replies wait; register it for reading, never read it yourself: take until NULL. */
+int clv_kms_client_event_fd(const ClvKmsClient *client);
 ClvKmsReply *clv_kms_client_take(ClvKmsClient *client);  /* (transfer full) (nullable) */
 /* bytes: raw MIKEY message, copied. Returns OK, or KMS_DOWN / OVERLOAD at once without a reply. */
 ClvCode clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const guint8 *bytes,
@@ -61,24 +67,80 @@ void clv_kms_client_state(ClvKmsClient *client, ClvKmsClientState *out);
 typedef struct ClvKmsKeyFile ClvKmsKeyFile; /* users, identities, keys, rules */
 typedef struct ClvKmsService ClvKmsService;
 
-/* Checks mode, syntax and sense; errors are "file:line: found, expected". */
+/* Checks mode, syntax and sense; errors are "file:line: found, expected", all of them.
+ * Returns: (transfer full) (nullable): NULL when there are any */
 ClvKmsKeyFile *clv_kms_keyfile_load(const char *path, GPtrArray *errors);
+/* The same from memory; @name is for messages. Keys in other files (psk-file=, tpk-file=) are
+ * refused, so nothing outside is touched. */
+ClvKmsKeyFile *clv_kms_keyfile_parse(const char *name, const char *text, gsize len,
+                                     GPtrArray *errors);
 void clv_kms_keyfile_free(ClvKmsKeyFile *keys);
+guint clv_kms_keyfile_n_users(const ClvKmsKeyFile *keys);
+guint clv_kms_keyfile_n_services(const ClvKmsKeyFile *keys);
+/* IDRkms, as written in the file */
+const char *clv_kms_keyfile_uri(const ClvKmsKeyFile *keys);
 /* The PSK of a user, for whoever is configured by reference to the key file (development set-up);
  * (transfer none) (nullable). */
 const guint8 *clv_kms_keyfile_psk(const ClvKmsKeyFile *keys, const char *user, gsize *out_len);
 
-/* keys: (transfer full). */
+/* ---- editing the key file (kms/keyedit.c): locked, checked, replaced in one step ---- */
+
+/* Strings that are NULL leave their line out, so that the default holds. */
+typedef struct ClvKmsUserSpec {
+    const char *name;              /* also IDRpsk */
+    const char *const *identities; /* (nullable) NULL-terminated URIs */
+    const char *may_request;       /* "any", "*@example.org;sip:factory.conf1@example.org" */
+    const char *purposes;          /* "any", "conclave:join" */
+    const char *max_lifetime;      /* "1h" */
+    gboolean secure_conference;    /* may set up secure conferences */
+    const guint8 *psk;             /* (nullable) NULL: 32 random octets are made */
+    gsize psk_len;
+} ClvKmsUserSpec;
+
+typedef struct ClvKmsServiceSpec {
+    const char *name;      /* the <service> of sip:factory.<service>@<host> */
+    const char *user;      /* whose key the conference system uses */
+    const char *host;
+    const char *factories; /* (nullable) more factory URIs, ';' between them */
+} ClvKmsServiceSpec;
+
+/* A commented file of mode 0600 with nobody in it; fails when there is one already. */
+gboolean clv_kms_keyfile_create(const char *path, const char *kms_uri, GError **error);
+/* @out_psk: (nullable): what was made, for handing it to the user; clv_secret_free() it */
+struct ClvSecret;
+gboolean clv_kms_keyfile_add_user(const char *path, const ClvKmsUserSpec *spec,
+                                  struct ClvSecret **out_psk, GError **error);
+gboolean clv_kms_keyfile_add_service(const char *path, const ClvKmsServiceSpec *spec,
+                                     GError **error);
+/* kind: "user" or "service". Comments outside of the group stay. */
+gboolean clv_kms_keyfile_remove(const char *path, const char *kind, const char *name,
+                                GError **error);
+/* One line per user or service for people, no key in it; tab between the fields. */
+void clv_kms_keyfile_list(const ClvKmsKeyFile *keys, const char *kind,
+                          void (*line)(const char *text, void *user), void *user);
+
+/* keys: (transfer full). random: (nullable): NULL takes OpenSSL's private generator. */
 ClvKmsService *clv_kms_service_new(ClvKmsKeyFile *keys, ClvRandom random, void *random_user);
 void clv_kms_service_free(ClvKmsService *service);
-/* keys: (transfer full): swaps the key file; the replay cache stays. */
+/* keys: (transfer full): swaps the key file; the replay cache stays, and tickets that were issued
+ * before still resolve (unless their user is gone). Requests under way end with the old file. */
 void clv_kms_service_reload(ClvKmsService *service, ClvKmsKeyFile *keys);
 
 /* One decision, for the log line: no key in it. */
 typedef struct ClvKmsDecision {
     gboolean granted;
     char user[64], request[24], subject[256], rule[160];
+    gboolean authenticated; /* V was right: an Error carries a MAC */
+    gboolean repeated;      /* a retransmission that got the answer of the first time */
+    guint8 error;           /* number in the Error message when not granted */
 } ClvKmsDecision;
+
+typedef struct ClvKmsServiceState {
+    guint64 granted, refused, repeated;
+    guint replay_entries;
+    guint users, services;
+} ClvKmsServiceState;
+void clv_kms_service_state(ClvKmsService *service, ClvKmsServiceState *out);
 /* Total: always yields a MIKEY message (answer or Error) or NULL when nothing may be answered.
  * Thread safe. */
 GByteArray *clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request,
@@ -92,11 +154,21 @@ typedef struct ClvKmsServerConfig {
     const char *cert_file;  /* (nullable) TLS when set */
     const char *key_file;
     gboolean allow_insecure; /* plain HTTP on other addresses than loopback */
-    guint max_connections;
+    guint max_connections;   /* 256 */
+    const char *path;        /* (nullable) "/keymanagement" */
+    guint threads;           /* 2 */
+    /* Called in the server's threads, once for each decision. */
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
 } ClvKmsServerConfig;
+/* service: (transfer none): outlives the server */
 ClvKmsServer *clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service,
                                  GError **error);
 void clv_kms_server_free(ClvKmsServer *server);
 const char *clv_kms_server_url(const ClvKmsServer *server); /* with the real port */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsReply, clv_kms_reply_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsClient, clv_kms_client_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsKeyFile, clv_kms_keyfile_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsService, clv_kms_service_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsServer, clv_kms_server_free)
