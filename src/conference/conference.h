@@ -51,6 +51,8 @@ typedef struct ClvEvJoin {
     gboolean anonymous, diverted, secured, tls;
     gboolean has_media;       /* FALSE: creation only, control dialog */
     ClvDirection peer_direction;
+    guint n_by_creator;       /* creates: other live conferences of this identity */
+    guint n_total;            /* creates: other live conferences of this factory */
 } ClvEvJoin;
 
 typedef struct ClvEvKeys {
@@ -61,6 +63,9 @@ typedef struct ClvEvKeys {
     const char *const *ticket_names; /* (nullable) */
     const char *ticket_hash;  /* (nullable) */
     gint64 expires_us;
+    gboolean sets_allowed;    /* the ticket may replace the allowed set (5.2, 5.3: purpose allow) */
+    guint n_by_creator;       /* creation: as in ClvEvJoin, of the proven identity */
+    guint n_total;
 } ClvEvKeys;
 
 typedef struct ClvEvent {
@@ -88,7 +93,7 @@ typedef enum ClvActionKind {
     CLV_ACT_CUT,          /* .leg: out of the media before anything else */
     CLV_ACT_BYE,          /* .leg .text: Reason value (nullable) */
     CLV_ACT_PLAN,         /* .plan: (transfer full) */
-    CLV_ACT_ROSTER,       /* .leg .text: what changed, "joined", "left", "held", "talking"... */
+    CLV_ACT_ROSTER,       /* .leg .text: "joined" "left" "held" "resumed" "direction" "talking" "silent" */
     CLV_ACT_TIMER,        /* .timer .delay_ms; delay_ms < 0 cancels */
     CLV_ACT_LOG,          /* .leg .text: one sentence: who, which rule, which verdict */
     CLV_ACT_ENDED,        /* nothing follows; free the conference */
@@ -98,6 +103,7 @@ typedef struct ClvAction {
     ClvActionKind kind;
     ClvLegId leg;
     ClvCode code;
+    guint retry_after_s; /* REFUSE; 0: the table's default */
     ClvTimerKind timer;
     gint64 delay_ms;
     ClvMixPlan *plan;
@@ -136,6 +142,8 @@ ClvConferenceId clv_conference_id(const ClvConference *conference);
 const char *clv_conference_creator(const ClvConference *conference); /* (nullable) */
 /* Names the creation ticket gave; (nullable) NULL-terminated. */
 const char *const *clv_conference_ticket_names(const ClvConference *conference);
+/* Hash of the ticket that set the allowed set; (nullable). */
+const char *clv_conference_creation_ticket(const ClvConference *conference);
 const ClvPolicyView *clv_conference_policy(const ClvConference *conference);
 guint clv_conference_n_members(const ClvConference *conference);
 void clv_conference_member(const ClvConference *conference, guint i, ClvMemberInfo *out);

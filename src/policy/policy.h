@@ -26,6 +26,8 @@ ClvPolicy *clv_policy_parse(const char *name, const char *text, gsize len, GPtrA
 ClvPolicy *clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors);
 ClvPolicy *clv_policy_ref(ClvPolicy *policy);
 void clv_policy_unref(ClvPolicy *policy); /* NULL allowed */
+/* What looks wrong and is no error, same form as the errors; NULL-terminated, never NULL. */
+const char *const *clv_policy_warnings(const ClvPolicy *policy);
 
 /* ---- what exists ---- */
 typedef struct ClvPolicyFactory {
@@ -43,15 +45,40 @@ guint clv_policy_n_factories(const ClvPolicy *policy);
 const ClvPolicyFactory *clv_policy_factory(const ClvPolicy *policy, guint i);
 guint clv_policy_n_conferences(const ClvPolicy *policy);
 const ClvPolicyConference *clv_policy_conference(const ClvPolicy *policy, guint i);
+/* Whose URI (or alias) is this? (nullable) */
+const ClvPolicyFactory *clv_policy_find_factory(const ClvPolicy *policy, const char *uri);
+const ClvPolicyConference *clv_policy_find_conference(const ClvPolicy *policy, const char *uri);
 
 /* Effective values for a conference made by a factory, or for a [conference]; holds a reference
  * to the snapshot. NULL when the snapshot knows neither name. */
 ClvPolicyView *clv_policy_view_factory(ClvPolicy *policy, const char *factory);
 ClvPolicyView *clv_policy_view_conference(ClvPolicy *policy, const char *name);
 void clv_policy_view_free(ClvPolicyView *view);
+/* "factory adhoc" or "conference townhall": what to ask a new snapshot for after a reload. */
+const char *clv_policy_view_name(const ClvPolicyView *view);
+
+/**
+ * clv_policy_view_merge:
+ * @running: what a conference lives by
+ * @fresh: the same factory or conference in the new snapshot, whose reload-running= decides:
+ *         none: @running; tighten: what became stricter; all: everything but what is for new
+ *         conferences only
+ * @out_changed: (out) (nullable) (transfer full): names of the keys that changed, ';' between; ""
+ *
+ * Returns: (transfer full): never NULL
+ */
+ClvPolicyView *clv_policy_view_merge(const ClvPolicyView *running, const ClvPolicyView *fresh,
+                                     char **out_changed);
 
 /* ---- decisions ---- */
-typedef enum ClvPolicyOp { CLV_OP_CREATE, CLV_OP_JOIN, CLV_OP_REMOVE, CLV_OP_END } ClvPolicyOp;
+typedef enum ClvPolicyOp {
+    CLV_OP_CREATE,
+    CLV_OP_JOIN,
+    CLV_OP_REMOVE,
+    CLV_OP_END,
+    CLV_OP_STAY, /* JOIN without what only newcomers meet: lock, dial-in, creator, places */
+    CLV_OP_ALLOW_CHANGE, /* replace the allowed set */
+} ClvPolicyOp;
 
 /* What a decision is based on, besides the view. Unknown facts are passed as what they are now:
  * clv_policy_decide() is asked early (before the KMS) and again with the proven identity. */
@@ -59,7 +86,7 @@ typedef struct ClvPolicyFacts {
     const char *identity;   /* (nullable) canonical */
     ClvProof proof;         /* what proves it so far */
     gboolean ticket_offered; /* a ticket is there but not resolved yet */
-    gboolean anonymous;     /* privacy asked for, see 5.12 */
+    gboolean anonymous;     /* privacy asked for by somebody whose SIP identity is known, 5.12 */
     gboolean diverted;
     gboolean secured, tls;  /* signalling hop */
     const char *creator;    /* (nullable) canonical */
@@ -70,6 +97,10 @@ typedef struct ClvPolicyFacts {
     guint n_endpoints;      /* live endpoints of this identity */
     guint n_by_creator;     /* CREATE: live conferences of this identity */
     guint n_total;          /* CREATE: live conferences of this factory */
+    gint64 wall_us;         /* Unix time; 0: not-before, not-after and lifetimes are not judged */
+    ClvScheme scheme;       /* NONE: not known yet */
+    ClvSrtpSuite suite;     /* NONE: not known yet, or no media */
+    gint64 expires_us;      /* Unix time at which the ticket ends; 0: never or unknown */
 } ClvPolicyFacts;
 
 typedef struct ClvPolicyVerdict {
@@ -77,6 +108,7 @@ typedef struct ClvPolicyVerdict {
     gboolean undecided; /* so far nothing speaks against it; decide again when the identity is proven */
     ClvCode code;        /* when refused */
     const char *reason;  /* stable word: "not-in-allowed-set", "denied", ... (static) */
+    guint retry_after_s; /* when refused for now; 0: no hint */
     char rule[160];      /* "policy.conf:12 [factory adhoc] create-allow": the line that decides */
 } ClvPolicyVerdict;
 
@@ -95,6 +127,16 @@ gboolean clv_policy_create_empty(const ClvPolicyView *view);
 gboolean clv_policy_scheduled(const ClvPolicyView *view);
 gboolean clv_policy_end_when_creator_leaves(const ClvPolicyView *view);
 gint64 clv_policy_creator_grace_ms(const ClvPolicyView *view);
+gboolean clv_policy_ban_on_removal(const ClvPolicyView *view);
+gboolean clv_policy_removes_on_disallow(const ClvPolicyView *view);
+gboolean clv_policy_locked(const ClvPolicyView *view); /* initial state */
+gint64 clv_policy_not_after_us(const ClvPolicyView *view); /* Unix time; 0: none */
+const char *clv_policy_subject(const ClvPolicyView *view);      /* "" when not set */
+const char *clv_policy_display_text(const ClvPolicyView *view); /* "" when not set */
+/* Is this identity named by owners=? creator: (nullable). */
+gboolean clv_policy_is_owner(const ClvPolicyView *view, const char *identity, const char *creator);
+/* The weakest proof that auth= takes: a challenge for digest makes sense when it is DIGEST. */
+ClvProof clv_policy_min_proof(const ClvPolicyView *view);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvPolicy, clv_policy_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvPolicyView, clv_policy_view_free)
