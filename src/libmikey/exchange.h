@@ -69,6 +69,10 @@ const MikeyTicket *mikey_grant_ticket(const MikeyGrant *grant);
 const MikeyPolicy *mikey_grant_policy(const MikeyGrant *grant);
 size_t mikey_grant_n_keys(const MikeyGrant *grant); /* session keys */
 const MikeyKeyData *mikey_grant_key(const MikeyGrant *grant, size_t i);
+/* Keys that go with the ticket, for keeping a grant somewhere: mikey_grant_new() takes them back.
+ * MPKr is NULL without forking. */
+const MikeyKey *mikey_grant_mpki(const MikeyGrant *grant);
+const MikeyKey *mikey_grant_mpkr(const MikeyGrant *grant);
 /* Makes a grant out of what was obtained elsewhere; @mpkr is NULL without forking */
 MikeyStatus mikey_grant_new(const MikeyTicket *ticket, const MikeyKey *mpki, const MikeyKey *mpkr,
                             const MikeyKeyData *keys, size_t n_keys, MikeyGrant **out_grant);
