@@ -28,4 +28,8 @@ void clv_log_init(ClvLogLevel level, gboolean privacy, gboolean to_journal);
 void clv_log_to_fd(int fd);
 void clv_log(ClvLogLevel level, const ClvLogScope *scope, const char *message_id,
              const char *format, ...) G_GNUC_PRINTF(4, 5);
+/* An identity or address for the text of a line: itself, or with privacy its salted short hash.
+ * Returns: (transfer full) */
+char *clv_pii(const char *text);
+gboolean clv_log_enabled(ClvLogLevel level);
 gboolean clv_log_level_parse(const char *text, ClvLogLevel *out_level);

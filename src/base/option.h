@@ -55,17 +55,22 @@ gboolean clv_parse_bool(const char *text, gboolean *out, GError **error);
 gboolean clv_parse_time_ms(const char *text, gint64 *out, GError **error);
 gboolean clv_parse_int(const char *text, gint64 min, gint64 max, gint64 *out, GError **error);
 
-/* An INI file with positions, for whoever needs line numbers (options, policies, users, keys). */
+/* An INI file with positions, for whoever needs line numbers (options, policies, users, keys).
+ * Comments are lines that start with '#'; there are no trailing ones. Keys and values are stripped.
+ * A group that comes twice is merged; of a key that comes twice the last one counts. Messages name
+ * keys but never quote values, and the text is cleansed when freed: the file may hold secrets. */
 typedef struct ClvIniEntry {
     const char *group;
     const char *key;
-    const char *value; /* stripped */
+    const char *value; /* stripped; never NULL */
     guint line;        /* from 1 */
 } ClvIniEntry;
 typedef struct ClvIni ClvIni;
 /* @name is used in messages only. Syntax errors are collected in @errors; NULL when there are any. */
 ClvIni *clv_ini_parse(const char *name, const char *text, gsize len, GPtrArray *errors);
 ClvIni *clv_ini_read(const char *path, gsize max_bytes, GPtrArray *errors);
+/* The same for a file that must be private: clv_secret_check_mode() refuses it otherwise. */
+ClvIni *clv_ini_read_private(const char *path, gsize max_bytes, GPtrArray *errors);
 void clv_ini_free(ClvIni *ini);
 const char *clv_ini_name(const ClvIni *ini);
 guint clv_ini_n_entries(const ClvIni *ini);
@@ -73,5 +78,26 @@ const ClvIniEntry *clv_ini_entry(const ClvIni *ini, guint i);
 /* Groups in file order with the line of their header; groups without entries are listed too. */
 guint clv_ini_n_groups(const ClvIni *ini);
 const char *clv_ini_group(const ClvIni *ini, guint i, guint *out_line);
+
+/* The last entry of this name, or NULL. */
+const ClvIniEntry *clv_ini_find(const ClvIni *ini, const char *group, const char *key);
+/* Things that are allowed but look like mistakes (a group or a key twice): "file:line: ..." */
+guint clv_ini_n_warnings(const ClvIni *ini);
+const char *clv_ini_warning(const ClvIni *ini, guint i);
+
+/**
+ * clv_ini_split_list:
+ *
+ * Splits at ';', strips each part, takes "\;" for a literal ';' and "\\" for a backslash. One ';' at
+ * the end is allowed; empty parts elsewhere are kept, for the caller to complain about.
+ *
+ * Returns: (transfer full): NULL-terminated, for g_strfreev()
+ */
+char **clv_ini_split_list(const char *value);
+/* Joins the other way; for messages and for writing files. */
+char *clv_ini_join_list(const char *const *parts);
+
+#define CLV_INI_MAX_BYTES (1u << 20)
+#define CLV_INI_MAX_GROUPS 10000
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvIni, clv_ini_free)

@@ -10,6 +10,17 @@
 
 typedef struct ClvSecret ClvSecret;
 
+#define CLV_SECRET_MAX_BYTES 1024
+
+#define CLV_SECRET_ERROR (clv_secret_error_quark())
+typedef enum ClvSecretError {
+    CLV_SECRET_ERROR_LOCK,   /* memory cannot be locked, or core dumps not forbidden */
+    CLV_SECRET_ERROR_FILE,   /* cannot be opened or read */
+    CLV_SECRET_ERROR_MODE,   /* others than the owner could read or change it */
+    CLV_SECRET_ERROR_FORMAT, /* neither hex nor base64 */
+} ClvSecretError;
+GQuark clv_secret_error_quark(void);
+
 /* Sets up OpenSSL's secure heap (bytes, a power of two) and forbids core dumps and ptrace by
  * others. Returns FALSE with an error when memory cannot be locked: worth a warning, not fatal. */
 gboolean clv_secret_init(gsize heap_bytes, GError **error);
@@ -25,6 +36,11 @@ guint32 clv_secret_fingerprint(const ClvSecret *secret);
 /* Reads a key file (hex, or base64 with a "base64:" prefix, one line). Refused when others than
  * the owner (and root's group) may read it. */
 ClvSecret *clv_secret_read_file(const char *path, GError **error);
+/* The same two forms from a text. The error never quotes the text. */
+ClvSecret *clv_secret_parse(const char *text, GError **error);
+/* Is this open file private enough to hold secrets? A regular file, not readable by others, not
+ * writable by group or others; readable by the group only when that is root's. */
+gboolean clv_secret_check_mode(int fd, const char *path, GError **error);
 
 /* Cleanses and frees a string that may hold key material; NULL allowed. */
 void clv_secret_free_string(char *text);
