@@ -1,1 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LTLIBRARIES += libclv-sip.la
+libclv_sip_la_SOURCES = \
+	%D%/loop.h %D%/loop-private.h %D%/loop.c \
+	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
+libclv_sip_la_CPPFLAGS = $(AM_CPPFLAGS)
+libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS)
+libclv_sip_la_LIBADD = libclv-base.la $(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
+
+check_PROGRAMS += tests/unit/test-sdp tests/unit/test-loop
+TESTS += tests/unit/test-sdp tests/unit/test-loop
+tests_unit_test_sdp_SOURCES = tests/unit/test-sdp.c
+tests_unit_test_sdp_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_sdp_LDADD = libclv-sip.la
+tests_unit_test_loop_SOURCES = tests/unit/test-loop.c
+tests_unit_test_loop_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_loop_LDADD = libclv-sip.la
+
+EXTRA_DIST += tests/vectors/sdp/answer-baresip.sdp \
+	tests/vectors/sdp/answer-linphone.sdp \
+	tests/vectors/sdp/answer-three-lines-media.sdp \
+	tests/vectors/sdp/answer-three-lines.sdp \
+	tests/vectors/sdp/baresip-1.0.0-dtls.sdp \
+	tests/vectors/sdp/baresip-1.0.0-srtp-mand.sdp \
+	tests/vectors/sdp/linphone-5.1-plain.sdp \
+	tests/vectors/sdp/linphone-5.1-srtp.sdp \
+	tests/vectors/sdp/offer-three-lines.sdp

@@ -18,6 +18,9 @@ ClvSdp *clv_sdp_copy(const ClvSdp *sdp);
 /* Writes a whole SDP (CRLF lines). The text may hold keys: free with clv_secret_free_string(). */
 char *clv_sdp_format(const ClvSdp *sdp);
 
+/* RTP/SAVP[F] and UDP/TLS/RTP/SAVP[F]: is a stream of this protocol secured? */
+gboolean clv_sdp_is_secured(const char *proto);
+
 /* What we can do, for answering. */
 typedef struct ClvSdpLocal {
     const char *host;      /* address for o= and c= */
