@@ -165,12 +165,11 @@ format_line(const Line *line)
         {"event", line->message_id},
     };
 
-    g_string_append_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-7s %s",
-                           g_date_time_get_year(now), g_date_time_get_month(now),
-                           g_date_time_get_day_of_month(now), g_date_time_get_hour(now),
-                           g_date_time_get_minute(now), g_date_time_get_second(now),
-                           g_date_time_get_microsecond(now) / 1000, levels[line->level].name,
-                           line->message);
+    g_string_append_printf(
+        out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-7s %s", g_date_time_get_year(now),
+        g_date_time_get_month(now), g_date_time_get_day_of_month(now), g_date_time_get_hour(now),
+        g_date_time_get_minute(now), g_date_time_get_second(now),
+        g_date_time_get_microsecond(now) / 1000, levels[line->level].name, line->message);
     for (guint i = 0; i < G_N_ELEMENTS(tail); i++)
         if (tail[i].value != NULL)
             g_string_append_printf(out, " %s=%s", tail[i].name, tail[i].value);
@@ -198,7 +197,8 @@ printable_or_null(const char *text)
 }
 
 void
-clv_log(ClvLogLevel level, const ClvLogScope *scope, const char *message_id, const char *format, ...)
+clv_log(ClvLogLevel level, const ClvLogScope *scope, const char *message_id, const char *format,
+        ...)
 {
     static const ClvLogScope nothing;
     g_autofree char *message = NULL, *identity = NULL;

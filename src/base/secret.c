@@ -25,7 +25,7 @@ struct ClvSecret {
     guint8 bytes[];
 };
 
-G_DEFINE_QUARK(clv-secret-error-quark, clv_secret_error)
+G_DEFINE_QUARK(clv - secret - error - quark, clv_secret_error)
 
 /* LeakSanitizer looks at the process by ptrace, which an undumpable process refuses. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -68,7 +68,8 @@ clv_secret_init(gsize heap_bytes, GError **error)
         return TRUE;
     case 2:
         g_set_error(error, CLV_SECRET_ERROR, CLV_SECRET_ERROR_LOCK,
-                    "key memory (%" G_GSIZE_FORMAT " bytes) could not be locked or guarded completely; "
+                    "key memory (%" G_GSIZE_FORMAT
+                    " bytes) could not be locked or guarded completely; "
                     "raise LimitMEMLOCK or lower [security] secure-heap",
                     heap_bytes);
         return FALSE;

@@ -26,7 +26,8 @@ test_canonical(void)
         {"sip:alice@example.org;gr=urn:uuid:1", "sip:alice@example.org"},
         {"sip:tgruu.7hs@example.org;gr", NULL},
         {"sip:tgruu.7hs@example.org;GR=", NULL},
-        {"sip:+49-30.1234(5)@example.org;user=phone", "tel:+4930" "12345"},
+        {"sip:+49-30.1234(5)@example.org;user=phone", "tel:+4930"
+                                                      "12345"},
         {"sip:+493012345;npdi@example.org;x;USER=Phone", "tel:+493012345"},
         {"sip:+493012345@example.org", "sip:+493012345@example.org"},
         {"tel:+49-30-12345", "tel:+493012345"},
@@ -190,9 +191,30 @@ static void
 test_pattern_check(void)
 {
     static const char *const bad[] = {
-        "", "*", "a*@x", "*@", "*@*", "*@*.", "*@a*", "*@*.*.org", "sip:*@x.org", "sip:a@*",
-        "tel:*", "tel:+4*9", "tel:+49**", "tel:49*", "tel:+49;ext=1*", "tel:", "alice@example.org",
-        "*@*.[::1]", "*@[::1]:5060", "*@example.org:5060", "*@[", "alice", "@staff", "!sip:a@b",
+        "",
+        "*",
+        "a*@x",
+        "*@",
+        "*@*",
+        "*@*.",
+        "*@a*",
+        "*@*.*.org",
+        "sip:*@x.org",
+        "sip:a@*",
+        "tel:*",
+        "tel:+4*9",
+        "tel:+49**",
+        "tel:49*",
+        "tel:+49;ext=1*",
+        "tel:",
+        "alice@example.org",
+        "*@*.[::1]",
+        "*@[::1]:5060",
+        "*@example.org:5060",
+        "*@[",
+        "alice",
+        "@staff",
+        "!sip:a@b",
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {

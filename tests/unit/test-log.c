@@ -45,10 +45,11 @@ test_line(void)
     clv_log_init(CLV_LOG_INFO, FALSE, FALSE);
     clv_log(CLV_LOG_INFO, &scope, "join-refused", "join refused: %s", "denied");
     text = logged();
-    g_assert_true(g_regex_match_simple("^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z info    join "
-                                       "refused: denied conference=sip:c1@x.org call=call-7 "
-                                       "identity=sip:alice@x.org event=join-refused\n$",
-                                       text, 0, 0));
+    g_assert_true(
+        g_regex_match_simple("^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z info    join "
+                             "refused: denied conference=sip:c1@x.org call=call-7 "
+                             "identity=sip:alice@x.org event=join-refused\n$",
+                             text, 0, 0));
 }
 
 static void

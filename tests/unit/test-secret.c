@@ -119,9 +119,22 @@ static void
 test_parse(void)
 {
     static const char *const bad[] = {
-        "", "0", "0g", "base64:", "base64:AAE", "base64:AAEC=", "base64:A===", "base64:====",
+        "",
+        "0",
+        "0g",
+        "base64:",
+        "base64:AAE",
+        "base64:AAEC=",
+        "base64:A===",
+        "base64:====",
         "base64:AB==", /* bits behind the last octet */
-        "base64:AA EC", "base64:AA==AAAA", " 00", "00 ", "00\n00", "base64:AAE-", "Base64:AAEC",
+        "base64:AA EC",
+        "base64:AA==AAAA",
+        " 00",
+        "00 ",
+        "00\n00",
+        "base64:AAE-",
+        "Base64:AAEC",
     };
     g_autoptr(ClvSecret) hex = clv_secret_parse(KEY16_HEX, NULL);
     g_autoptr(ClvSecret) base64 = clv_secret_parse(KEY16_BASE64, NULL);
@@ -334,8 +347,8 @@ main(int argc, char **argv)
     g_test_add_func("/secret/every-length-is-read-back", test_parse_lengths);
     g_test_add_func("/secret/length-is-bounded", test_parse_limit);
     g_test_add_func("/secret/errors-never-quote-the-key", test_errors_do_not_quote);
-    g_test_add("/secret/a-file-with-hex-is-read", File, KEY16_HEX "\n", file_setup,
-               test_file_reads, file_teardown);
+    g_test_add("/secret/a-file-with-hex-is-read", File, KEY16_HEX "\n", file_setup, test_file_reads,
+               file_teardown);
     g_test_add("/secret/a-file-with-base64-is-read", File, KEY16_BASE64 "\r\n", file_setup,
                test_file_reads, file_teardown);
     g_test_add("/secret/a-file-with-two-lines-is-refused", File, "00ff\n00ff\n", file_setup,
