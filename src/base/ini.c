@@ -37,8 +37,11 @@ struct ClvIni {
 
 /* ---- messages ---- */
 
-static void G_GNUC_PRINTF(4, 5)
-    complain(GPtrArray *errors, const char *name, guint line, const char *format, ...)
+static void complain(GPtrArray *errors, const char *name, guint line, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+
+static void
+complain(GPtrArray *errors, const char *name, guint line, const char *format, ...)
 {
     g_autofree char *message = NULL;
     va_list args;
