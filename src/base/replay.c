@@ -155,6 +155,17 @@ clv_replay_check(ClvReplay *replay, const guint8 digest[32], gint64 now_us, gint
     return CLV_REPLAY_FRESH;
 }
 
+gboolean
+clv_replay_contains(const ClvReplay *replay, const guint8 digest[32], gint64 now_us)
+{
+    const Entry *found;
+    Entry wanted;
+
+    memcpy(wanted.digest, digest, sizeof(wanted.digest));
+    found = g_hash_table_lookup(replay->known, &wanted);
+    return found != NULL && found->expires_us >= now_us;
+}
+
 guint
 clv_replay_size(const ClvReplay *replay)
 {

@@ -43,6 +43,20 @@ test_expiry(void)
 }
 
 static void
+test_contains(void)
+{
+    ClvReplay *replay = clv_replay_new(10);
+
+    g_assert_false(clv_replay_contains(replay, digest(1), 0));
+    g_assert_cmpuint(clv_replay_size(replay), ==, 0);
+    clv_replay_check(replay, digest(1), 0, 100);
+    g_assert_true(clv_replay_contains(replay, digest(1), 100));
+    g_assert_false(clv_replay_contains(replay, digest(1), 101));
+    g_assert_false(clv_replay_contains(replay, digest(2), 0));
+    clv_replay_free(replay);
+}
+
+static void
 test_full(void)
 {
     ClvReplay *replay = clv_replay_new(2);
@@ -103,6 +117,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/replay/the-second-time-is-seen", test_seen);
     g_test_add_func("/replay/an-entry-lives-until-it-expires", test_expiry);
+    g_test_add_func("/replay/looking-does-not-insert", test_contains);
     g_test_add_func("/replay/a-full-table-refuses-and-forgets-nothing", test_full);
     g_test_add_func("/replay/a-table-without-room-refuses-everything", test_nothing_kept);
     g_test_add_func("/replay/agrees-with-a-plain-model", test_model);
