@@ -12,7 +12,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-G_DEFINE_QUARK(clv-identity-error-quark, clv_identity_error)
+G_DEFINE_QUARK(clv_identity_error, clv_identity_error)
 
 #define MAX_DIGITS 31
 

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK(clv-option-error-quark, clv_option_error)
+G_DEFINE_QUARK(clv_option_error, clv_option_error)
 
 /* ---- value parsers ---- */
 

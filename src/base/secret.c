@@ -25,7 +25,7 @@ struct ClvSecret {
     guint8 bytes[];
 };
 
-G_DEFINE_QUARK(clv-secret-error-quark, clv_secret_error)
+G_DEFINE_QUARK(clv_secret_error, clv_secret_error)
 
 /* LeakSanitizer looks at the process by ptrace, which an undumpable process refuses. */
 #if defined(__SANITIZE_ADDRESS__)
