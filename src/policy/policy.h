@@ -49,8 +49,8 @@ const ClvPolicyConference *clv_policy_conference(const ClvPolicy *policy, guint 
 const ClvPolicyFactory *clv_policy_find_factory(const ClvPolicy *policy, const char *uri);
 const ClvPolicyConference *clv_policy_find_conference(const ClvPolicy *policy, const char *uri);
 
-/* Effective values for a conference made by a factory, or for a [conference]; holds a reference
- * to the snapshot. NULL when the snapshot knows neither name. */
+/* Effective values for a conference made by a factory, or for a [conference]; a view outlives its
+ * snapshot. NULL when the snapshot does not know the name. */
 ClvPolicyView *clv_policy_view_factory(ClvPolicy *policy, const char *factory);
 ClvPolicyView *clv_policy_view_conference(ClvPolicy *policy, const char *name);
 void clv_policy_view_free(ClvPolicyView *view);

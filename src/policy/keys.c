@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy/keys.c - which keys are there, what may stand behind them, and what do they default to? */
+#include "policy/policy-private.h"
+
+#include <string.h>
+
+#define SECOND G_GINT64_CONSTANT(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* Words of enums stand from loose to strict; those of sets in no order. */
+static const char *const authority_words[] = {"extend", "replace", "narrow", NULL};
+static const char *const no_list_words[] = {"policy", "creator-only", NULL};
+static const char *const auth_words[] = {"digest", "asserted", "either", "ticket", NULL};
+static const char *const disallow_words[] = {"keep", "remove", NULL};
+static const char *const full_words[] = {"486", "480", NULL};
+static const char *const anonymity_words[] = {"allow", "hide", "reject", NULL};
+static const char *const diverted_words[] = {"check", "reject", NULL};
+static const char *const signalling_words[] = {"any", "trusted", "tls", NULL};
+static const char *const secure_words[] = {"off", "preferred", "required", NULL};
+static const char *const scheme_words[] = {"mikey-ticket", "or-kms", "dtls-srtp", "sdes", NULL};
+static const char *const suite_words[] = {
+    "AES_CM_128_HMAC_SHA1_80",  "AES_CM_128_HMAC_SHA1_32", "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32", "AEAD_AES_128_GCM",        "AEAD_AES_256_GCM",
+    NULL};
+
+const char *const clv_policy_reload_words[] = {"none", "tighten", "all", NULL};
+
+#define BIT(word) (1u << (word))
+#define STATIC_WORDS (BIT(WORD_ANY) | BIT(WORD_NOBODY))
+#define ROLE_WORDS (STATIC_WORDS | BIT(WORD_CREATOR) | BIT(WORD_TICKET) | BIT(WORD_PARTICIPANTS))
+#define MEMBER_WORDS (ROLE_WORDS | BIT(WORD_OWNERS) | BIT(WORD_MODERATORS))
+
+const Key clv_policy_keys[N_KEYS] = {
+    [KEY_CREATE_ALLOW] = {"create-allow", "nobody", KIND_IDS, NARROW_AND, LIVE_ANY,
+                          .id_words = STATIC_WORDS},
+    [KEY_CREATE_DENY] = {"create-deny", "", KIND_IDS, NARROW_MAX, LIVE_ANY,
+                         .id_words = STATIC_WORDS},
+    [KEY_CREATE_MAX_PER_USER] = {"create-max-per-user", "5", KIND_INT, NARROW_MIN, LIVE_ANY,
+                                 .min = 1, .max = 1000},
+    [KEY_CREATE_MAX_TOTAL] = {"create-max-total", "1000", KIND_INT, NARROW_MIN, LIVE_ANY,
+                              .min = 1, .max = 1000000},
+    [KEY_CREATE_EMPTY] = {"create-empty", "no", KIND_BOOL, NARROW_NO, LIVE_NEW},
+    [KEY_OWNERS] = {"owners", "creator", KIND_IDS, NARROW_NO, LIVE_TIGHTEN,
+                    .id_words = ROLE_WORDS},
+    [KEY_MODERATORS] = {"moderators", "creator", KIND_IDS, NARROW_NO, LIVE_TIGHTEN,
+                        .id_words = ROLE_WORDS},
+    [KEY_ALLOW] = {"allow", "ticket", KIND_IDS, NARROW_AND, LIVE_TIGHTEN,
+                   .id_words = MEMBER_WORDS},
+    [KEY_DENY] = {"deny", "", KIND_IDS, NARROW_MAX, LIVE_TIGHTEN, .id_words = STATIC_WORDS},
+    [KEY_TICKET_AUTHORITY] = {"ticket-authority", "narrow", KIND_ENUM, NARROW_STRICT, LIVE_NEW,
+                              .words = authority_words},
+    [KEY_NO_TICKET_LIST] = {"no-ticket-list", "creator-only", KIND_ENUM, NARROW_STRICT, LIVE_NEW,
+                            .words = no_list_words},
+    [KEY_AUTH] = {"auth", "ticket", KIND_ENUM, NARROW_STRICT, LIVE_NEW, .words = auth_words},
+    [KEY_DIAL_IN] = {"dial-in", "yes", KIND_BOOL, NARROW_AND, LIVE_TIGHTEN},
+    [KEY_ON_DISALLOW] = {"on-disallow", "remove", KIND_ENUM, NARROW_STRICT, LIVE_ANY,
+                         .words = disallow_words},
+    [KEY_BAN_ON_REMOVAL] = {"ban-on-removal", "yes", KIND_BOOL, NARROW_MAX, LIVE_ANY},
+    [KEY_MAX_PARTICIPANTS] = {"max-participants", "100", KIND_INT, NARROW_MIN, LIVE_TIGHTEN,
+                              .min = 2, .max = 10000},
+    [KEY_MAX_ENDPOINTS_PER_USER] = {"max-endpoints-per-user", "2", KIND_INT, NARROW_MIN,
+                                    LIVE_TIGHTEN, .min = 1, .max = 10},
+    [KEY_FULL_STATUS] = {"full-status", "486", KIND_ENUM, NARROW_NO, LIVE_ANY,
+                         .words = full_words},
+    [KEY_LOCKED] = {"locked", "no", KIND_BOOL, NARROW_MAX, LIVE_ANY},
+    [KEY_JOIN_BEFORE_CREATOR] = {"join-before-creator", "yes", KIND_BOOL, NARROW_AND,
+                                 LIVE_TIGHTEN},
+    [KEY_ANONYMITY] = {"anonymity", "hide", KIND_ENUM, NARROW_STRICT, LIVE_TIGHTEN,
+                       .words = anonymity_words},
+    [KEY_DIVERTED_DIAL_IN] = {"diverted-dial-in", "check", KIND_ENUM, NARROW_STRICT, LIVE_TIGHTEN,
+                              .words = diverted_words},
+    [KEY_SIGNALLING] = {"signalling", "trusted", KIND_ENUM, NARROW_STRICT, LIVE_TIGHTEN,
+                        .words = signalling_words},
+    [KEY_SECURE] = {"secure", "required", KIND_ENUM, NARROW_STRICT, LIVE_NEW,
+                    .words = secure_words, .served = BIT(SECURE_REQUIRED),
+                    .unserved = "required: this version serves secured media alone"},
+    [KEY_KEY_MGMT_ALLOW] = {"key-mgmt-allow", "mikey-ticket", KIND_SET, NARROW_AND, LIVE_NEW,
+                            .words = scheme_words, .served = BIT(0) | BIT(3),
+                            .unserved = "mikey-ticket or sdes: this version has no other scheme"},
+    [KEY_SRTP_SUITES] = {"srtp-suites",
+                         "AEAD_AES_256_GCM;AEAD_AES_128_GCM;AES_256_CM_HMAC_SHA1_80;"
+                         "AES_CM_128_HMAC_SHA1_80",
+                         KIND_SET, NARROW_AND, LIVE_NEW, .words = suite_words},
+    [KEY_MAX_DURATION] = {"max-duration", "12h", KIND_TIME, NARROW_MIN, LIVE_TIGHTEN,
+                          .min = SECOND, .max = 30 * DAY, .none_allowed = TRUE},
+    [KEY_EMPTY_TIMEOUT] = {"empty-timeout", "60s", KIND_TIME, NARROW_MIN, LIVE_ANY, .min = 0,
+                           .max = DAY},
+    [KEY_FIRST_JOIN_TIMEOUT] = {"first-join-timeout", "5m", KIND_TIME, NARROW_MIN, LIVE_ANY,
+                                .min = SECOND, .max = DAY},
+    [KEY_END_WHEN_CREATOR_LEAVES] = {"end-when-creator-leaves", "no", KIND_BOOL, NARROW_MAX,
+                                     LIVE_ANY},
+    [KEY_CREATOR_GRACE] = {"creator-grace", "30s", KIND_TIME, NARROW_MIN, LIVE_ANY, .min = 0,
+                           .max = HOUR},
+    [KEY_MAX_TICKET_LIFETIME] = {"max-ticket-lifetime", "24h", KIND_TIME, NARROW_MIN,
+                                 LIVE_TIGHTEN, .min = MINUTE, .max = 30 * DAY},
+    [KEY_SCHEDULED] = {"scheduled", "no", KIND_BOOL, NARROW_NO, LIVE_NEW},
+    [KEY_NOT_BEFORE] = {"not-before", "", KIND_DATE, NARROW_MAX, LIVE_TIGHTEN},
+    [KEY_NOT_AFTER] = {"not-after", "", KIND_DATE, NARROW_MIN, LIVE_TIGHTEN},
+    [KEY_SUBJECT] = {"subject", "", KIND_TEXT, NARROW_NO, LIVE_ANY, .max = 200},
+    [KEY_DISPLAY_TEXT] = {"display-text", "", KIND_TEXT, NARROW_NO, LIVE_ANY, .max = 200},
+};
+
+/* In the policy model, not in this version. */
+static const char *const planned_keys[] = {
+    "audio-levels", "backward-secrecy", "bilateral-rekey-interval", "capneg", "creation",
+    "dial-out", "dial-out-parallel", "dial-out-timeout", "diversion", "end-on-expiry",
+    "event-allow", "event-max-expires", "event-min-interval", "event-protection", "events",
+    "floor", "floor-chair", "floor-policy", "floor-security", "foreign-kms", "forward-secrecy",
+    "group-fallback", "group-key-source", "group-media", "group-min-members", "group-new-ssrc",
+    "invite-by-refer", "join-interim", "key-mode", "kms", "kms-timeout", "leave-grace", "lobby",
+    "lobby-timeout", "max-uri-list", "pass-referred-by", "persist", "pin", "pin-hash",
+    "pin-timeout", "pin-tries", "refer-allow", "refer-duplicate", "refer-extends",
+    "refer-status", "refer-ticket", "rekey-deadline", "rekey-grace", "rekey-interval",
+    "rekey-method", "rekey-min-interval", "rekey-on", "rekey-packets", "rekey-parallel",
+    "rekey-refer-timeout", "roster-privileged", "roster-self", "share-uri-list",
+    "ticket-wildcards", "trust", NULL};
+
+KeyId
+clv_policy_key_find(const char *name)
+{
+    for (guint i = 0; i < N_KEYS; i++) {
+        if (strcmp(clv_policy_keys[i].name, name) == 0)
+            return (KeyId)i;
+    }
+    return N_KEYS;
+}
+
+gboolean
+clv_policy_key_is_planned(const char *name)
+{
+    return g_strv_contains(planned_keys, name);
+}
+
+#define MAX_WORD 40
+
+/* Letters to change, add, drop or swap with a neighbour to make one word of the other. */
+static guint
+typing_errors(const char *a, const char *b)
+{
+    guint d[MAX_WORD + 1][MAX_WORD + 1];
+    gsize n = strlen(a), m = strlen(b);
+
+    if (n > MAX_WORD || m > MAX_WORD)
+        return G_MAXUINT;
+    for (guint i = 0; i <= n; i++)
+        d[i][0] = i;
+    for (guint j = 0; j <= m; j++)
+        d[0][j] = j;
+    for (guint i = 1; i <= n; i++) {
+        for (guint j = 1; j <= m; j++) {
+            guint change = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            guint best = MIN(change, MIN(d[i - 1][j], d[i][j - 1]) + 1);
+
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = MIN(best, d[i - 2][j - 2] + 1);
+            d[i][j] = best;
+        }
+    }
+    return d[n][m];
+}
+
+static void
+keep_nearer(const char *word, const char *candidate, guint *best_errors, const char **best)
+{
+    guint errors = typing_errors(word, candidate);
+
+    if (errors < *best_errors) {
+        *best_errors = errors;
+        *best = candidate;
+    }
+}
+
+/* Two typing errors, but never half of a short word. */
+static guint
+patience(const char *word)
+{
+    return strlen(word) < 5 ? 2 : 3;
+}
+
+const char *
+clv_policy_nearest(const char *word, const char *const *candidates)
+{
+    const char *best = NULL;
+    guint best_errors = patience(word);
+
+    for (; *candidates != NULL; candidates++)
+        keep_nearer(word, *candidates, &best_errors, &best);
+    return best;
+}
+
+const char *
+clv_policy_key_nearest(const char *word)
+{
+    const char *best = NULL;
+    guint best_errors = patience(word);
+
+    for (guint i = 0; i < N_KEYS; i++)
+        keep_nearer(word, clv_policy_keys[i].name, &best_errors, &best);
+    return best;
+}
