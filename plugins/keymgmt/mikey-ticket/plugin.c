@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-ticket/plugin.c - MIKEY tickets in SDP (RFC 6043, RFC 4567) behind the contract
+ *
+ * Answers offers: whoever calls must have a ticket, and the KMS tells us whose it is.
+ */
+#include "config.h"
+
+#include "keymgmt/schemes.h"
+#include "ticket-private.h"
+
+static ClvKeymgmtState *
+ticket_open(const ClvKeymgmtSetup *setup, GError **error)
+{
+    if (!clv_ticket_offered(setup->offer, setup->media_index)) {
+        g_set_error_literal(error, CLV_KEYMGMT_ERROR, CLV_CODE_KEYMGMT_UNACCEPTABLE,
+                            "no a=key-mgmt:mikey is offered");
+        return NULL;
+    }
+    return clv_ticket_answerer_open(setup);
+}
+
+static ClvKeymgmtNext
+ticket_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
+            GError **error)
+{
+    return clv_ticket_answerer_step(state, in, out, error);
+}
+
+static void
+ticket_close(ClvKeymgmtState *state)
+{
+    if (state != NULL)
+        clv_ticket_answerer_close(state);
+}
+
+const ClvKeymgmtOps clv_mikey_ticket_ops = {
+    .scheme = CLV_SCHEME_MIKEY_TICKET,
+    .name = "mikey-ticket",
+    .gives = CLV_PROOF_TICKET,
+    .needs_tls = FALSE,
+    .offered = clv_ticket_offered,
+    .offer_id = clv_ticket_offer_id,
+    .open = ticket_open,
+    .step = ticket_step,
+    .close = ticket_close,
+    .self_test = clv_ticket_self_test,
+};

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-ticket/refusal.c - what does a MIKEY failure mean to the call? */
+#include "config.h"
+
+#include <stdarg.h>
+
+#include "ticket-private.h"
+
+/* Our own part of a failure: nothing that the peer did. */
+static const MikeyStatus own_faults[] = {
+    MIKEY_NO_MEMORY, MIKEY_NO_RANDOM, MIKEY_CRYPTO, MIKEY_ARGUMENT, MIKEY_ORDER,
+};
+
+/* Codes for what is wrong with a TRANSFER_INIT; whatever is not here is KEYMGMT_FAILED. */
+static const struct {
+    MikeyStatus status;
+    ClvCode code;
+} peer_codes[] = {
+    {MIKEY_BAD_PROTOCOL, CLV_CODE_KEYMGMT_UNACCEPTABLE},
+    {MIKEY_BAD_PARAMETERS, CLV_CODE_KEYMGMT_UNACCEPTABLE},
+    {MIKEY_BAD_IDENTITY, CLV_CODE_TICKET_REFUSED},
+    {MIKEY_BAD_TICKET, CLV_CODE_TICKET_REFUSED},
+    {MIKEY_BAD_FLAGS, CLV_CODE_TICKET_REFUSED},
+    {MIKEY_NOT_VALID, CLV_CODE_TICKET_REFUSED},
+    {MIKEY_POLICY_VIOLATED, CLV_CODE_TICKET_REFUSED},
+    {MIKEY_BAD_POLICY, CLV_CODE_TICKET_REFUSED},
+    {MIKEY_NOT_REUSABLE, CLV_CODE_TICKET_REFUSED},
+};
+
+/* What the KMS means by an error number when it is asked to resolve. @sentence tells the operator
+ * more than the registered meaning does. */
+static const struct {
+    ClvCode code;
+    MikeyStatus status; /* for the caller's Error message */
+    const char *sentence;
+} kms_errors[] = {
+    [0] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+           "ALARM: the KMS does not accept this server's own credentials; check the PSK and its "
+           "name"},
+    [1] = {CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_TIME,
+           "a timestamp is outside the allowed skew; compare the clocks of server and KMS"},
+    [2] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
+    [3] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
+    [4] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
+    [7] = {CLV_CODE_FORBIDDEN, MIKEY_BAD_IDENTITY,
+           "the ticket does not entitle its owner to this conference"},
+    [11] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not resolve tickets"},
+    [12] = {CLV_CODE_KMS_DOWN, MIKEY_REFUSED, "the KMS failed"},
+    [13] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS cannot read what we ask"},
+    [14] = {CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_TICKET, "the ticket is not valid"},
+    [15] = {CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_POLICY, "the ticket's policy is not valid"},
+};
+
+gboolean
+clv_ticket_refuse(TicketRefusal *refusal, ClvCode code, MikeyStatus status, const char *format,
+                  ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_clear_error(&refusal->error);
+    refusal->error = g_error_new_valist(CLV_KEYMGMT_ERROR, code, format, args);
+    refusal->status = status;
+    va_end(args);
+    return FALSE;
+}
+
+static gboolean
+is_own_fault(MikeyStatus status)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(own_faults); i++) {
+        if (own_faults[i] == status)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean
+clv_ticket_refuse_peer(TicketRefusal *refusal, MikeyStatus status, const char *what)
+{
+    ClvCode code = is_own_fault(status) ? CLV_CODE_INTERNAL : CLV_CODE_KEYMGMT_FAILED;
+
+    for (guint i = 0; i < G_N_ELEMENTS(peer_codes); i++) {
+        if (peer_codes[i].status == status)
+            code = peer_codes[i].code;
+    }
+    return clv_ticket_refuse(refusal, code, status, "%s: %s", what, mikey_status_string(status));
+}
+
+gboolean
+clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status, const MikeyPeerError *peer)
+{
+    guint8 number = peer->number;
+
+    if (is_own_fault(status))
+        return clv_ticket_refuse(refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
+                                 "reading the answer of the KMS: %s", mikey_status_string(status));
+    if (status != MIKEY_PEER_ERROR)
+        return clv_ticket_refuse(refusal, CLV_CODE_KMS_DOWN, MIKEY_REFUSED,
+                                 "the KMS answered nonsense: %s", mikey_status_string(status));
+    if (number >= G_N_ELEMENTS(kms_errors) || kms_errors[number].sentence == NULL)
+        return clv_ticket_refuse(refusal, CLV_CODE_KMS_DOWN, MIKEY_REFUSED,
+                                 "the KMS refused with error %u (%s)", number,
+                                 mikey_error_string(number));
+
+    return clv_ticket_refuse(refusal, kms_errors[number].code, kms_errors[number].status,
+                             "%s (error %u of the KMS, %s, %s)", kms_errors[number].sentence,
+                             number, mikey_error_string(number),
+                             peer->authentic ? "authentic" : "not authenticated");
+}
+
+gboolean
+clv_ticket_code_has_error_line(ClvCode code)
+{
+    return code == CLV_CODE_KEYMGMT_FAILED || code == CLV_CODE_KEYMGMT_UNACCEPTABLE
+           || code == CLV_CODE_TICKET_REFUSED;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-ticket/ticket-private.h - what the files of this scheme share
+ *
+ *   plugin.c    the contract: open, step, close
+ *   lines.c     a=key-mgmt lines to a TRANSFER_INIT             (RFC 4567)
+ *   early.c     what is refused before the KMS is troubled
+ *   answerer.c  being called with a ticket                      (RFC 6043 section 4.2.3)
+ *   refusal.c   what a MIKEY failure means to the call
+ */
+#pragma once
+
+#include <libmikey/mikey.h>
+
+#include "keymgmt/keymgmt.h"
+
+/* ---- refusal.c ---- */
+
+/* Why the call is refused: @error for us, with a ClvCode; @status for the peer's Error message. */
+typedef struct TicketRefusal {
+    MikeyStatus status;
+    GError *error; /* (nullable) NULL: not refused */
+} TicketRefusal;
+
+/* Returns: always %FALSE, so that a check can end with it. */
+gboolean clv_ticket_refuse(TicketRefusal *refusal, ClvCode code, MikeyStatus status,
+                           const char *format, ...) G_GNUC_PRINTF(4, 5);
+/* The peer's message is at fault: the code follows from @status. @what: "TRANSFER_INIT", ... */
+gboolean clv_ticket_refuse_peer(TicketRefusal *refusal, MikeyStatus status, const char *what);
+/* The KMS said no, or nonsense, or something of ours failed. @peer: its Error, for
+ * MIKEY_PEER_ERROR. */
+gboolean clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status,
+                               const MikeyPeerError *peer);
+/* Is @code a refusal of the offer itself (488), so that an Error message may go with it? */
+gboolean clv_ticket_code_has_error_line(ClvCode code);
+
+/* ---- lines.c ---- */
+
+/**
+ * TicketLines:
+ * @message: the TRANSFER_INIT that keys our m-line; after a refusal the message at fault, if any
+ * @at_session: it stood at session level
+ * @media_line: number of our m-line from 1; 0 when there is none
+ */
+typedef struct TicketLines {
+    MikeyBuffer message;
+    gboolean at_session;
+    guint media_line;
+} TicketLines;
+
+/* Reads every line of the protocol that is in force: if one is wrong the whole offer is. */
+gboolean clv_ticket_lines_read(const ClvSdp *offer, guint media_index, TicketLines *out_lines,
+                               TicketRefusal *refusal);
+void clv_ticket_lines_clear(TicketLines *lines);
+gboolean clv_ticket_offered(const ClvSdp *offer, guint media_index);
+char *clv_ticket_offer_id(const ClvSdp *offer, guint media_index);
+
+/* ---- the state ---- */
+
+/* Where an answerer stands. */
+typedef enum TicketStage {
+    TICKET_OPENED, /* nothing but the lines has been read */
+    TICKET_ASKED,  /* the KMS has been asked */
+    TICKET_OVER,   /* done or failed */
+} TicketStage;
+
+struct ClvKeymgmtState {
+    const ClvKeymgmtConfig *config;
+    TicketStage stage;
+    ClvPurpose purpose;
+    char *focus_uri;
+    char **factory_uris;   /* (nullable) */
+    char *creation_ticket; /* (nullable) */
+    MikeySrtpProfile profiles[CLV_N_SRTP_SUITES]; /* acceptable, best first */
+    gsize n_profiles;
+    guint32 local_ssrc;
+    TicketLines lines;
+    TicketRefusal refusal;
+    MikeyOffer *offer;     /* (nullable) */
+    MikeyResolve *resolve; /* (nullable) */
+    guint cs_line;         /* number of the m-line by which our crypto sessions go; 0: none */
+};
+
+/* What libmikey wants to know of the world at @now_us. */
+MikeyEnv clv_ticket_env(const ClvKeymgmtConfig *config, gint64 now_us);
+/* (transfer full) (nullable): NULL unless it is a URI that names somebody */
+char *clv_ticket_identity(const MikeyIdentity *identity);
+/* Names of the memory of messages: the message itself, and the bundle of that initiator. */
+gboolean clv_ticket_replay_names(const MikeyOffer *offer, guint8 out_message[MIKEY_DIGEST_LEN],
+                                 guint8 out_bundle[MIKEY_DIGEST_LEN]);
+/* hex SHA-256; the same for the same ticket in different messages */
+char *clv_ticket_hash(const MikeyTicket *ticket);
+
+/* ---- early.c ---- */
+
+/* The checks of a ticket, in order; sets state->cs_line. */
+gboolean clv_ticket_check_early(ClvKeymgmtState *state, gint64 now_us, TicketRefusal *refusal);
+
+/* ---- answerer.c ---- */
+
+ClvKeymgmtState *clv_ticket_answerer_open(const ClvKeymgmtSetup *setup);
+ClvKeymgmtNext clv_ticket_answerer_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in,
+                                        ClvKeymgmtOutput *out, GError **error);
+void clv_ticket_answerer_close(ClvKeymgmtState *state);
+
+/* ---- self-test.c ---- */
+
+gboolean clv_ticket_self_test(GError **error);
