@@ -318,7 +318,6 @@ char *
 clv_identity_pattern_canonical(const char *pattern, GError **error)
 {
     g_autoptr(GString) out = g_string_new(NULL);
-    char *exact;
     gboolean ok = FALSE;
 
     if (strlen(pattern) > CLV_IDENTITY_MAX_BYTES) {
@@ -331,9 +330,11 @@ clv_identity_pattern_canonical(const char *pattern, GError **error)
     else if (g_ascii_strncasecmp(pattern, "tel:", 4) == 0 && g_str_has_suffix(pattern, "*"))
         ok = write_number_pattern(pattern, out);
     else if (strchr(pattern, '*') == NULL) {
-        exact = clv_identity_canonical(pattern, -1);
-        if (exact != NULL)
-            return exact;
+        g_autofree char *exact = clv_identity_canonical(pattern, -1);
+
+        /* "%2A" would turn into a '*' that the next reader takes for a wildcard. */
+        if (exact != NULL && strchr(exact, '*') == NULL)
+            return g_steal_pointer(&exact);
     }
     if (ok)
         return g_string_free(g_steal_pointer(&out), FALSE);

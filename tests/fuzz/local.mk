@@ -1,1 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
+# Fuzz targets. Each is one file fuzz-X.c with LLVMFuzzerTestOneInput(), and a folder corpus/X of
+# seeds, small and each with a telling name. It is built twice:
+#
+#   tests/fuzz/replay-X   always, with replay-main.c instead of libFuzzer: "make check" runs the
+#                         corpus through it and counts each file as a test
+#   tests/fuzz/fuzz-X     with ./configure --enable-fuzzing CC=clang: the real fuzzer, for
+#                         scripts/run-fuzz X SECONDS (a tests/fuzz/X.dict is used when there is one)
+#
+# To add a target X: write the two, copy the block of "ini" below, put X for ini and the rooms'
+# libraries into LDADD. Everything else (building, checking, distributing) follows from
+# fuzz_replays, fuzz_programs and EXTRA_DIST.
+fuzz_replays =
+fuzz_programs =
+FUZZ_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
+LIBFUZZER = $(AM_LDFLAGS) -fsanitize=fuzzer
+REPLAY_MAIN = %D%/replay-main.c
+
+# ---- ini: configuration text, identities, values ----
+fuzz_replays += %D%/replay-ini
+fuzz_programs += %D%/fuzz-ini
+EXTRA_DIST += %D%/corpus/ini
+tests_fuzz_replay_ini_SOURCES = %D%/fuzz-ini.c $(REPLAY_MAIN)
+tests_fuzz_replay_ini_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_ini_LDADD = libclv-base.la $(TEST_LIBS)
+tests_fuzz_fuzz_ini_SOURCES = %D%/fuzz-ini.c
+tests_fuzz_fuzz_ini_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_ini_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_ini_LDADD = $(tests_fuzz_replay_ini_LDADD)
+
+# ---- all of them ----
+check_PROGRAMS += $(fuzz_replays)
+TESTS += $(fuzz_replays)
+EXTRA_PROGRAMS += $(fuzz_programs)
+if FUZZING
+noinst_PROGRAMS += $(fuzz_programs)
+endif

@@ -200,6 +200,7 @@ test_pattern_check(void)
         "*@a*",
         "*@*.*.org",
         "sip:*@x.org",
+        "sip:%2a@x.org",
         "sip:a@*",
         "tel:*",
         "tel:+4*9",
