@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admin/ctl-main.c - conclavectl: ask and show */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <glib.h>
+
+#include "admin/control.h"
+#include "admin/report.h"
+#include "daemon/config.h"
+#include "policy/policy.h"
+
+enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3 };
+
+static char *option_socket;
+static char *option_config;
+static gboolean option_json;
+
+static const GOptionEntry entries[] = {
+    { "socket", 's', 0, G_OPTION_ARG_FILENAME, &option_socket,
+      "control socket of the server [" CLV_RUNDIR "/control]", "PATH" },
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
+      "take the socket from this configuration", "FILE" },
+    { "json", 'j', 0, G_OPTION_ARG_NONE, &option_json, "print JSON", NULL },
+    G_OPTION_ENTRY_NULL,
+};
+
+static const char commands[] =
+    "Commands:\n"
+    "  status                     what the server does at the moment\n"
+    "  list                       conferences\n"
+    "  show CONFERENCE            participants of one (URI or its token)\n"
+    "  kick CONFERENCE WHO        remove a participant (URI, or leg number of show)\n"
+    "  end CONFERENCE             end it for everybody\n"
+    "  reload                     read policies, users and keys again\n"
+    "  check-config [FILE]        check a configuration without touching the server\n"
+    "  check-policy FILE [DIR]    check policy files without touching the server\n"
+    "  sample-config              print a commented configuration\n";
+
+/* ---- commands that need no server ---- */
+
+static int
+show_check(const char *what, GPtrArray *errors)
+{
+    g_autoptr(ClvReport) report = clv_report_new();
+    g_autofree char *text = NULL;
+    static const char *const columns[] = { "error", NULL };
+
+    if (!option_json && errors->len > 0) {
+        for (guint i = 0; i < errors->len; i++)
+            fprintf(stderr, "%s\n", (const char *)g_ptr_array_index(errors, i));
+        return EXIT_REFUSED;
+    }
+    clv_report_text(report, "file", what);
+    clv_report_bool(report, "good", errors->len == 0);
+    if (errors->len > 0) {
+        clv_report_table(report, "errors", columns);
+        for (guint i = 0; i < errors->len; i++)
+            clv_report_cell(report, g_ptr_array_index(errors, i));
+    }
+    text = clv_report_print(report, option_json);
+    fputs(text, stdout);
+    return errors->len == 0 ? EXIT_SUCCESS : EXIT_REFUSED;
+}
+
+static int
+check_config(const char *path)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvConfig config;
+
+    clv_config_load(&config, path, errors);
+    clv_config_clear(&config);
+    return show_check(path, errors);
+}
+
+static int
+check_policy(const char *path, const char *folder)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+    clv_policy_unref(clv_policy_load(path, folder, errors));
+    return show_check(path, errors);
+}
+
+static int
+sample_config(void)
+{
+    g_autofree char *text = clv_config_sample();
+
+    fputs(text, stdout);
+    return EXIT_SUCCESS;
+}
+
+/* ---- commands for the server ---- */
+
+static char *
+socket_path(void)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvConfig config;
+    char *path;
+
+    if (option_socket != NULL)
+        return g_strdup(option_socket);
+    if (option_config == NULL)
+        return g_strdup(CLV_RUNDIR "/control");
+    if (!clv_config_load(&config, option_config, errors)) {
+        show_check(option_config, errors);
+        return NULL;
+    }
+    path = g_strdup(config.control_socket);
+    clv_config_clear(&config);
+    return path;
+}
+
+static int
+connect_to(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        fprintf(stderr, "conclavectl: %s: path too long\n", path);
+        close(fd);
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    fprintf(stderr, "conclavectl: %s: %s%s\n", path, g_strerror(errno),
+            errno == EACCES ? " (are you in the group of [control] group=?)"
+                            : " (is the server running?)");
+    close(fd);
+    return -1;
+}
+
+static int
+ask(int fd, char **words)
+{
+    g_autofree char *rest = g_strjoinv(" ", words);
+    g_autofree char *line = g_strdup_printf("%s%s\n", option_json ? "json " : "", rest);
+    g_autoptr(GString) reply = g_string_new(NULL);
+    char buffer[4096];
+    ssize_t n;
+
+    if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
+        return EXIT_NO_SERVER;
+    while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0)
+        g_string_append_len(reply, buffer, n);
+    if (g_str_has_prefix(reply->str, "ok\n")) {
+        fputs(reply->str + 3, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (g_str_has_prefix(reply->str, "error ")) {
+        fprintf(stderr, "conclavectl: %s", reply->str + 6);
+        return EXIT_REFUSED;
+    }
+    fprintf(stderr, "conclavectl: the server closed the connection without an answer\n");
+    return EXIT_NO_SERVER;
+}
+
+static int
+ask_server(char **words)
+{
+    g_autofree char *path = socket_path();
+    int fd, status;
+
+    if (path == NULL)
+        return EXIT_REFUSED;
+    fd = connect_to(path);
+    if (fd < 0)
+        return EXIT_NO_SERVER;
+    status = ask(fd, words);
+    close(fd);
+    return status;
+}
+
+static int
+run(int n, char **words)
+{
+    if (strcmp(words[0], "check-config") == 0 && n <= 2) {
+        const char *path = n == 2 ? words[1] : option_config;
+
+        return check_config(path != NULL ? path : CLV_SYSCONFDIR "/conclave.conf");
+    }
+    if (strcmp(words[0], "check-policy") == 0 && (n == 2 || n == 3))
+        return check_policy(words[1], n == 3 ? words[2] : NULL);
+    if (strcmp(words[0], "sample-config") == 0 && n == 1)
+        return sample_config();
+    return ask_server(words);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new("COMMAND [ARGUMENT...]");
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_set_summary(context, "Look at and steer a running Conclave server.");
+    g_option_context_set_description(context, commands);
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error)) {
+        fprintf(stderr, "conclavectl: %s\n", error->message);
+        return EXIT_USAGE;
+    }
+    if (argc < 2) {
+        g_autofree char *help = g_option_context_get_help(context, TRUE, NULL);
+
+        fputs(help, stderr);
+        return EXIT_USAGE;
+    }
+    return run(argc - 1, argv + 1);
+}

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/call.c - one leg's way from an offer to an answer
+ *
+ * The conference says when; this file carries the offer through SDP choice, key management (with
+ * the KMS when it asks), media and the answer. A re-offer takes the same way in leg->next and
+ * changes nothing of what is in force until it is answered.
+ */
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "daemon/hub-private.h"
+
+#define PROGRESS_MS 200 /* longer at the KMS: the caller hears 183 (4.2 of the digest) */
+#define PTIME_MS 20
+
+static const char *const codecs[] = { "PCMA", "PCMU", NULL };
+
+/* ---- a leg ---- */
+
+Leg *
+call_new(ClvHub *hub)
+{
+    Leg *leg = g_new0(Leg, 1);
+
+    leg->hub = hub;
+    leg->id = clv_id_add(hub->legs, leg);
+    leg->sip_alive = TRUE;
+    clv_random(NULL, (guint8 *)&leg->sdp_id, sizeof leg->sdp_id);
+    leg->sdp_id >>= 2; /* fits a signed number at the other end */
+    leg->sdp_version = 1;
+    return leg;
+}
+
+static void
+negotiation_clear(Negotiation *n)
+{
+    if (n->state != NULL)
+        n->ops->close(n->state);
+    clv_keymgmt_output_clear(&n->out);
+    clv_sdp_free(n->offer);
+    memset(n, 0, sizeof *n);
+}
+
+void
+call_free(Leg *leg)
+{
+    clv_timer_cancel(leg->progress);
+    negotiation_clear(&leg->now);
+    negotiation_clear(&leg->next);
+    clv_secret_free_string(leg->answer);
+    clv_secret_free_string(leg->key_line);
+    g_free(leg->identity);
+    g_free(leg->display_name);
+    g_free(leg->peer);
+    g_free(leg->call_id);
+    g_free(leg->request_uri);
+    g_free(leg->local_host);
+    g_free(leg);
+}
+
+static ClvSdpLocal
+sdp_local(const Leg *leg)
+{
+    const char *media = leg->hub->config->media_address;
+
+    return (ClvSdpLocal){
+        .host = media != NULL ? media : leg->local_host,
+        .session_id = leg->sdp_id,
+        .version = leg->sdp_version,
+        .codecs = codecs,
+    };
+}
+
+static guint
+key_media_index(const Negotiation *n)
+{
+    return n->choice.no_media ? G_MAXUINT : n->choice.media_index;
+}
+
+/* Two offers with the same digest bring the same key management octets. */
+static void
+digest_key_lines(const Negotiation *n, guint8 out[32])
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    guint index = key_media_index(n);
+
+    EVP_DigestInit_ex(md, EVP_sha256(), NULL);
+    for (guint i = 0; i < n->offer->n_keymgmt; i++)
+        EVP_DigestUpdate(md, n->offer->keymgmt[i], strlen(n->offer->keymgmt[i]) + 1);
+    if (index < n->offer->n_media) {
+        const ClvSdpMedia *media = &n->offer->media[index];
+
+        for (guint i = 0; i < media->n_keymgmt; i++)
+            EVP_DigestUpdate(md, media->keymgmt[i], strlen(media->keymgmt[i]) + 1);
+        for (guint i = 0; i < media->n_crypto; i++)
+            EVP_DigestUpdate(md, media->crypto[i], strlen(media->crypto[i]) + 1);
+    }
+    EVP_DigestFinal_ex(md, out, NULL);
+    EVP_MD_CTX_free(md);
+}
+
+static gboolean
+offers_ticket(const Negotiation *n)
+{
+    const ClvKeymgmtOps *ops = clv_keymgmt_find(CLV_SCHEME_MIKEY_TICKET);
+
+    return ops != NULL && ops->offered(n->offer, key_media_index(n));
+}
+
+static void
+negotiation_begin(Leg *leg, Negotiation *n, const ClvSdp *offer)
+{
+    ClvSdpLocal local = sdp_local(leg);
+
+    n->offer = clv_sdp_copy(offer);
+    n->media_code = clv_sdp_choose(n->offer, &local, &n->choice);
+    digest_key_lines(n, n->key_digest);
+}
+
+/* How the peer sees its direction: the mirror of ours. */
+static ClvDirection
+mirror(ClvDirection ours)
+{
+    return (ClvDirection)(((ours & CLV_DIR_SENDONLY) ? CLV_DIR_RECVONLY : 0)
+                          | ((ours & CLV_DIR_RECVONLY) ? CLV_DIR_SENDONLY : 0));
+}
+
+void
+call_take_invite(Leg *leg, const ClvSipInvite *invite)
+{
+    leg->identity = g_strdup(invite->identity);
+    leg->display_name = g_strdup(invite->display_name);
+    leg->peer = g_strdup(invite->peer);
+    leg->call_id = g_strdup(invite->call_id);
+    leg->request_uri = g_strdup(invite->request_uri);
+    leg->local_host = g_strdup(invite->local_host);
+    leg->purpose =
+        invite->target == CLV_TARGET_FACTORY ? CLV_PURPOSE_CREATE : CLV_PURPOSE_JOIN;
+    if (invite->offer != NULL)
+        negotiation_begin(leg, &leg->now, invite->offer);
+    leg->join = (ClvEvJoin){
+        .identity = leg->identity,
+        .proof = invite->proof,
+        .display_name = leg->display_name,
+        .peer = leg->peer,
+        .creates = leg->purpose == CLV_PURPOSE_CREATE,
+        .ticket_offered = leg->now.offer != NULL && offers_ticket(&leg->now),
+        .anonymous = invite->privacy_id,
+        .diverted = invite->diverted,
+        .secured = invite->secured,
+        .tls = invite->tls,
+        .has_media = !leg->now.choice.no_media,
+        .peer_direction = mirror(leg->now.choice.direction),
+    };
+}
+
+/* ---- key management ---- */
+
+static void
+keys_failed(Leg *leg, Negotiation *n, ClvCode code, const char *why)
+{
+    hub_log(leg->hub, CLV_LOG_NOTICE, leg, hub_room(leg->hub, leg->room), "key-management-failed",
+            "key management failed: %s", why);
+    clv_timer_cancel(g_steal_pointer(&leg->progress));
+    if (n == &leg->now) {
+        ClvEvent event = { .kind = CLV_EV_KEYS_FAILED, .leg = leg->id, .code = code };
+
+        hub_feed(leg->hub, leg->room, &event);
+        return;
+    }
+    call_refuse(leg, code);
+}
+
+static void finish_reoffer(Leg *leg, Room *room);
+
+static void
+keys_done(Leg *leg, Room *room, Negotiation *n)
+{
+    ClvEvent event = { .kind = CLV_EV_KEYS, .leg = leg->id, .keys = &n->keys };
+
+    clv_timer_cancel(g_steal_pointer(&leg->progress));
+    n->keyed = n->out.has_media;
+    n->keys = (ClvEvKeys){
+        .proof = n->out.proof,
+        .scheme = n->ops->scheme,
+        .suite = n->out.has_media ? n->out.tx.suite : CLV_SRTP_NONE,
+        .identity = n->out.identity,
+        .ticket_names = (const char *const *)n->out.ticket_names,
+        .ticket_hash = n->out.ticket_hash,
+        .expires_us = n->out.expires_us,
+    };
+    if (n == &leg->next) {
+        finish_reoffer(leg, room);
+        return;
+    }
+    if (n->out.identity != NULL && leg->identity == NULL)
+        leg->identity = g_strdup(n->out.identity);
+    hub_feed(leg->hub, leg->room, &event);
+}
+
+static void
+progress_due(void *user)
+{
+    Leg *leg = user;
+    Room *room = hub_room(leg->hub, leg->room);
+
+    leg->progress = NULL;
+    if (room != NULL)
+        clv_sip_progress(leg->hub->sip, leg->id, 183, clv_conference_uri(room->conference));
+}
+
+static void
+ask_kms(Leg *leg, Negotiation *n)
+{
+    ClvHub *hub = leg->hub;
+    ClvCode code = clv_kms_client_post(hub->kms.client, n->out.kms_request, n->out.bytes->data,
+                                       n->out.bytes->len, leg->id, ++leg->kms_generation);
+
+    if (code != CLV_CODE_OK) {
+        keys_failed(leg, n, code,
+                    code == CLV_CODE_OVERLOAD ? "too many requests wait for the KMS"
+                                              : "the KMS is not asked for a while after failures");
+        return;
+    }
+    if (leg->progress == NULL && n == &leg->now)
+        leg->progress = clv_loop_timer(hub->loop, PROGRESS_MS, progress_due, leg);
+}
+
+static void
+step_keys(Leg *leg, Room *room, Negotiation *n, const guint8 *bytes, gsize len)
+{
+    ClvKeymgmtInput in = { .now_us = hub_wall(), .bytes = bytes, .len = len };
+    g_autoptr(GError) error = NULL;
+
+    switch (n->ops->step(n->state, &in, &n->out, &error)) {
+    case CLV_KEYMGMT_WANT_KMS:
+        ask_kms(leg, n);
+        return;
+    case CLV_KEYMGMT_DONE:
+        keys_done(leg, room, n);
+        return;
+    case CLV_KEYMGMT_WANT_PEER: /* an answerer has nothing more to ask */
+    case CLV_KEYMGMT_FAILED:
+        keys_failed(leg, n, error != NULL ? (ClvCode)error->code : CLV_CODE_INTERNAL,
+                    error != NULL ? error->message : "the scheme asked the peer");
+        return;
+    }
+}
+
+static void
+open_keys(Leg *leg, Room *room, Negotiation *n)
+{
+    ClvHub *hub = leg->hub;
+    const ClvPolicyView *view = clv_conference_policy(room->conference);
+    const ClvPolicyFactory *factory = NULL;
+    ClvKeymgmtConfig config = hub->kms.keymgmt;
+    g_autoptr(GError) error = NULL;
+    ClvCode code = n->media_code;
+    ClvKeymgmtSetup setup;
+
+    if (code == CLV_CODE_OK)
+        n->ops = clv_keymgmt_choose(n->offer, key_media_index(n), clv_policy_schemes(view),
+                                    leg->join.secured, &code);
+    if (n->ops == NULL) {
+        keys_failed(leg, n, code, clv_sip_status(code)->warning_text != NULL
+                                      ? clv_sip_status(code)->warning_text
+                                      : clv_sip_status(code)->phrase);
+        return;
+    }
+    for (guint i = 0; room->factory != NULL && i < clv_policy_n_factories(hub->policy); i++) {
+        if (strcmp(clv_policy_factory(hub->policy, i)->name, room->factory) == 0)
+            factory = clv_policy_factory(hub->policy, i);
+    }
+    if (leg->ssrc == 0)
+        leg->ssrc = clv_media_new_ssrc(hub->media, room->id);
+    config.max_ticket_lifetime_s = clv_policy_max_ticket_lifetime_s(view);
+    config.max_responders = clv_policy_max_participants(view) + 2;
+    setup = (ClvKeymgmtSetup){
+        .config = &config,
+        .purpose = leg->purpose,
+        .offer = n->offer,
+        .media_index = key_media_index(n),
+        .focus_uri = clv_conference_uri(room->conference),
+        .factory_uris = factory != NULL ? factory->uris : NULL,
+        .request_uri = leg->request_uri,
+        .creation_ticket = room->ticket_hash,
+        .suites = clv_policy_suites(view),
+        .local_ssrc = leg->ssrc,
+        .now_us = hub_wall(),
+    };
+    n->state = n->ops->open(&setup, &error);
+    if (n->state == NULL) {
+        keys_failed(leg, n, (ClvCode)error->code, error->message);
+        return;
+    }
+    step_keys(leg, room, n, NULL, 0);
+}
+
+void
+call_open_keys(Leg *leg, Room *room)
+{
+    open_keys(leg, room, &leg->now);
+}
+
+void
+call_kms_reply(Leg *leg, Room *room, const ClvKmsReply *reply)
+{
+    Negotiation *n = leg->next.offer != NULL ? &leg->next : &leg->now;
+
+    if (reply->generation != leg->kms_generation || n->state == NULL)
+        return;
+    if (reply->code != CLV_CODE_OK) {
+        keys_failed(leg, n, reply->code, reply->detail != NULL ? reply->detail : "KMS error");
+        return;
+    }
+    step_keys(leg, room, n, reply->body->data, reply->body->len);
+}
+
+void
+call_forget_keys(Leg *leg)
+{
+    leg->kms_generation++;
+    clv_timer_cancel(g_steal_pointer(&leg->progress));
+    negotiation_clear(&leg->next);
+}
+
+/* ---- media ---- */
+
+static void
+media_failed(Leg *leg, const GError *error)
+{
+    ClvEvent event = { .kind = CLV_EV_MEDIA_FAILED, .leg = leg->id, .code = CLV_CODE_OVERLOAD };
+
+    hub_log(leg->hub, CLV_LOG_WARNING, leg, NULL, "media-failed", "no media: %s", error->message);
+    hub_feed(leg->hub, leg->room, &event);
+}
+
+static ClvMediaSetup
+media_setup(const Leg *leg, const Room *room, const char *host)
+{
+    const Negotiation *n = &leg->now;
+    const ClvSdpMedia *offered = &n->offer->media[n->choice.media_index];
+
+    return (ClvMediaSetup){
+        .leg = leg->id,
+        .conference = room->id,
+        .local_host = host,
+        .remote_rtp = offered->rtp,
+        .remote_rtcp = offered->rtcp,
+        .rtcp_mux = offered->rtcp_mux,
+        .pt = n->choice.codec.pt,
+        .codec = n->choice.codec.name,
+        .dtmf_pt = n->choice.dtmf_pt,
+        .ptime_ms = PTIME_MS,
+        .direction = n->choice.direction,
+        .rx = n->out.rx,
+        .tx = n->out.tx,
+        .has_local_ssrc = TRUE,
+        .local_ssrc = leg->ssrc,
+    };
+}
+
+static gboolean
+open_media(Leg *leg, Room *room, GError **error)
+{
+    ClvSdpLocal local = sdp_local(leg);
+    ClvMediaPorts *ports = clv_media_ports_open(leg->hub->media, local.host, error);
+    ClvMediaSetup setup;
+
+    if (ports == NULL)
+        return FALSE;
+    leg->rtp_port = clv_media_ports_rtp(ports);
+    leg->rtcp_port = clv_media_ports_rtcp(ports);
+    setup = media_setup(leg, room, local.host);
+    leg->media_open = clv_media_open(leg->hub->media, &setup, ports, error);
+    clv_srtp_keys_clear(&setup.rx);
+    clv_srtp_keys_clear(&setup.tx);
+    return leg->media_open;
+}
+
+static void
+wipe_keys(Negotiation *n)
+{
+    clv_srtp_keys_clear(&n->out.rx);
+    clv_srtp_keys_clear(&n->out.tx);
+    n->keyed = FALSE;
+}
+
+void
+call_open_media(Leg *leg, Room *room)
+{
+    ClvEvent ready = { .kind = CLV_EV_MEDIA_READY, .leg = leg->id };
+    g_autoptr(GError) error = NULL;
+
+    if (leg->now.out.has_media && !open_media(leg, room, &error)) {
+        wipe_keys(&leg->now);
+        media_failed(leg, error);
+        return;
+    }
+    wipe_keys(&leg->now);
+    hub_feed(leg->hub, leg->room, &ready);
+}
+
+/* ---- answers ---- */
+
+static void
+remember_key_line(Leg *leg, Negotiation *n)
+{
+    clv_secret_free_string(leg->key_line);
+    leg->key_line = g_steal_pointer(&n->out.answer_line);
+    leg->key_is_crypto = n->out.answer_is_crypto;
+    leg->key_at_session = n->out.answer_at_session;
+}
+
+static void
+send_answer(Leg *leg, Room *room, const Negotiation *n, const char *key_line)
+{
+    ClvSdpLocal local = sdp_local(leg);
+    ClvSdp *answer =
+        clv_sdp_answer(n->offer, &local, &n->choice, leg->rtp_port, leg->rtcp_port, key_line,
+                       leg->key_is_crypto, leg->key_at_session);
+
+    clv_secret_free_string(leg->answer);
+    leg->answer = clv_sdp_format(answer);
+    clv_sdp_free(answer);
+    clv_sip_accept(leg->hub->sip, leg->id, clv_conference_uri(room->conference), leg->answer);
+}
+
+void
+call_accept(Leg *leg, Room *room)
+{
+    if (leg->purpose == CLV_PURPOSE_CREATE && room->ticket_hash == NULL)
+        room->ticket_hash = g_strdup(leg->now.out.ticket_hash);
+    remember_key_line(leg, &leg->now);
+    leg->scheme = leg->now.ops->scheme;
+    leg->accepted = TRUE;
+    send_answer(leg, room, &leg->now, leg->key_line);
+}
+
+/* The 488's body: the key management's own error message, when it has one. */
+static char *
+error_body(const Leg *leg, const Negotiation *n)
+{
+    ClvSdp *sdp;
+    char *text;
+
+    if (n->out.error_line == NULL)
+        return NULL;
+    sdp = g_new0(ClvSdp, 1);
+    g_strlcpy(sdp->origin_user, "-", sizeof sdp->origin_user);
+    g_strlcpy(sdp->origin.host, leg->local_host, sizeof sdp->origin.host);
+    sdp->session_id = leg->sdp_id;
+    sdp->session_version = leg->sdp_version;
+    sdp->keymgmt[0] = g_strdup(n->out.error_line);
+    sdp->n_keymgmt = 1;
+    text = clv_sdp_format(sdp);
+    clv_sdp_free(sdp);
+    return text;
+}
+
+/* An offer without any secured media hears that, whatever else it lacks. */
+static ClvCode
+plainest_code(const Negotiation *n, ClvCode code)
+{
+    return code == CLV_CODE_KEYMGMT_UNACCEPTABLE && n->media_code == CLV_CODE_UNSECURED
+               ? CLV_CODE_UNSECURED
+               : code;
+}
+
+void
+call_refuse(Leg *leg, ClvCode code)
+{
+    Negotiation *n = leg->next.offer != NULL ? &leg->next : &leg->now;
+    g_autofree char *body = error_body(leg, n);
+    gboolean first = n == &leg->now;
+
+    clv_sip_refuse(leg->hub->sip, leg->id, plainest_code(n, code), 0, body);
+    if (!first) {
+        negotiation_clear(&leg->next);
+        return;
+    }
+    leg->hub->n_refused++;
+    leg->sip_alive = FALSE;
+    call_forget_keys(leg);
+}
+
+/* ---- re-offers: hold, resume, refresh, new address, new keys ---- */
+
+static gboolean
+same_identity(const Leg *leg, const Negotiation *n)
+{
+    return n->out.identity == NULL || g_strcmp0(n->out.identity, leg->identity) == 0;
+}
+
+static gboolean
+apply_media(Leg *leg, const Negotiation *n, GError **error)
+{
+    const ClvSdpMedia *offered;
+
+    if (!leg->media_open)
+        return TRUE;
+    offered = &n->offer->media[n->choice.media_index];
+    if (!clv_media_change(leg->hub->media, leg->id, n->choice.direction, &offered->rtp,
+                          &offered->rtcp, n->choice.codec.pt, n->choice.codec.name, error))
+        return FALSE;
+    return !n->keyed
+           || clv_media_rekey(leg->hub->media, leg->id, &n->out.rx, &n->out.tx, error);
+}
+
+static gboolean
+has_key_lines(const Negotiation *n)
+{
+    guint index = key_media_index(n);
+
+    return n->offer->n_keymgmt > 0
+           || (index < n->offer->n_media
+               && n->offer->media[index].n_keymgmt + n->offer->media[index].n_crypto > 0);
+}
+
+/* The re-offer is acceptable and, where it brought new keys, they are there. */
+static void
+finish_reoffer(Leg *leg, Room *room)
+{
+    Negotiation *n = &leg->next;
+    ClvEvent event = { .kind = CLV_EV_DIRECTION,
+                       .leg = leg->id,
+                       .direction = mirror(n->choice.direction) };
+    g_autoptr(GError) error = NULL;
+    gboolean rekeyed = n->keyed;
+
+    if (!same_identity(leg, n)) {
+        keys_failed(leg, n, CLV_CODE_FORBIDDEN, "the re-offer's ticket is somebody else's");
+        return;
+    }
+    if (!apply_media(leg, n, &error)) {
+        keys_failed(leg, n, CLV_CODE_INTERNAL, error->message);
+        return;
+    }
+    if (rekeyed)
+        remember_key_line(leg, n);
+    wipe_keys(n);
+    leg->sdp_version++;
+    send_answer(leg, room, n, rekeyed || has_key_lines(n) ? leg->key_line : NULL);
+    negotiation_clear(&leg->now);
+    leg->now = leg->next;
+    memset(&leg->next, 0, sizeof leg->next);
+    hub_feed(leg->hub, leg->room, &event);
+}
+
+/* The same octets are a refresh; a MIKEY refresh may leave them out (5.17 of the digest). */
+static gboolean
+keeps_keys(const Leg *leg, const Negotiation *n)
+{
+    if (memcmp(n->key_digest, leg->now.key_digest, sizeof n->key_digest) == 0)
+        return TRUE;
+    return leg->scheme == CLV_SCHEME_MIKEY_TICKET && !has_key_lines(n);
+}
+
+void
+call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
+{
+    Negotiation *n = &leg->next;
+
+    if (offer == NULL) { /* they want our offer: what is in force stays in force */
+        clv_sip_accept(leg->hub->sip, leg->id, clv_conference_uri(room->conference),
+                       leg->answer);
+        return;
+    }
+    negotiation_begin(leg, n, offer);
+    if (n->media_code != CLV_CODE_OK) {
+        keys_failed(leg, n, n->media_code, clv_sip_status(n->media_code)->phrase);
+        return;
+    }
+    if (leg->now.choice.no_media != n->choice.no_media
+        || (!n->choice.no_media && n->choice.media_index != leg->now.choice.media_index)) {
+        keys_failed(leg, n, CLV_CODE_NO_COMMON_MEDIA,
+                    "a re-offer may not move the audio to another m-line");
+        return;
+    }
+    if (n->choice.no_media || keeps_keys(leg, n)) {
+        memcpy(n->key_digest, leg->now.key_digest, sizeof n->key_digest);
+        finish_reoffer(leg, room);
+        return;
+    }
+    leg->purpose = CLV_PURPOSE_JOIN;
+    open_keys(leg, room, n);
+}

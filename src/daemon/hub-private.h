@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/hub-private.h - what hub.c, call.c, keys.c and console.c share */
+#pragma once
+
+#include "admin/control.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/replay.h"
+#include "conference/conference.h"
+#include "daemon/hub.h"
+#include "kms/kms.h"
+#include "media/media.h"
+#include "policy/policy.h"
+#include "sip/sdp.h"
+#include "sip/sip.h"
+
+/* The KMS as this process sees it: a client, and perhaps the service itself. */
+typedef struct Kms {
+    ClvKmsClient *client;
+    ClvKmsService *service; /* (nullable) embedded */
+    ClvKmsServer *server;   /* (nullable) embedded */
+    ClvReplay *replay;
+    guint8 *psk; /* cleansed at the end */
+    gsize psk_len;
+    char *url;
+    ClvKeymgmtConfig keymgmt;
+} Kms;
+
+gboolean kms_open(Kms *kms, const ClvConfig *config, GError **error);
+void kms_close(Kms *kms);
+/* The embedded service's key file is read again. */
+gboolean kms_reload(Kms *kms, const ClvConfig *config, GPtrArray *errors);
+
+/* One offer on its way to an answer: the INVITE's, or a re-INVITE's. */
+typedef struct Negotiation {
+    ClvSdp *offer;
+    ClvCode media_code; /* of clv_sdp_choose() */
+    ClvSdpChoice choice;
+    const ClvKeymgmtOps *ops; /* (nullable) */
+    ClvKeymgmtState *state;   /* (nullable) */
+    ClvKeymgmtOutput out;
+    ClvEvKeys keys; /* points into out */
+    gboolean keyed; /* out holds keys that the media has not yet */
+    guint8 key_digest[32]; /* of the key lines offered */
+} Negotiation;
+
+typedef struct Room {
+    ClvConferenceId id;
+    ClvConference *conference;
+    char *factory;   /* (nullable) name; set for ad hoc ones */
+    char *ticket_hash; /* (nullable) of the ticket that created it */
+    char *scheduled; /* (nullable) name of a [conference] */
+    gboolean orphan; /* its [conference] is gone from the policy: ends when empty */
+    ClvTimer *timers[CLV_N_TIMERS];
+    struct RoomTimer {
+        struct ClvHub *hub;
+        ClvConferenceId room;
+        ClvTimerKind kind;
+    } timer_args[CLV_N_TIMERS];
+    gboolean over;
+} Room;
+
+typedef struct Leg {
+    ClvLegId id;
+    struct ClvHub *hub;
+    ClvConferenceId room;
+    gboolean sip_alive, media_open;
+    ClvPurpose purpose;
+
+    /* copied from the INVITE */
+    ClvEvJoin join;
+    char *identity; /* proven: by SIP at first, then by the key management */
+    char *display_name, *peer, *call_id, *request_uri, *local_host;
+
+    Negotiation now;  /* what is in force, or being made first */
+    Negotiation next; /* a re-offer under way: next.offer is set */
+    gboolean accepted;
+    ClvScheme scheme;
+    guint32 ssrc;
+    guint64 kms_generation; /* bumped at each request and at the end */
+    guint64 sdp_id, sdp_version;
+    guint16 rtp_port, rtcp_port;
+    char *answer;    /* last SDP text sent; may hold keys */
+    char *key_line;  /* of the answer; may hold keys */
+    gboolean key_is_crypto, key_at_session;
+    ClvTimer *progress;
+} Leg;
+
+struct ClvHub {
+    ClvLoop *loop;
+    const ClvConfig *config;
+    ClvPolicy *policy;
+    Kms kms;
+    ClvMedia *media;
+    ClvSip *sip;
+    ClvControl *control;
+    struct ClvWatch *watch;
+    int media_watch, kms_watch;
+    ClvIdTable *legs, *rooms;
+    GHashTable *rooms_by_uri; /* uri -> Room, borrowed */
+    GQueue events;            /* of Queued */
+    gboolean stepping;
+    gboolean stopping;
+    ClvTimer *stop_timer;
+    gint64 started_us; /* monotonic */
+    guint64 n_joins, n_refused, n_conferences;
+};
+
+/* ---- hub.c ---- */
+gint64 hub_now(void);  /* monotonic, microseconds */
+gint64 hub_wall(void); /* Unix time, microseconds */
+Leg *hub_leg(struct ClvHub *hub, ClvLegId id);
+Room *hub_room(struct ClvHub *hub, ClvConferenceId id);
+Room *hub_find_room(struct ClvHub *hub, const char *uri_or_token);
+/* Feeds one event to a conference; event->cause and ->who are copied. */
+void hub_feed(struct ClvHub *hub, ClvConferenceId room, const ClvEvent *event);
+void hub_leg_release(Leg *leg); /* frees it when neither sip nor media know it any more */
+void hub_log(struct ClvHub *hub, ClvLogLevel level, const Leg *leg, const Room *room,
+             const char *message_id, const char *format, ...) G_GNUC_PRINTF(6, 7);
+
+/* ---- call.c: one leg's offer, keys, media and answer ---- */
+Leg *call_new(struct ClvHub *hub);
+void call_free(Leg *leg);
+void call_take_invite(Leg *leg, const ClvSipInvite *invite);
+void call_open_keys(Leg *leg, Room *room);
+void call_open_media(Leg *leg, Room *room);
+void call_accept(Leg *leg, Room *room);
+void call_refuse(Leg *leg, ClvCode code);
+void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
+void call_kms_reply(Leg *leg, Room *room, const ClvKmsReply *reply);
+void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */
+
+/* ---- console.c ---- */
+gboolean console_handle(const ClvCommand *command, ClvReport *report, void *user, GError **error);
