@@ -5,7 +5,6 @@
  * the KMS when it asks), media and the answer. A re-offer takes the same way in leg->next and
  * changes nothing of what is in force until it is answered.
  */
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/secret.h"
@@ -39,6 +38,7 @@ negotiation_clear(Negotiation *n)
         n->ops->close(n->state);
     clv_keymgmt_output_clear(&n->out);
     clv_sdp_free(n->offer);
+    g_free(n->key_id);
     memset(n, 0, sizeof *n);
 }
 
@@ -78,28 +78,6 @@ key_media_index(const Negotiation *n)
     return n->choice.no_media ? G_MAXUINT : n->choice.media_index;
 }
 
-/* Two offers with the same digest bring the same key management octets. */
-static void
-digest_key_lines(const Negotiation *n, guint8 out[32])
-{
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    guint index = key_media_index(n);
-
-    EVP_DigestInit_ex(md, EVP_sha256(), NULL);
-    for (guint i = 0; i < n->offer->n_keymgmt; i++)
-        EVP_DigestUpdate(md, n->offer->keymgmt[i], strlen(n->offer->keymgmt[i]) + 1);
-    if (index < n->offer->n_media) {
-        const ClvSdpMedia *media = &n->offer->media[index];
-
-        for (guint i = 0; i < media->n_keymgmt; i++)
-            EVP_DigestUpdate(md, media->keymgmt[i], strlen(media->keymgmt[i]) + 1);
-        for (guint i = 0; i < media->n_crypto; i++)
-            EVP_DigestUpdate(md, media->crypto[i], strlen(media->crypto[i]) + 1);
-    }
-    EVP_DigestFinal_ex(md, out, NULL);
-    EVP_MD_CTX_free(md);
-}
-
 static gboolean
 offers_ticket(const Negotiation *n)
 {
@@ -115,7 +93,6 @@ negotiation_begin(Leg *leg, Negotiation *n, const ClvSdp *offer)
 
     n->offer = clv_sdp_copy(offer);
     n->media_code = clv_sdp_choose(n->offer, &local, &n->choice);
-    digest_key_lines(n, n->key_digest);
 }
 
 /* How the peer sees its direction: the mirror of ours. */
@@ -169,7 +146,7 @@ keys_failed(Leg *leg, Negotiation *n, ClvCode code, const char *why)
         hub_feed(leg->hub, leg->room, &event);
         return;
     }
-    call_refuse(leg, code);
+    call_refuse(leg, code, 0);
 }
 
 static void finish_reoffer(Leg *leg, Room *room);
@@ -194,6 +171,8 @@ keys_done(Leg *leg, Room *room, Negotiation *n)
         finish_reoffer(leg, room);
         return;
     }
+    if (leg->purpose == CLV_PURPOSE_CREATE)
+        hub_census(leg->hub, room, n->keys.identity, &n->keys.n_by_creator, &n->keys.n_total);
     if (n->out.identity != NULL && leg->identity == NULL)
         leg->identity = g_strdup(n->out.identity);
     hub_feed(leg->hub, leg->room, &event);
@@ -253,7 +232,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
 {
     ClvHub *hub = leg->hub;
     const ClvPolicyView *view = clv_conference_policy(room->conference);
-    const ClvPolicyFactory *factory = NULL;
+    const ClvPolicyFactory *factory = clv_policy_find_factory(hub->policy, leg->request_uri);
     ClvKeymgmtConfig config = hub->kms.keymgmt;
     g_autoptr(GError) error = NULL;
     ClvCode code = n->media_code;
@@ -268,10 +247,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
                                       : clv_sip_status(code)->phrase);
         return;
     }
-    for (guint i = 0; room->factory != NULL && i < clv_policy_n_factories(hub->policy); i++) {
-        if (strcmp(clv_policy_factory(hub->policy, i)->name, room->factory) == 0)
-            factory = clv_policy_factory(hub->policy, i);
-    }
+    n->key_id = n->ops->offer_id(n->offer, key_media_index(n));
     if (leg->ssrc == 0)
         leg->ssrc = clv_media_new_ssrc(hub->media, room->id);
     config.max_ticket_lifetime_s = clv_policy_max_ticket_lifetime_s(view);
@@ -284,7 +260,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
         .focus_uri = clv_conference_uri(room->conference),
         .factory_uris = factory != NULL ? factory->uris : NULL,
         .request_uri = leg->request_uri,
-        .creation_ticket = room->ticket_hash,
+        .creation_ticket = clv_conference_creation_ticket(room->conference),
         .suites = clv_policy_suites(view),
         .local_ssrc = leg->ssrc,
         .now_us = hub_wall(),
@@ -430,8 +406,6 @@ send_answer(Leg *leg, Room *room, const Negotiation *n, const char *key_line)
 void
 call_accept(Leg *leg, Room *room)
 {
-    if (leg->purpose == CLV_PURPOSE_CREATE && room->ticket_hash == NULL)
-        room->ticket_hash = g_strdup(leg->now.out.ticket_hash);
     remember_key_line(leg, &leg->now);
     leg->scheme = leg->now.ops->scheme;
     leg->accepted = TRUE;
@@ -469,13 +443,13 @@ plainest_code(const Negotiation *n, ClvCode code)
 }
 
 void
-call_refuse(Leg *leg, ClvCode code)
+call_refuse(Leg *leg, ClvCode code, guint retry_after_s)
 {
     Negotiation *n = leg->next.offer != NULL ? &leg->next : &leg->now;
     g_autofree char *body = error_body(leg, n);
     gboolean first = n == &leg->now;
 
-    clv_sip_refuse(leg->hub->sip, leg->id, plainest_code(n, code), 0, body);
+    clv_sip_refuse(leg->hub->sip, leg->id, plainest_code(n, code), retry_after_s, body);
     if (!first) {
         negotiation_clear(&leg->next);
         return;
@@ -552,9 +526,11 @@ finish_reoffer(Leg *leg, Room *room)
 static gboolean
 keeps_keys(const Leg *leg, const Negotiation *n)
 {
-    if (memcmp(n->key_digest, leg->now.key_digest, sizeof n->key_digest) == 0)
-        return TRUE;
-    return leg->scheme == CLV_SCHEME_MIKEY_TICKET && !has_key_lines(n);
+    g_autofree char *id = leg->now.ops->offer_id(n->offer, key_media_index(n));
+
+    if (id == NULL)
+        return leg->scheme == CLV_SCHEME_MIKEY_TICKET && !has_key_lines(n);
+    return g_strcmp0(id, leg->now.key_id) == 0;
 }
 
 void
@@ -579,7 +555,8 @@ call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
         return;
     }
     if (n->choice.no_media || keeps_keys(leg, n)) {
-        memcpy(n->key_digest, leg->now.key_digest, sizeof n->key_digest);
+        n->ops = leg->now.ops;
+        n->key_id = g_strdup(leg->now.key_id);
         finish_reoffer(leg, room);
         return;
     }

@@ -41,14 +41,13 @@ typedef struct Negotiation {
     ClvKeymgmtOutput out;
     ClvEvKeys keys; /* points into out */
     gboolean keyed; /* out holds keys that the media has not yet */
-    guint8 key_digest[32]; /* of the key lines offered */
+    char *key_id;   /* (nullable) names the key data offered, see ClvKeymgmtOps.offer_id */
 } Negotiation;
 
 typedef struct Room {
     ClvConferenceId id;
     ClvConference *conference;
     char *factory;   /* (nullable) name; set for ad hoc ones */
-    char *ticket_hash; /* (nullable) of the ticket that created it */
     char *scheduled; /* (nullable) name of a [conference] */
     gboolean orphan; /* its [conference] is gone from the policy: ends when empty */
     ClvTimer *timers[CLV_N_TIMERS];
@@ -114,6 +113,9 @@ Room *hub_room(struct ClvHub *hub, ClvConferenceId id);
 Room *hub_find_room(struct ClvHub *hub, const char *uri_or_token);
 /* Feeds one event to a conference; event->cause and ->who are copied. */
 void hub_feed(struct ClvHub *hub, ClvConferenceId room, const ClvEvent *event);
+/* Other live conferences of this identity (nullable) and of this room's factory. */
+void hub_census(struct ClvHub *hub, const Room *room, const char *creator, guint *out_by_creator,
+                guint *out_total);
 void hub_leg_release(Leg *leg); /* frees it when neither sip nor media know it any more */
 void hub_log(struct ClvHub *hub, ClvLogLevel level, const Leg *leg, const Room *room,
              const char *message_id, const char *format, ...) G_GNUC_PRINTF(6, 7);
@@ -125,7 +127,7 @@ void call_take_invite(Leg *leg, const ClvSipInvite *invite);
 void call_open_keys(Leg *leg, Room *room);
 void call_open_media(Leg *leg, Room *room);
 void call_accept(Leg *leg, Room *room);
-void call_refuse(Leg *leg, ClvCode code);
+void call_refuse(Leg *leg, ClvCode code, guint retry_after_s);
 void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
 void call_kms_reply(Leg *leg, Room *room, const ClvKmsReply *reply);
 void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */

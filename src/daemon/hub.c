@@ -79,7 +79,6 @@ room_free(Room *room)
     clv_conference_free(room->conference);
     g_free(room->factory);
     g_free(room->scheduled);
-    g_free(room->ticket_hash);
     g_free(room);
 }
 
@@ -217,7 +216,7 @@ typedef void (*ActionFunc)(ClvHub *hub, Room *room, Leg *leg, ClvAction *action)
 static void
 act_refuse(ClvHub *hub, Room *room, Leg *leg, ClvAction *action)
 {
-    call_refuse(leg, action->code);
+    call_refuse(leg, action->code, action->retry_after_s);
     hub_leg_release(leg);
 }
 
@@ -348,18 +347,6 @@ obey(ClvHub *hub, Room *room, GArray *actions)
 
 /* ---- from sip ---- */
 
-static const ClvPolicyFactory *
-factory_of(const ClvPolicy *policy, const char *uri)
-{
-    for (guint i = 0; i < clv_policy_n_factories(policy); i++) {
-        const ClvPolicyFactory *factory = clv_policy_factory(policy, i);
-
-        if (g_strv_contains(factory->uris, uri))
-            return factory;
-    }
-    return NULL;
-}
-
 static ClvSipTarget
 sip_classify(void *user, const char *uri)
 {
@@ -367,7 +354,7 @@ sip_classify(void *user, const char *uri)
 
     if (g_hash_table_contains(hub->rooms_by_uri, uri))
         return CLV_TARGET_CONFERENCE;
-    return factory_of(hub->policy, uri) != NULL ? CLV_TARGET_FACTORY : CLV_TARGET_NONE;
+    return clv_policy_find_factory(hub->policy, uri) != NULL ? CLV_TARGET_FACTORY : CLV_TARGET_NONE;
 }
 
 static ClvLegId
@@ -381,7 +368,7 @@ sip_new_leg(void *user)
 static Room *
 room_for_creation(ClvHub *hub, const char *request_uri)
 {
-    const ClvPolicyFactory *factory = factory_of(hub->policy, request_uri);
+    const ClvPolicyFactory *factory = clv_policy_find_factory(hub->policy, request_uri);
     g_autofree char *uri = NULL;
     ClvPolicyView *view;
 
@@ -393,7 +380,8 @@ room_for_creation(ClvHub *hub, const char *request_uri)
 }
 
 typedef struct Census {
-    const char *factory, *creator;
+    const Room *self;
+    const char *creator;
     guint by_creator, total;
 } Census;
 
@@ -403,12 +391,23 @@ count_room(guint64 id, gpointer object, gpointer user)
     Room *room = object;
     Census *census = user;
 
-    if (g_strcmp0(room->factory, census->factory) != 0)
+    if (room == census->self || g_strcmp0(room->factory, census->self->factory) != 0)
         return;
     census->total++;
     if (census->creator != NULL
         && g_strcmp0(clv_conference_creator(room->conference), census->creator) == 0)
         census->by_creator++;
+}
+
+void
+hub_census(ClvHub *hub, const Room *room, const char *creator, guint *out_by_creator,
+           guint *out_total)
+{
+    Census census = { .self = room, .creator = creator };
+
+    clv_id_foreach(hub->rooms, count_room, &census);
+    *out_by_creator = census.by_creator;
+    *out_total = census.total;
 }
 
 static void
@@ -424,12 +423,14 @@ sip_invite(ClvHub *hub, const ClvSipInvite *invite)
         return;
     call_take_invite(leg, invite);
     if (room == NULL || invite->offer == NULL) {
-        call_refuse(leg, room == NULL ? CLV_CODE_NOT_FOUND : CLV_CODE_NO_COMMON_MEDIA);
+        call_refuse(leg, room == NULL ? CLV_CODE_NOT_FOUND : CLV_CODE_NO_COMMON_MEDIA, 0);
         hub_leg_release(leg);
         return;
     }
     leg->room = room->id;
     event.join = &leg->join;
+    if (leg->join.creates)
+        hub_census(hub, room, leg->identity, &leg->join.n_by_creator, &leg->join.n_total);
     hub_feed(hub, room->id, &event);
 }
 
@@ -563,6 +564,13 @@ log_errors(GPtrArray *errors, guint first, const char *message_id)
                 (const char *)g_ptr_array_index(errors, i));
 }
 
+static void
+log_warnings(const ClvPolicy *policy)
+{
+    for (const char *const *w = clv_policy_warnings(policy); *w != NULL; w++)
+        clv_log(CLV_LOG_WARNING, NULL, "policy-warning", "%s", *w);
+}
+
 static const ClvPolicyConference *
 scheduled_of(const ClvPolicy *policy, const char *name)
 {
@@ -596,6 +604,7 @@ update_room(guint64 id, gpointer object, gpointer user)
     ClvHub *hub = user;
     Room *room = object;
     ClvEvent event = { .kind = CLV_EV_POLICY };
+    g_autofree char *changed = NULL;
     ClvPolicyView *fresh;
 
     if (room->scheduled != NULL) {
@@ -606,7 +615,11 @@ update_room(guint64 id, gpointer object, gpointer user)
     }
     if (fresh == NULL)
         return; /* its factory is gone: it lives on under the policy it has */
-    event.view = clv_policy_view_merge(clv_conference_policy(room->conference), fresh);
+    event.view = clv_policy_view_merge(clv_conference_policy(room->conference), fresh, &changed);
+    clv_policy_view_free(fresh);
+    if (*changed != '\0')
+        hub_log(hub, CLV_LOG_NOTICE, NULL, room, "policy-applied", "policy changed here: %s",
+                changed);
     hub_feed(hub, id, &event);
 }
 
@@ -628,6 +641,7 @@ reload_policy(ClvHub *hub, GPtrArray *errors)
 
     if (fresh == NULL)
         return FALSE;
+    log_warnings(fresh);
     clv_policy_unref(hub->policy);
     hub->policy = fresh;
     clv_id_foreach(hub->rooms, update_room, hub);
@@ -671,8 +685,10 @@ first_policy(ClvHub *hub, GError **error)
     g_autofree char *text = NULL;
 
     hub->policy = clv_policy_load(hub->config->policy_file, hub->config->policy_dir, errors);
-    if (hub->policy != NULL)
+    if (hub->policy != NULL) {
+        log_warnings(hub->policy);
         return TRUE;
+    }
     g_ptr_array_add(errors, NULL);
     text = g_strjoinv("\n", (char **)errors->pdata);
     g_set_error_literal(error, CLV_CONTROL_ERROR, 0, text);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/console.c - what conclavectl is told and what it may order */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/identity.h"
+#include <config.h>
+#include "daemon/hub-private.h"
+
+static const char *const scheme_names[CLV_N_SCHEMES] = {
+    [CLV_SCHEME_NONE] = NULL,
+    [CLV_SCHEME_MIKEY_TICKET] = "mikey-ticket",
+    [CLV_SCHEME_OR_KMS] = "or-kms",
+    [CLV_SCHEME_DTLS_SRTP] = "dtls-srtp",
+    [CLV_SCHEME_SDES] = "sdes",
+};
+
+static const char *const suite_names[CLV_N_SRTP_SUITES] = {
+    [CLV_SRTP_NONE] = NULL,
+    [CLV_SRTP_AES_CM_128_HMAC_SHA1_80] = "AES_CM_128_HMAC_SHA1_80",
+    [CLV_SRTP_AES_CM_128_HMAC_SHA1_32] = "AES_CM_128_HMAC_SHA1_32",
+    [CLV_SRTP_AES_256_CM_HMAC_SHA1_80] = "AES_256_CM_HMAC_SHA1_80",
+    [CLV_SRTP_AES_256_CM_HMAC_SHA1_32] = "AES_256_CM_HMAC_SHA1_32",
+    [CLV_SRTP_AEAD_AES_128_GCM] = "AEAD_AES_128_GCM",
+    [CLV_SRTP_AEAD_AES_256_GCM] = "AEAD_AES_256_GCM",
+};
+
+static const char *const proof_names[] = { "none", "digest", "asserted", "ticket" };
+
+static void
+add_listening(const ClvHub *hub, ClvReport *report)
+{
+    static const char *const columns[] = { "transport", NULL };
+
+    clv_report_table(report, "listening", columns);
+    for (const char *const *l = clv_sip_listening(hub->sip); *l != NULL; l++)
+        clv_report_cell(report, *l);
+}
+
+static void
+add_kms(ClvHub *hub, ClvReport *report)
+{
+    ClvKmsClientState kms;
+
+    clv_kms_client_state(hub->kms.client, &kms);
+    clv_report_text(report, "kms-url", hub->kms.url);
+    clv_report_text(report, "kms-state", kms.breaker_open ? "left alone after failures" : "asked");
+    clv_report_int(report, "kms-outstanding", kms.outstanding);
+    clv_report_int(report, "kms-requests", (gint64)kms.requests);
+    clv_report_int(report, "kms-failures", (gint64)kms.failures);
+    clv_report_int(report, "kms-timeouts", (gint64)kms.timeouts);
+    clv_report_int(report, "kms-latency-us", kms.last_latency_us);
+    clv_report_text(report, "kms-last-error", kms.last_error[0] != '\0' ? kms.last_error : NULL);
+}
+
+static gboolean
+show_status(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    ClvSipTotals sip;
+    ClvMediaTotals media;
+
+    clv_sip_totals(hub->sip, &sip);
+    clv_media_totals(hub->media, &media);
+    clv_report_text(report, "version", PACKAGE_VERSION);
+    clv_report_int(report, "uptime-s", (hub_now() - hub->started_us) / G_USEC_PER_SEC);
+    clv_report_text(report, "factory", clv_hub_factory_uri(hub));
+    clv_report_int(report, "conferences", clv_id_count(hub->rooms));
+    clv_report_int(report, "legs", clv_id_count(hub->legs));
+    clv_report_int(report, "conferences-ever", (gint64)hub->n_conferences);
+    clv_report_int(report, "joins-ever", (gint64)hub->n_joins);
+    clv_report_int(report, "refusals-ever", (gint64)hub->n_refused);
+    clv_report_int(report, "sip-dialogs", sip.dialogs);
+    clv_report_int(report, "sip-connections", sip.connections);
+    clv_report_int(report, "sip-malformed", (gint64)sip.malformed);
+    clv_report_int(report, "media-legs", media.legs);
+    clv_report_int(report, "packets-received", (gint64)media.rx_packets);
+    clv_report_int(report, "packets-sent", (gint64)media.tx_packets);
+    clv_report_int(report, "packets-dropped", (gint64)media.dropped);
+    clv_report_int(report, "tick-mean-us", media.tick_mean_us);
+    clv_report_int(report, "tick-worst-us", media.tick_worst_us);
+    add_kms(hub, report);
+    add_listening(hub, report);
+    return TRUE;
+}
+
+static void
+list_room(guint64 id, gpointer object, gpointer user)
+{
+    const Room *room = object;
+    ClvReport *report = user;
+
+    clv_report_cell(report, clv_conference_uri(room->conference));
+    clv_report_cell(report, room->scheduled != NULL ? room->scheduled : room->factory);
+    clv_report_cell(report, clv_conference_creator(room->conference));
+    clv_report_cell_int(report, clv_conference_n_members(room->conference));
+}
+
+static gboolean
+list_rooms(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    static const char *const columns[] = { "uri", "made-by", "creator", "participants", NULL };
+
+    clv_report_table(report, "conferences", columns);
+    clv_id_foreach(hub->rooms, list_room, report);
+    return TRUE;
+}
+
+static Room *
+find_room(ClvHub *hub, const char *text, GError **error)
+{
+    Room *room = hub_find_room(hub, text);
+
+    if (room == NULL)
+        g_set_error(error, CLV_CONTROL_ERROR, 0,
+                    "no conference '%s', or several that begin so; see conclavectl list", text);
+    return room;
+}
+
+static void
+add_member(ClvHub *hub, const Room *room, guint i, ClvReport *report)
+{
+    ClvMemberInfo info;
+    ClvMediaStats stats = { 0 };
+
+    clv_conference_member(room->conference, i, &info);
+    clv_media_stats(hub->media, info.leg, &stats);
+    clv_report_cell_int(report, (gint64)info.leg);
+    clv_report_cell(report, info.identity);
+    clv_report_cell(report, info.display_name);
+    clv_report_cell(report, info.creator ? "creator" : "participant");
+    clv_report_cell(report, info.state);
+    clv_report_cell(report, info.talking ? "yes" : "no");
+    clv_report_cell(report, proof_names[info.proof]);
+    clv_report_cell(report, scheme_names[info.scheme]);
+    clv_report_cell(report, suite_names[info.suite]);
+    clv_report_cell_int(report, (gint64)stats.rx_packets);
+    clv_report_cell_int(report, (gint64)stats.rx_lost);
+    clv_report_cell_int(report, (gint64)stats.tx_packets);
+    clv_report_cell_int(report, (gint64)stats.jitter_us);
+    clv_report_cell_int(report, (gint64)(stats.rx_auth_failed + stats.rx_clear));
+    clv_report_cell_int(report, (gint64)stats.rx_replayed);
+    clv_report_cell_int(report, stats.level_dbov);
+}
+
+static gboolean
+show_room(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    static const char *const columns[] = {
+        "leg",      "identity", "name", "role",     "state",    "talking",   "proof",    "keys",
+        "suite",    "received", "lost", "sent",     "jitter-us", "unauthentic", "replayed",
+        "level-db", NULL,
+    };
+    static const char *const name_columns[] = { "ticket-names", NULL };
+    Room *room = find_room(hub, command->args[0], error);
+    const char *const *names;
+
+    if (room == NULL)
+        return FALSE;
+    names = clv_conference_ticket_names(room->conference);
+    clv_report_text(report, "uri", clv_conference_uri(room->conference));
+    clv_report_text(report, "made-by", room->scheduled != NULL ? room->scheduled : room->factory);
+    clv_report_text(report, "creator", clv_conference_creator(room->conference));
+    clv_report_text(report, "subject", clv_policy_subject(clv_conference_policy(room->conference)));
+    clv_report_table(report, "participants", columns);
+    for (guint i = 0; i < clv_conference_n_members(room->conference); i++)
+        add_member(hub, room, i, report);
+    if (names != NULL && names[0] != NULL) {
+        clv_report_table(report, "ticket-names", name_columns);
+        for (; *names != NULL; names++)
+            clv_report_cell(report, *names);
+    }
+    return TRUE;
+}
+
+static gboolean
+is_member(const Room *room, const char *who, ClvLegId leg)
+{
+    for (guint i = 0; i < clv_conference_n_members(room->conference); i++) {
+        ClvMemberInfo info;
+
+        clv_conference_member(room->conference, i, &info);
+        if (who != NULL ? g_strcmp0(info.identity, who) == 0 : info.leg == leg)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+kick(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    Room *room = find_room(hub, command->args[0], error);
+    g_autofree char *who = clv_identity_canonical(command->args[1], -1);
+    ClvLegId leg = who == NULL ? g_ascii_strtoull(command->args[1], NULL, 10) : 0;
+    ClvEvent event = { .kind = CLV_EV_KICK, .leg = leg, .who = who, .cause = "removed" };
+
+    if (room == NULL)
+        return FALSE;
+    if (!is_member(room, who, leg)) {
+        g_set_error(error, CLV_CONTROL_ERROR, 0, "'%s' is not in this conference",
+                    command->args[1]);
+        return FALSE;
+    }
+    clv_report_text(report, "removed", command->args[1]);
+    hub_feed(hub, room->id, &event);
+    return TRUE;
+}
+
+static gboolean
+end_room(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    Room *room = find_room(hub, command->args[0], error);
+    ClvEvent event = { .kind = CLV_EV_END, .cause = "ended by the operator" };
+
+    if (room == NULL)
+        return FALSE;
+    clv_report_text(report, "ended", clv_conference_uri(room->conference));
+    hub_feed(hub, room->id, &event);
+    return TRUE;
+}
+
+static gboolean
+reload(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *text = NULL;
+
+    if (clv_hub_reload(hub, errors)) {
+        clv_report_text(report, "reload", "done");
+        return TRUE;
+    }
+    g_ptr_array_add(errors, NULL);
+    text = g_strjoinv("\n", (char **)errors->pdata);
+    g_set_error(error, CLV_CONTROL_ERROR, 0, "not everything was taken over:\n%s", text);
+    return FALSE;
+}
+
+typedef gboolean (*VerbFunc)(ClvHub *hub, const ClvCommand *command, ClvReport *report,
+                             GError **error);
+
+static const VerbFunc verb_table[CLV_N_VERBS] = {
+    [CLV_VERB_STATUS] = show_status, [CLV_VERB_LIST] = list_rooms, [CLV_VERB_SHOW] = show_room,
+    [CLV_VERB_KICK] = kick,          [CLV_VERB_END] = end_room,    [CLV_VERB_RELOAD] = reload,
+};
+
+gboolean
+console_handle(const ClvCommand *command, ClvReport *report, void *user, GError **error)
+{
+    return verb_table[command->verb](user, command, report, error);
+}

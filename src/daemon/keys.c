@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/keys.c - the KMS as this process sees it: client, credentials, and the embedded service */
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "daemon/hub-private.h"
+
+#define REPLAY_ENTRIES 100000
+
+static void
+log_decision(const ClvKmsDecision *d, const char *peer, void *user)
+{
+    clv_log(CLV_LOG_INFO, NULL, "kms-decision", "KMS: %s %s of user '%s' for %s from %s: %s",
+            d->granted ? "granted" : "refused", d->request, d->user, d->subject, peer, d->rule);
+}
+
+static ClvKmsKeyFile *
+load_key_file(const char *path, GError **error)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvKmsKeyFile *keys = clv_kms_keyfile_load(path, errors);
+    g_autofree char *text = NULL;
+
+    if (keys != NULL)
+        return keys;
+    g_ptr_array_add(errors, NULL);
+    text = g_strjoinv("\n", (char **)errors->pdata);
+    g_set_error_literal(error, CLV_KMS_ERROR, 0, text);
+    return NULL;
+}
+
+static gboolean
+take_psk(Kms *kms, const guint8 *bytes, gsize len)
+{
+    kms->psk = OPENSSL_secure_malloc(len);
+    memcpy(kms->psk, bytes, len);
+    kms->psk_len = len;
+    return TRUE;
+}
+
+static gboolean
+read_psk(Kms *kms, const ClvConfig *config, const ClvKmsKeyFile *keys, GError **error)
+{
+    g_autoptr(ClvSecret) secret = NULL;
+    const guint8 *bytes;
+    gsize len = 0;
+
+    if (config->kms_psk_file != NULL) {
+        secret = clv_secret_read_file(config->kms_psk_file, error);
+        if (secret == NULL)
+            return FALSE;
+        bytes = clv_secret_bytes(secret, &len);
+        return take_psk(kms, bytes, len);
+    }
+    bytes = clv_kms_keyfile_psk(keys, config->kms_user, &len);
+    if (bytes == NULL) {
+        g_set_error(error, CLV_KMS_ERROR, 0,
+                    "%s: found no user '%s', expected the one that [kms] user= names",
+                    config->embedded_keys, config->kms_user);
+        return FALSE;
+    }
+    return take_psk(kms, bytes, len);
+}
+
+static gboolean
+open_embedded(Kms *kms, const ClvConfig *config, GError **error)
+{
+    ClvKmsServerConfig server = {
+        .listen = config->embedded_listen,
+        .log = log_decision,
+    };
+    ClvKmsKeyFile *keys;
+
+    if (config->embedded_keys == NULL)
+        return read_psk(kms, config, NULL, error);
+    keys = load_key_file(config->embedded_keys, error);
+    if (keys == NULL)
+        return FALSE;
+    if (!read_psk(kms, config, keys, error)) {
+        clv_kms_keyfile_free(keys);
+        return FALSE;
+    }
+    kms->service = clv_kms_service_new(keys, NULL, NULL);
+    kms->server = clv_kms_server_new(&server, kms->service, error);
+    return kms->server != NULL;
+}
+
+static gboolean
+open_client(Kms *kms, const ClvConfig *config, GError **error)
+{
+    ClvKmsClientConfig client = {
+        .url = kms->url,
+        .ca_file = config->kms_ca,
+        .cert_file = config->kms_cert,
+        .key_file = config->kms_key,
+        .allow_insecure = config->kms_insecure,
+        .timeout_ms = config->kms_timeout_ms,
+        .connections = (guint)config->kms_connections,
+        .max_outstanding = (guint)config->kms_outstanding,
+        .breaker_failures = (guint)config->kms_breaker_failures,
+        .breaker_open_ms = config->kms_breaker_ms,
+        .binary_body = config->kms_binary,
+    };
+
+    kms->client = clv_kms_client_new(&client, error);
+    return kms->client != NULL;
+}
+
+gboolean
+kms_open(Kms *kms, const ClvConfig *config, GError **error)
+{
+    if (!open_embedded(kms, config, error))
+        return FALSE;
+    kms->url = g_strdup(config->kms_url != NULL ? config->kms_url
+                                                : clv_kms_server_url(kms->server));
+    kms->replay = clv_replay_new(REPLAY_ENTRIES);
+    kms->keymgmt = (ClvKeymgmtConfig){
+        .kms_uri = config->kms_uri,
+        .psk_id = (const guint8 *)config->kms_user,
+        .psk_id_len = strlen(config->kms_user),
+        .psk = kms->psk,
+        .psk_len = kms->psk_len,
+        .skew_s = config->kms_skew_ms / 1000,
+        .allow_128 = config->kms_allow_128,
+        .replay = kms->replay,
+        .random = clv_random,
+    };
+    return open_client(kms, config, error);
+}
+
+void
+kms_close(Kms *kms)
+{
+    clv_kms_client_free(kms->client);
+    clv_kms_server_free(kms->server);
+    clv_kms_service_free(kms->service);
+    clv_replay_free(kms->replay);
+    OPENSSL_secure_clear_free(kms->psk, kms->psk_len);
+    g_free(kms->url);
+    memset(kms, 0, sizeof *kms);
+}
+
+gboolean
+kms_reload(Kms *kms, const ClvConfig *config, GPtrArray *errors)
+{
+    ClvKmsKeyFile *keys;
+
+    if (kms->service == NULL)
+        return TRUE;
+    keys = clv_kms_keyfile_load(config->embedded_keys, errors);
+    if (keys == NULL)
+        return FALSE;
+    clv_kms_service_reload(kms->service, keys);
+    return TRUE;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/main.c - conclaved: start, signals, stop in reverse */
+#include <config.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "daemon/config.h"
+#include "daemon/hub.h"
+
+#define SECURE_HEAP_BYTES (1u << 20)
+
+static char *option_config = (char *)CLV_SYSCONFDIR "/conclave.conf";
+static gboolean option_check, option_version;
+
+static const GOptionEntry entries[] = {
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
+      "configuration file [" CLV_SYSCONFDIR "/conclave.conf]", "FILE" },
+    { "check-config", 0, 0, G_OPTION_ARG_NONE, &option_check, "check the configuration and exit",
+      NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &option_version, "print the version and exit", NULL },
+    G_OPTION_ENTRY_NULL,
+};
+
+typedef struct Process {
+    ClvLoop *loop;
+    ClvHub *hub;
+    int signals;
+} Process;
+
+/* ---- signals ---- */
+
+static int
+open_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void
+notify_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+    sd_notify(0, state);
+#endif
+}
+
+static void
+signal_ready(void *user)
+{
+    Process *process = user;
+    struct signalfd_siginfo info;
+
+    while (read(process->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            clv_hub_reload(process->hub, NULL);
+            continue;
+        }
+        clv_log(CLV_LOG_NOTICE, NULL, "stopping", "stopping: no new calls, ending conferences");
+        notify_systemd("STOPPING=1");
+        clv_hub_shutdown(process->hub);
+    }
+}
+
+/* ---- start ---- */
+
+/* Each participant costs two sockets. */
+static void
+raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int
+print_errors(GPtrArray *errors)
+{
+    for (guint i = 0; i < errors->len; i++)
+        fprintf(stderr, "%s\n", (const char *)g_ptr_array_index(errors, i));
+    return EXIT_FAILURE;
+}
+
+static void
+log_ready(const ClvHub *hub)
+{
+    for (const char *const *l = clv_hub_listening(hub); *l != NULL; l++)
+        clv_log(CLV_LOG_NOTICE, NULL, "listening", "listening on %s", *l);
+    clv_log(CLV_LOG_NOTICE, NULL, "ready", "ready: factory %s, KMS %s",
+            clv_hub_factory_uri(hub) != NULL ? clv_hub_factory_uri(hub) : "(none)",
+            clv_hub_kms_url(hub));
+}
+
+/* One line on stdout for whoever waits for us: a script, a test. */
+static void
+print_ready(const ClvHub *hub)
+{
+    printf("ready");
+    for (const char *const *l = clv_hub_listening(hub); *l != NULL; l++)
+        printf(" %s", *l);
+    printf(" kms:%s\n", clv_hub_kms_url(hub));
+    fflush(stdout);
+    notify_systemd("READY=1");
+}
+
+static int
+serve(Process *process)
+{
+    int watch;
+
+    log_ready(process->hub);
+    watch = clv_loop_watch(process->loop, process->signals, signal_ready, process);
+    print_ready(process->hub);
+    clv_loop_run(process->loop);
+    clv_loop_unwatch(process->loop, watch);
+    clv_log(CLV_LOG_NOTICE, NULL, "stopped", "stopped");
+    return EXIT_SUCCESS;
+}
+
+static int
+run(const ClvConfig *config)
+{
+    g_autoptr(GError) error = NULL;
+    Process process = { .signals = open_signals() };
+    int status = EXIT_FAILURE;
+
+    if (!clv_secret_init(SECURE_HEAP_BYTES, &error)) {
+        clv_log(CLV_LOG_WARNING, NULL, "secure-heap", "%s", error->message);
+        g_clear_error(&error);
+    }
+    process.loop = clv_loop_new(&error);
+    if (process.loop != NULL)
+        process.hub = clv_hub_new(process.loop, config, &error);
+    if (process.hub != NULL)
+        status = serve(&process);
+    else
+        fprintf(stderr, "conclaved: cannot start:\n%s\n", error->message);
+    clv_hub_free(process.hub);
+    clv_loop_free(process.loop);
+    close(process.signals);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new("- secure SIP conference server");
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    ClvConfig config;
+    int status;
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error)) {
+        fprintf(stderr, "conclaved: %s\n", error->message);
+        return 2;
+    }
+    if (option_version) {
+        printf("conclaved %s\n", PACKAGE_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (!clv_config_load(&config, option_config, errors))
+        return print_errors(errors);
+    raise_file_limit();
+    clv_log_init((ClvLogLevel)config.log_level, config.log_privacy, config.log_journal);
+    status = option_check ? EXIT_SUCCESS : run(&config);
+    clv_config_clear(&config);
+    return status;
+}
