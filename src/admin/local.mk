@@ -13,3 +13,13 @@ conclavectl_LDADD = libclv-config.la libclv-report.la libclv-policy.la libclv-ba
 noinst_LTLIBRARIES += libclv-report.la
 libclv_report_la_SOURCES = %D%/report.h %D%/report.c
 libclv_report_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+
+check_PROGRAMS += tests/unit/test-report tests/unit/test-control
+TESTS += tests/unit/test-report tests/unit/test-control
+tests_unit_test_report_SOURCES = tests/unit/test-report.c
+tests_unit_test_report_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_report_LDADD = libclv-report.la $(TEST_LIBS)
+tests_unit_test_control_SOURCES = tests/unit/test-control.c
+tests_unit_test_control_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_control_LDADD = libclv-control.la libclv-sip.la libclv-base.la $(SOFIA_LIBS) \
+	$(SSL_LIBS) $(TEST_LIBS)
