@@ -13,3 +13,11 @@ conclaved_LDADD = libclv-config.la libclv-control.la libclv-conference.la libclv
 	libclv-keymgmt.la libclv-sip.la libclv-media.la libclv-kms.la libmikey.la libclv-base.la \
 	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(SRTP_LIBS) $(CURL_LIBS) $(MHD_LIBS) $(GLIB_LIBS) \
 	$(SYSTEMD_LIBS)
+
+dist_man_MANS += man/conclaved.8 man/conclavectl.1 man/conclave.conf.5
+
+check_PROGRAMS += tests/unit/test-config
+TESTS += tests/unit/test-config
+tests_unit_test_config_SOURCES = tests/unit/test-config.c
+tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_config_LDADD = libclv-config.la libclv-base.la $(TEST_LIBS)
