@@ -14,11 +14,12 @@
 extern "C" {
 #endif
 
-#define MIKEY_MAX_MESSAGE 65535u    /* octets of a message */
-#define MIKEY_MAX_PAYLOADS 128u     /* payloads of a message */
-#define MIKEY_MAX_POLICY_CHAIN 1024u /* payloads of TP data: a ticket may name a large conference */
-#define MIKEY_MAX_KEYS 32u          /* key data sub-payloads of one KEMAC */
-#define MIKEY_MAX_KEY 64u           /* octets of one key */
+#define MIKEY_MAX_MESSAGE 65535u     /* octets of a message */
+#define MIKEY_MAX_PAYLOADS 128u      /* payloads of a message */
+#define MIKEY_MAX_POLICY_CHAIN 1024u /* payloads of TP data: a ticket may name a large conference  \
+                                      */
+#define MIKEY_MAX_KEYS 32u           /* key data sub-payloads of one KEMAC */
+#define MIKEY_MAX_KEY 64u            /* octets of one key */
 #define MIKEY_MAX_ENCRYPTED (1u << 20) /* octets under one counter-mode key and IV */
 #define MIKEY_DEFAULT_SKEW_S 300u
 #define MIKEY_DIGEST_LEN 32u
@@ -59,6 +60,8 @@ typedef enum MikeyStatus {
     MIKEY_BAD_MAC_ALG,
     MIKEY_BAD_ENCR_ALG,
 
+    MIKEY_BAD_HASH,       /* error 5: function of a CHASH */
+    MIKEY_BAD_DH_GROUP,   /* error 6 */
     MIKEY_BAD_IDENTITY,   /* error 7: unknown here, not the user's, not authorised */
     MIKEY_BAD_PROTOCOL,   /* error 9: security protocol of a crypto session not supported */
     MIKEY_BAD_PARAMETERS, /* error 10: no acceptable security policy for a crypto session */
@@ -121,7 +124,10 @@ typedef struct MikeyBuffer {
     size_t len;
 } MikeyBuffer;
 
-#define MIKEY_BUFFER_INIT { NULL, 0 }
+#define MIKEY_BUFFER_INIT                                                                          \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
 /* Cleanses and frees; a buffer may be cleared any number of times */
 void mikey_buffer_clear(MikeyBuffer *buffer);
 

@@ -34,10 +34,13 @@ typedef struct MikeyWriter {
     uint8_t *data;
     size_t len;
     size_t room;
-    bool bad; /* out of memory, above MIKEY_MAX_MESSAGE, or a value that does not fit its field */
+    MikeyStatus bad; /* MIKEY_OK, or why nothing more was written: memory, size, field too small */
 } MikeyWriter;
 
-#define MIKEY_WRITER_INIT { NULL, 0, 0, false }
+#define MIKEY_WRITER_INIT                                                                          \
+    {                                                                                              \
+        NULL, 0, 0, MIKEY_OK                                                                       \
+    }
 void mikey_write_u8(MikeyWriter *w, uint8_t value);
 void mikey_write_u16(MikeyWriter *w, uint16_t value);
 void mikey_write_u32(MikeyWriter *w, uint32_t value);

@@ -162,7 +162,7 @@ const MikeyKeyData *mikey_offer_key(const MikeyOffer *offer, size_t i);
 /**
  * MikeyAnswerSetup:
  * @lines: (array length=n_lines): our side of each m-line of the offer; a line that is not keyed
- *   here is left out of the answer (its m-line was refused)
+ *   here was refused: its sessions are repeated, with SSRC 0, and nothing is sent on them
  * @profiles: (array length=n_profiles): what is acceptable, the best one first
  * @offerer_first: among acceptable policies take the one that the offerer names first
  * @keys: (array length=n_keys): session keys of our own, needs the M flag

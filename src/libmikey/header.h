@@ -28,7 +28,7 @@ typedef enum MikeyDataType {
 
 /* PRF function; it also names the suite, since algorithms of 256 bits are not mixed with others */
 typedef enum MikeyPrf {
-    MIKEY_PRF_MIKEY_1 = 0,     /* HMAC-SHA-1; with AES-CM-128 and HMAC-SHA-1-160 */
+    MIKEY_PRF_MIKEY_1 = 0,      /* HMAC-SHA-1; with AES-CM-128 and HMAC-SHA-1-160 */
     MIKEY_PRF_HMAC_SHA_256 = 1, /* with AES-CM-256 and HMAC-SHA-256-256 */
 } MikeyPrf;
 
@@ -94,7 +94,7 @@ const char *mikey_data_type_string(uint8_t type);
  * odd one for what the offerer sends, the even one for what the answerer sends.
  */
 #define MIKEY_MAX_LINES 31u
-#define MIKEY_CS_OFFERER(line) ((uint8_t)(2u * (line) - 1u))
+#define MIKEY_CS_OFFERER(line) ((uint8_t)(2u * (line)-1u))
 #define MIKEY_CS_ANSWERER(line) ((uint8_t)(2u * (line)))
 
 /**

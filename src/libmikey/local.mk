@@ -1,4 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+# Installed for others to use; depends on libc and libcrypto alone.
 mikeyincludedir = $(includedir)/libmikey
 mikeyinclude_HEADERS = %D%/mikey.h %D%/base.h %D%/cursor.h %D%/exchange.h %D%/header.h %D%/kms.h \
 	%D%/payload.h %D%/prf.h %D%/sdp.h %D%/seal.h %D%/srtp.h %D%/ticket.h
+
+lib_LTLIBRARIES += libmikey.la
+libmikey_la_SOURCES = %D%/private.h %D%/exchange-private.h %D%/base.c %D%/bundle.c %D%/cursor.c \
+	%D%/error.c %D%/header.c %D%/keys.c %D%/kms.c %D%/message.c %D%/offer.c %D%/payload.c \
+	%D%/prf.c %D%/print.c %D%/request.c %D%/sdp.c %D%/seal.c %D%/srtp.c %D%/ticket.c \
+	%D%/transfer.c
+# the symbol file decides what is seen, so the compiler must not hide it before
+libmikey_la_CFLAGS = $(AM_CFLAGS) -Wconversion -fvisibility=default $(CRYPTO_CFLAGS)
+libmikey_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-export-symbols $(srcdir)/%D%/libmikey.sym
+libmikey_la_LIBADD = $(CRYPTO_LIBS)
+libmikey_la_DEPENDENCIES = $(srcdir)/%D%/libmikey.sym
+EXTRA_DIST += %D%/libmikey.sym
+pkgconfig_DATA += %D%/libmikey.pc

@@ -123,9 +123,9 @@ typedef struct MikeyPke {
 typedef struct MikeyDh {
     uint8_t group;
     MikeyBytes value;
-    uint8_t reserved; /* 4 bits */
-    uint8_t kv;       /* a MikeyKv */
-    MikeyBytes spi;   /* with MIKEY_KV_SPI */
+    uint8_t reserved;                /* 4 bits */
+    uint8_t kv;                      /* a MikeyKv */
+    MikeyBytes spi;                  /* with MIKEY_KV_SPI */
     MikeyBytes valid_from, valid_to; /* with MIKEY_KV_INTERVAL */
 } MikeyDh;
 
@@ -194,7 +194,7 @@ typedef struct MikeyTicketPayload {
     uint32_t flags;   /* MIKEY_FLAG_... */
     uint8_t reserved; /* 5 bits */
     MikeyBytes tp_data;
-    MikeyBytes ticket_data;    /* TICKET alone, as the next */
+    MikeyBytes ticket_data; /* TICKET alone, as the next */
     MikeyBytes initiator_data;
 } MikeyTicketPayload;
 
