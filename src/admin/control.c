@@ -15,7 +15,7 @@
 #define MAX_CLIENTS 16
 #define CLIENT_MS 5000
 
-G_DEFINE_QUARK(clv-control-error-quark, clv_control_error)
+G_DEFINE_QUARK(clv_control_error, clv_control_error)
 
 /* ---- commands ---- */
 
@@ -26,12 +26,12 @@ typedef struct VerbRow {
 } VerbRow;
 
 static const VerbRow verbs[CLV_N_VERBS] = {
-    [CLV_VERB_STATUS] = { "status", 0, "status" },
-    [CLV_VERB_LIST] = { "list", 0, "list" },
-    [CLV_VERB_SHOW] = { "show", 1, "show CONFERENCE" },
-    [CLV_VERB_KICK] = { "kick", 2, "kick CONFERENCE WHO" },
-    [CLV_VERB_END] = { "end", 1, "end CONFERENCE" },
-    [CLV_VERB_RELOAD] = { "reload", 0, "reload" },
+    [CLV_VERB_STATUS] = {"status", 0, "status"},
+    [CLV_VERB_LIST] = {"list", 0, "list"},
+    [CLV_VERB_SHOW] = {"show", 1, "show CONFERENCE"},
+    [CLV_VERB_KICK] = {"kick", 2, "kick CONFERENCE WHO"},
+    [CLV_VERB_END] = {"end", 1, "end CONFERENCE"},
+    [CLV_VERB_RELOAD] = {"reload", 0, "reload"},
 };
 
 static gboolean
@@ -62,7 +62,7 @@ clv_command_parse(const char *line, gsize len, ClvCommand *out, GError **error)
     g_autofree char *text = NULL;
     g_auto(GStrv) words = NULL;
     const VerbRow *row;
-    ClvCommand command = { 0 };
+    ClvCommand command = {0};
     guint first = 0, n;
 
     if (len > CLV_CONTROL_MAX_LINE || !is_clean(line, len)) {
@@ -170,13 +170,13 @@ answer(Client *client, const char *line, gsize len)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ClvReport) report = clv_report_new();
-    ClvCommand command = { 0 };
+    ClvCommand command = {0};
     g_autofree char *body = NULL;
     g_autofree char *text = NULL;
     int bytes;
 
-    if (clv_command_parse(line, len, &command, &error)
-        && client->control->handler(&command, report, client->control->user, &error)) {
+    if (clv_command_parse(line, len, &command, &error) &&
+        client->control->handler(&command, report, client->control->user, &error)) {
         body = clv_report_print(report, command.json);
         text = g_strdup_printf("ok\n%s", body);
     } else {
@@ -250,8 +250,7 @@ static gboolean
 is_live(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    gboolean live =
-        fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    gboolean live = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
 
     if (fd >= 0)
         close(fd);

@@ -22,11 +22,11 @@ static char *option_config;
 static gboolean option_json;
 
 static const GOptionEntry entries[] = {
-    { "socket", 's', 0, G_OPTION_ARG_FILENAME, &option_socket,
-      "control socket of the server [" CLV_RUNDIR "/control]", "PATH" },
-    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
-      "take the socket from this configuration", "FILE" },
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &option_json, "print JSON", NULL },
+    {"socket", 's', 0, G_OPTION_ARG_FILENAME, &option_socket,
+     "control socket of the server [" CLV_RUNDIR "/control]", "PATH"},
+    {"config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
+     "take the socket from this configuration", "FILE"},
+    {"json", 'j', 0, G_OPTION_ARG_NONE, &option_json, "print JSON", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -49,7 +49,7 @@ show_check(const char *what, GPtrArray *errors)
 {
     g_autoptr(ClvReport) report = clv_report_new();
     g_autofree char *text = NULL;
-    static const char *const columns[] = { "error", NULL };
+    static const char *const columns[] = {"error", NULL};
 
     if (!option_json && errors->len > 0) {
         for (guint i = 0; i < errors->len; i++)
@@ -122,7 +122,7 @@ socket_path(void)
 static int
 connect_to(const char *path)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (strlen(path) >= sizeof address.sun_path) {

@@ -62,7 +62,7 @@ clv_report_free(ClvReport *report)
 static void
 add(ClvReport *report, const char *name, Kind kind, const char *text, gint64 number)
 {
-    Item item = { .name = g_strdup(name), .value = { kind, g_strdup(text), number } };
+    Item item = {.name = g_strdup(name), .value = {kind, g_strdup(text), number}};
 
     g_array_append_val(report->items, item);
 }
@@ -88,7 +88,7 @@ clv_report_bool(ClvReport *report, const char *name, gboolean value)
 void
 clv_report_table(ClvReport *report, const char *name, const char *const *columns)
 {
-    Item item = { .name = g_strdup(name), .columns = g_strdupv((char **)columns) };
+    Item item = {.name = g_strdup(name), .columns = g_strdupv((char **)columns)};
 
     item.cells = g_array_new(FALSE, TRUE, sizeof(Value));
     g_array_set_clear_func(item.cells, value_clear);
@@ -109,13 +109,13 @@ add_cell(ClvReport *report, Value value)
 void
 clv_report_cell(ClvReport *report, const char *value)
 {
-    add_cell(report, (Value){ TEXT, g_strdup(value), 0 });
+    add_cell(report, (Value){TEXT, g_strdup(value), 0});
 }
 
 void
 clv_report_cell_int(ClvReport *report, gint64 value)
 {
-    add_cell(report, (Value){ NUMBER, NULL, value });
+    add_cell(report, (Value){NUMBER, NULL, value});
 }
 
 /* ---- JSON ---- */

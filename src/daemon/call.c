@@ -13,7 +13,7 @@
 #define PROGRESS_MS 200 /* longer at the KMS: the caller hears 183 (4.2 of the digest) */
 #define PTIME_MS 20
 
-static const char *const codecs[] = { "PCMA", "PCMU", NULL };
+static const char *const codecs[] = {"PCMA", "PCMU", NULL};
 
 /* ---- a leg ---- */
 
@@ -99,8 +99,8 @@ negotiation_begin(Leg *leg, Negotiation *n, const ClvSdp *offer)
 static ClvDirection
 mirror(ClvDirection ours)
 {
-    return (ClvDirection)(((ours & CLV_DIR_SENDONLY) ? CLV_DIR_RECVONLY : 0)
-                          | ((ours & CLV_DIR_RECVONLY) ? CLV_DIR_SENDONLY : 0));
+    return (ClvDirection)(((ours & CLV_DIR_SENDONLY) ? CLV_DIR_RECVONLY : 0) |
+                          ((ours & CLV_DIR_RECVONLY) ? CLV_DIR_SENDONLY : 0));
 }
 
 void
@@ -112,8 +112,7 @@ call_take_invite(Leg *leg, const ClvSipInvite *invite)
     leg->call_id = g_strdup(invite->call_id);
     leg->request_uri = g_strdup(invite->request_uri);
     leg->local_host = g_strdup(invite->local_host);
-    leg->purpose =
-        invite->target == CLV_TARGET_FACTORY ? CLV_PURPOSE_CREATE : CLV_PURPOSE_JOIN;
+    leg->purpose = invite->target == CLV_TARGET_FACTORY ? CLV_PURPOSE_CREATE : CLV_PURPOSE_JOIN;
     if (invite->offer != NULL)
         negotiation_begin(leg, &leg->now, invite->offer);
     leg->join = (ClvEvJoin){
@@ -141,7 +140,7 @@ keys_failed(Leg *leg, Negotiation *n, ClvCode code, const char *why)
             "key management failed: %s", why);
     clv_timer_cancel(g_steal_pointer(&leg->progress));
     if (n == &leg->now) {
-        ClvEvent event = { .kind = CLV_EV_KEYS_FAILED, .leg = leg->id, .code = code };
+        ClvEvent event = {.kind = CLV_EV_KEYS_FAILED, .leg = leg->id, .code = code};
 
         hub_feed(leg->hub, leg->room, &event);
         return;
@@ -154,7 +153,7 @@ static void finish_reoffer(Leg *leg, Room *room);
 static void
 keys_done(Leg *leg, Room *room, Negotiation *n)
 {
-    ClvEvent event = { .kind = CLV_EV_KEYS, .leg = leg->id, .keys = &n->keys };
+    ClvEvent event = {.kind = CLV_EV_KEYS, .leg = leg->id, .keys = &n->keys};
 
     clv_timer_cancel(g_steal_pointer(&leg->progress));
     n->keyed = n->out.has_media;
@@ -209,7 +208,7 @@ ask_kms(Leg *leg, Negotiation *n)
 static void
 step_keys(Leg *leg, Room *room, Negotiation *n, const guint8 *bytes, gsize len)
 {
-    ClvKeymgmtInput in = { .now_us = hub_wall(), .bytes = bytes, .len = len };
+    ClvKeymgmtInput in = {.now_us = hub_wall(), .bytes = bytes, .len = len};
     g_autoptr(GError) error = NULL;
 
     switch (n->ops->step(n->state, &in, &n->out, &error)) {
@@ -242,9 +241,9 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
         n->ops = clv_keymgmt_choose(n->offer, key_media_index(n), clv_policy_schemes(view),
                                     leg->join.secured, &code);
     if (n->ops == NULL) {
-        keys_failed(leg, n, code, clv_sip_status(code)->warning_text != NULL
-                                      ? clv_sip_status(code)->warning_text
-                                      : clv_sip_status(code)->phrase);
+        keys_failed(leg, n, code,
+                    clv_sip_status(code)->warning_text != NULL ? clv_sip_status(code)->warning_text
+                                                               : clv_sip_status(code)->phrase);
         return;
     }
     n->key_id = n->ops->offer_id(n->offer, key_media_index(n));
@@ -306,7 +305,7 @@ call_forget_keys(Leg *leg)
 static void
 media_failed(Leg *leg, const GError *error)
 {
-    ClvEvent event = { .kind = CLV_EV_MEDIA_FAILED, .leg = leg->id, .code = CLV_CODE_OVERLOAD };
+    ClvEvent event = {.kind = CLV_EV_MEDIA_FAILED, .leg = leg->id, .code = CLV_CODE_OVERLOAD};
 
     hub_log(leg->hub, CLV_LOG_WARNING, leg, NULL, "media-failed", "no media: %s", error->message);
     hub_feed(leg->hub, leg->room, &event);
@@ -366,7 +365,7 @@ wipe_keys(Negotiation *n)
 void
 call_open_media(Leg *leg, Room *room)
 {
-    ClvEvent ready = { .kind = CLV_EV_MEDIA_READY, .leg = leg->id };
+    ClvEvent ready = {.kind = CLV_EV_MEDIA_READY, .leg = leg->id};
     g_autoptr(GError) error = NULL;
 
     if (leg->now.out.has_media && !open_media(leg, room, &error)) {
@@ -393,9 +392,8 @@ static void
 send_answer(Leg *leg, Room *room, const Negotiation *n, const char *key_line)
 {
     ClvSdpLocal local = sdp_local(leg);
-    ClvSdp *answer =
-        clv_sdp_answer(n->offer, &local, &n->choice, leg->rtp_port, leg->rtcp_port, key_line,
-                       leg->key_is_crypto, leg->key_at_session);
+    ClvSdp *answer = clv_sdp_answer(n->offer, &local, &n->choice, leg->rtp_port, leg->rtcp_port,
+                                    key_line, leg->key_is_crypto, leg->key_at_session);
 
     clv_secret_free_string(leg->answer);
     leg->answer = clv_sdp_format(answer);
@@ -478,8 +476,7 @@ apply_media(Leg *leg, const Negotiation *n, GError **error)
     if (!clv_media_change(leg->hub->media, leg->id, n->choice.direction, &offered->rtp,
                           &offered->rtcp, n->choice.codec.pt, n->choice.codec.name, error))
         return FALSE;
-    return !n->keyed
-           || clv_media_rekey(leg->hub->media, leg->id, &n->out.rx, &n->out.tx, error);
+    return !n->keyed || clv_media_rekey(leg->hub->media, leg->id, &n->out.rx, &n->out.tx, error);
 }
 
 static gboolean
@@ -487,9 +484,9 @@ has_key_lines(const Negotiation *n)
 {
     guint index = key_media_index(n);
 
-    return n->offer->n_keymgmt > 0
-           || (index < n->offer->n_media
-               && n->offer->media[index].n_keymgmt + n->offer->media[index].n_crypto > 0);
+    return n->offer->n_keymgmt > 0 ||
+           (index < n->offer->n_media &&
+            n->offer->media[index].n_keymgmt + n->offer->media[index].n_crypto > 0);
 }
 
 /* The re-offer is acceptable and, where it brought new keys, they are there. */
@@ -497,9 +494,8 @@ static void
 finish_reoffer(Leg *leg, Room *room)
 {
     Negotiation *n = &leg->next;
-    ClvEvent event = { .kind = CLV_EV_DIRECTION,
-                       .leg = leg->id,
-                       .direction = mirror(n->choice.direction) };
+    ClvEvent event = {
+        .kind = CLV_EV_DIRECTION, .leg = leg->id, .direction = mirror(n->choice.direction)};
     g_autoptr(GError) error = NULL;
     gboolean rekeyed = n->keyed;
 
@@ -539,8 +535,7 @@ call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
     Negotiation *n = &leg->next;
 
     if (offer == NULL) { /* they want our offer: what is in force stays in force */
-        clv_sip_accept(leg->hub->sip, leg->id, clv_conference_uri(room->conference),
-                       leg->answer);
+        clv_sip_accept(leg->hub->sip, leg->id, clv_conference_uri(room->conference), leg->answer);
         return;
     }
     negotiation_begin(leg, n, offer);
@@ -548,8 +543,8 @@ call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
         keys_failed(leg, n, n->media_code, clv_sip_status(n->media_code)->phrase);
         return;
     }
-    if (leg->now.choice.no_media != n->choice.no_media
-        || (!n->choice.no_media && n->choice.media_index != leg->now.choice.media_index)) {
+    if (leg->now.choice.no_media != n->choice.no_media ||
+        (!n->choice.no_media && n->choice.media_index != leg->now.choice.media_index)) {
         keys_failed(leg, n, CLV_CODE_NO_COMMON_MEDIA,
                     "a re-offer may not move the audio to another m-line");
         return;

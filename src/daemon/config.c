@@ -10,117 +10,116 @@
 #define AT(member) offsetof(ClvConfig, member)
 #define SECOND 1000
 
-static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
-static const char *const transforms[] = { "openssl", "libsrtp2", NULL };
+static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const transforms[] = {"openssl", "libsrtp2", NULL};
 
 static const ClvOption options[] = {
-    { "log", "level", CLV_OPTION_ENUM, AT(log_level), "info", 0, 0, log_levels, TRUE,
-      "Lines of this weight and above are written." },
-    { "log", "privacy", CLV_OPTION_BOOL, AT(log_privacy), "no", 0, 0, NULL, TRUE,
-      "Show identities as short salted hashes." },
-    { "log", "journal", CLV_OPTION_BOOL, AT(log_journal), "no", 0, 0, NULL, FALSE,
-      "Write structured fields to the systemd journal instead of plain lines to stderr." },
+    {"log", "level", CLV_OPTION_ENUM, AT(log_level), "info", 0, 0, log_levels, TRUE,
+     "Lines of this weight and above are written."},
+    {"log", "privacy", CLV_OPTION_BOOL, AT(log_privacy), "no", 0, 0, NULL, TRUE,
+     "Show identities as short salted hashes."},
+    {"log", "journal", CLV_OPTION_BOOL, AT(log_journal), "no", 0, 0, NULL, FALSE,
+     "Write structured fields to the systemd journal instead of plain lines to stderr."},
 
-    { "control", "socket", CLV_OPTION_PATH, AT(control_socket), CLV_RUNDIR "/control", 0, 0, NULL,
-      FALSE, "Unix socket that conclavectl talks to." },
-    { "control", "group", CLV_OPTION_STRING, AT(control_group), NULL, 0, 0, NULL, FALSE,
-      "System group that may use the control socket beside the owner." },
+    {"control", "socket", CLV_OPTION_PATH, AT(control_socket), CLV_RUNDIR "/control", 0, 0, NULL,
+     FALSE, "Unix socket that conclavectl talks to."},
+    {"control", "group", CLV_OPTION_STRING, AT(control_group), NULL, 0, 0, NULL, FALSE,
+     "System group that may use the control socket beside the owner."},
 
-    { "sip", "listen", CLV_OPTION_STRINGS, AT(listen),
-      "udp:127.0.0.1:5060;tcp:127.0.0.1:5060", 0, 0, NULL, FALSE,
-      "Transports: udp:, tcp: or tls:, address and port; IPv6 addresses in brackets." },
-    { "sip", "tls-dir", CLV_OPTION_PATH, AT(tls_dir), NULL, 0, 0, NULL, FALSE,
-      "Folder with agent.pem (key and certificate) and cafile.pem; needed for tls:." },
-    { "sip", "tls-ciphers", CLV_OPTION_STRING, AT(tls_ciphers), NULL, 0, 0, NULL, FALSE,
-      "OpenSSL cipher list for TLS 1.2; TLS 1.3 keeps its own." },
-    { "sip", "tls-ask-client-cert", CLV_OPTION_BOOL, AT(tls_ask_client_cert), "no", 0, 0, NULL,
-      FALSE, "Ask TLS peers for a certificate, so that trusted-peers can name them." },
-    { "sip", "trusted-peers", CLV_OPTION_STRINGS, AT(trusted_peers), NULL, 0, 0, NULL, FALSE,
-      "Addresses, prefixes or TLS certificate names whose P-Asserted-Identity counts." },
-    { "sip", "realm", CLV_OPTION_STRING, AT(realm), "conclave", 0, 0, NULL, FALSE,
-      "Realm of digest challenges." },
-    { "sip", "users-file", CLV_OPTION_PATH, AT(users_file), NULL, 0, 0, NULL, TRUE,
-      "Softphone users for digest authentication." },
-    { "sip", "resolv-conf", CLV_OPTION_PATH, AT(resolv_conf), NULL, 0, 0, NULL, FALSE,
-      "Name server file to use instead of /etc/resolv.conf." },
-    { "sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
-      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)." },
-    { "sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,
-      FALSE, "Smallest session timer that is accepted." },
-    { "sip", "max-message", CLV_OPTION_INT, AT(max_message), "65535", 4096, 1 << 20, NULL, FALSE,
-      "Largest SIP message, octets." },
-    { "sip", "max-calls", CLV_OPTION_INT, AT(max_calls), "5000", 1, 100000, NULL, FALSE,
-      "Live dialogs; beyond that callers hear 503." },
-    { "sip", "max-invites-per-second", CLV_OPTION_INT, AT(max_invites), "0", 0, 100000, NULL,
-      FALSE, "New calls a second; beyond that callers hear 503; 0 is no limit." },
-    { "sip", "idle-timeout", CLV_OPTION_TIME_MS, AT(idle_ms), "3m", 1 * SECOND, 86400 * SECOND,
-      NULL, FALSE, "Connections without a complete message for so long are closed." },
-    { "sip", "max-connections", CLV_OPTION_INT, AT(max_connections), "8192", 16, 100000, NULL,
-      FALSE, "TCP and TLS connections together; the oldest silent one makes room." },
+    {"sip", "listen", CLV_OPTION_STRINGS, AT(listen), "udp:127.0.0.1:5060;tcp:127.0.0.1:5060", 0, 0,
+     NULL, FALSE, "Transports: udp:, tcp: or tls:, address and port; IPv6 addresses in brackets."},
+    {"sip", "tls-dir", CLV_OPTION_PATH, AT(tls_dir), NULL, 0, 0, NULL, FALSE,
+     "Folder with agent.pem (key and certificate) and cafile.pem; needed for tls:."},
+    {"sip", "tls-ciphers", CLV_OPTION_STRING, AT(tls_ciphers), NULL, 0, 0, NULL, FALSE,
+     "OpenSSL cipher list for TLS 1.2; TLS 1.3 keeps its own."},
+    {"sip", "tls-ask-client-cert", CLV_OPTION_BOOL, AT(tls_ask_client_cert), "no", 0, 0, NULL,
+     FALSE, "Ask TLS peers for a certificate, so that trusted-peers can name them."},
+    {"sip", "trusted-peers", CLV_OPTION_STRINGS, AT(trusted_peers), NULL, 0, 0, NULL, FALSE,
+     "Addresses, prefixes or TLS certificate names whose P-Asserted-Identity counts."},
+    {"sip", "realm", CLV_OPTION_STRING, AT(realm), "conclave", 0, 0, NULL, FALSE,
+     "Realm of digest challenges."},
+    {"sip", "users-file", CLV_OPTION_PATH, AT(users_file), NULL, 0, 0, NULL, TRUE,
+     "Softphone users for digest authentication."},
+    {"sip", "resolv-conf", CLV_OPTION_PATH, AT(resolv_conf), NULL, 0, 0, NULL, FALSE,
+     "Name server file to use instead of /etc/resolv.conf."},
+    {"sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
+     86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
+    {"sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,
+     FALSE, "Smallest session timer that is accepted."},
+    {"sip", "max-message", CLV_OPTION_INT, AT(max_message), "65535", 4096, 1 << 20, NULL, FALSE,
+     "Largest SIP message, octets."},
+    {"sip", "max-calls", CLV_OPTION_INT, AT(max_calls), "5000", 1, 100000, NULL, FALSE,
+     "Live dialogs; beyond that callers hear 503."},
+    {"sip", "max-invites-per-second", CLV_OPTION_INT, AT(max_invites), "0", 0, 100000, NULL, FALSE,
+     "New calls a second; beyond that callers hear 503; 0 is no limit."},
+    {"sip", "idle-timeout", CLV_OPTION_TIME_MS, AT(idle_ms), "3m", 1 * SECOND, 86400 * SECOND, NULL,
+     FALSE, "Connections without a complete message for so long are closed."},
+    {"sip", "max-connections", CLV_OPTION_INT, AT(max_connections), "8192", 16, 100000, NULL, FALSE,
+     "TCP and TLS connections together; the oldest silent one makes room."},
 
-    { "media", "threads", CLV_OPTION_INT, AT(media_threads), "0", 0, 256, NULL, FALSE,
-      "Media threads; 0 is one for each core." },
-    { "media", "port-first", CLV_OPTION_INT, AT(port_first), "20000", 1024, 65534, NULL, FALSE,
-      "First UDP port for RTP and RTCP." },
-    { "media", "port-last", CLV_OPTION_INT, AT(port_last), "39999", 1025, 65535, NULL, FALSE,
-      "Last UDP port for RTP and RTCP." },
-    { "media", "address", CLV_OPTION_STRING, AT(media_address), NULL, 0, 0, NULL, FALSE,
-      "Local address of media; unset: the address that the call came to." },
-    { "media", "transform", CLV_OPTION_ENUM, AT(transform), "openssl", 0, 0, transforms, FALSE,
-      "Which code protects packets; libsrtp2 is slower with many streams." },
-    { "media", "silence-timeout", CLV_OPTION_TIME_MS, AT(silence_ms), "60s", 0, 86400 * SECOND,
-      NULL, FALSE, "A peer that sends no authentic packet for so long is dropped; 0: never." },
+    {"media", "threads", CLV_OPTION_INT, AT(media_threads), "0", 0, 256, NULL, FALSE,
+     "Media threads; 0 is one for each core."},
+    {"media", "port-first", CLV_OPTION_INT, AT(port_first), "20000", 1024, 65534, NULL, FALSE,
+     "First UDP port for RTP and RTCP."},
+    {"media", "port-last", CLV_OPTION_INT, AT(port_last), "39999", 1025, 65535, NULL, FALSE,
+     "Last UDP port for RTP and RTCP."},
+    {"media", "address", CLV_OPTION_STRING, AT(media_address), NULL, 0, 0, NULL, FALSE,
+     "Local address of media; unset: the address that the call came to."},
+    {"media", "transform", CLV_OPTION_ENUM, AT(transform), "openssl", 0, 0, transforms, FALSE,
+     "Which code protects packets; libsrtp2 is slower with many streams."},
+    {"media", "silence-timeout", CLV_OPTION_TIME_MS, AT(silence_ms), "60s", 0, 86400 * SECOND, NULL,
+     FALSE, "A peer that sends no authentic packet for so long is dropped; 0: never."},
 
-    { "policy", "file", CLV_OPTION_PATH, AT(policy_file), CLV_SYSCONFDIR "/policy.conf", 0, 0,
-      NULL, FALSE, "Main policy file, see conclave-policy(5)." },
-    { "policy", "directory", CLV_OPTION_PATH, AT(policy_dir), NULL, 0, 0, NULL, FALSE,
-      "Folder of further *.conf policy files, read after the main one." },
+    {"policy", "file", CLV_OPTION_PATH, AT(policy_file), CLV_SYSCONFDIR "/policy.conf", 0, 0, NULL,
+     FALSE, "Main policy file, see conclave-policy(5)."},
+    {"policy", "directory", CLV_OPTION_PATH, AT(policy_dir), NULL, 0, 0, NULL, FALSE,
+     "Folder of further *.conf policy files, read after the main one."},
 
-    { "kms", "url", CLV_OPTION_STRING, AT(kms_url), NULL, 0, 0, NULL, FALSE,
-      "Where tickets are resolved; unset with an embedded KMS." },
-    { "kms", "uri", CLV_OPTION_STRING, AT(kms_uri), NULL, 0, 0, NULL, FALSE,
-      "The KMS's identity (IDRkms) in tickets." },
-    { "kms", "user", CLV_OPTION_STRING, AT(kms_user), NULL, 0, 0, NULL, FALSE,
-      "This server's user name (IDRpsk) at the KMS." },
-    { "kms", "psk-file", CLV_OPTION_PATH, AT(kms_psk_file), NULL, 0, 0, NULL, FALSE,
-      "The key shared with the KMS; unset with an embedded KMS, whose key file has it." },
-    { "kms", "ca-file", CLV_OPTION_PATH, AT(kms_ca), NULL, 0, 0, NULL, FALSE,
-      "Certificates that the KMS's certificate is checked against; unset: the system's." },
-    { "kms", "cert-file", CLV_OPTION_PATH, AT(kms_cert), NULL, 0, 0, NULL, FALSE,
-      "Client certificate for the KMS." },
-    { "kms", "key-file", CLV_OPTION_PATH, AT(kms_key), NULL, 0, 0, NULL, FALSE,
-      "Private key of the client certificate." },
-    { "kms", "allow-insecure", CLV_OPTION_BOOL, AT(kms_insecure), "no", 0, 0, NULL, FALSE,
-      "Accept plain http to a KMS on another host. For tests." },
-    { "kms", "binary-body", CLV_OPTION_BOOL, AT(kms_binary), "no", 0, 0, NULL, FALSE,
-      "Send raw octets instead of base64." },
-    { "kms", "allow-128", CLV_OPTION_BOOL, AT(kms_allow_128), "no", 0, 0, NULL, FALSE,
-      "Accept the 128-bit suite of MIKEY (HMAC-SHA-1, AES-CM-128) beside the 256-bit one." },
-    { "kms", "timeout", CLV_OPTION_TIME_MS, AT(kms_timeout_ms), "3s", 50, 30 * SECOND, NULL, FALSE,
-      "Deadline of one request; the caller hears 504." },
-    { "kms", "connections", CLV_OPTION_INT, AT(kms_connections), "8", 1, 64, NULL, FALSE,
-      "Requests under way at once." },
-    { "kms", "max-outstanding", CLV_OPTION_INT, AT(kms_outstanding), "256", 1, 10000, NULL, FALSE,
-      "Requests waiting or under way; beyond that callers hear 503." },
-    { "kms", "clock-skew", CLV_OPTION_TIME_MS, AT(kms_skew_ms), "5m", 1 * SECOND, 3600 * SECOND,
-      NULL, FALSE, "How far clocks may be apart; also the memory for replays." },
-    { "kms", "breaker-failures", CLV_OPTION_INT, AT(kms_breaker_failures), "5", 1, 1000, NULL,
-      FALSE, "Failures in a row after which the KMS is left alone for a while." },
-    { "kms", "breaker-time", CLV_OPTION_TIME_MS, AT(kms_breaker_ms), "10s", 100, 600 * SECOND,
-      NULL, FALSE, "How long it is left alone; callers hear 503 with Retry-After." },
+    {"kms", "url", CLV_OPTION_STRING, AT(kms_url), NULL, 0, 0, NULL, FALSE,
+     "Where tickets are resolved; unset with an embedded KMS."},
+    {"kms", "uri", CLV_OPTION_STRING, AT(kms_uri), NULL, 0, 0, NULL, FALSE,
+     "The KMS's identity (IDRkms) in tickets."},
+    {"kms", "user", CLV_OPTION_STRING, AT(kms_user), NULL, 0, 0, NULL, FALSE,
+     "This server's user name (IDRpsk) at the KMS."},
+    {"kms", "psk-file", CLV_OPTION_PATH, AT(kms_psk_file), NULL, 0, 0, NULL, FALSE,
+     "The key shared with the KMS; unset with an embedded KMS, whose key file has it."},
+    {"kms", "ca-file", CLV_OPTION_PATH, AT(kms_ca), NULL, 0, 0, NULL, FALSE,
+     "Certificates that the KMS's certificate is checked against; unset: the system's."},
+    {"kms", "cert-file", CLV_OPTION_PATH, AT(kms_cert), NULL, 0, 0, NULL, FALSE,
+     "Client certificate for the KMS."},
+    {"kms", "key-file", CLV_OPTION_PATH, AT(kms_key), NULL, 0, 0, NULL, FALSE,
+     "Private key of the client certificate."},
+    {"kms", "allow-insecure", CLV_OPTION_BOOL, AT(kms_insecure), "no", 0, 0, NULL, FALSE,
+     "Accept plain http to a KMS on another host. For tests."},
+    {"kms", "binary-body", CLV_OPTION_BOOL, AT(kms_binary), "no", 0, 0, NULL, FALSE,
+     "Send raw octets instead of base64."},
+    {"kms", "allow-128", CLV_OPTION_BOOL, AT(kms_allow_128), "no", 0, 0, NULL, FALSE,
+     "Accept the 128-bit suite of MIKEY (HMAC-SHA-1, AES-CM-128) beside the 256-bit one."},
+    {"kms", "timeout", CLV_OPTION_TIME_MS, AT(kms_timeout_ms), "3s", 50, 30 * SECOND, NULL, FALSE,
+     "Deadline of one request; the caller hears 504."},
+    {"kms", "connections", CLV_OPTION_INT, AT(kms_connections), "8", 1, 64, NULL, FALSE,
+     "Requests under way at once."},
+    {"kms", "max-outstanding", CLV_OPTION_INT, AT(kms_outstanding), "256", 1, 10000, NULL, FALSE,
+     "Requests waiting or under way; beyond that callers hear 503."},
+    {"kms", "clock-skew", CLV_OPTION_TIME_MS, AT(kms_skew_ms), "5m", 1 * SECOND, 3600 * SECOND,
+     NULL, FALSE, "How far clocks may be apart; also the memory for replays."},
+    {"kms", "breaker-failures", CLV_OPTION_INT, AT(kms_breaker_failures), "5", 1, 1000, NULL, FALSE,
+     "Failures in a row after which the KMS is left alone for a while."},
+    {"kms", "breaker-time", CLV_OPTION_TIME_MS, AT(kms_breaker_ms), "10s", 100, 600 * SECOND, NULL,
+     FALSE, "How long it is left alone; callers hear 503 with Retry-After."},
 
-    { "embedded-kms", "keys", CLV_OPTION_PATH, AT(embedded_keys), NULL, 0, 0, NULL, TRUE,
-      "Key file of a KMS inside this process (development); unset: none." },
-    { "embedded-kms", "listen", CLV_OPTION_STRING, AT(embedded_listen), "127.0.0.1:8089", 0, 0,
-      NULL, FALSE, "Its HTTP address; loopback." },
-    { 0 },
+    {"embedded-kms", "keys", CLV_OPTION_PATH, AT(embedded_keys), NULL, 0, 0, NULL, TRUE,
+     "Key file of a KMS inside this process (development); unset: none."},
+    {"embedded-kms", "listen", CLV_OPTION_STRING, AT(embedded_listen), "127.0.0.1:8089", 0, 0, NULL,
+     FALSE, "Its HTTP address; loopback."},
+    {0},
 };
 
 static const ClvOptionSet *
 sets_for(ClvConfig *config, ClvOptionSet out[2])
 {
-    out[0] = (ClvOptionSet){ options, config };
-    out[1] = (ClvOptionSet){ NULL, NULL };
+    out[0] = (ClvOptionSet){options, config};
+    out[1] = (ClvOptionSet){NULL, NULL};
     return out;
 }
 
@@ -128,8 +127,8 @@ static void
 expect(GPtrArray *errors, const char *path, gboolean holds, const char *sentence)
 {
     if (!holds)
-        g_ptr_array_add(errors, g_strdup_printf("%s: %s", path != NULL ? path : "(defaults)",
-                                                sentence));
+        g_ptr_array_add(errors,
+                        g_strdup_printf("%s: %s", path != NULL ? path : "(defaults)", sentence));
 }
 
 static gboolean
@@ -158,8 +157,9 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
         return;
     expect(errors, path, c->kms_url != NULL || c->embedded_keys != NULL,
            "no KMS: expected [kms] url= or [embedded-kms] keys=");
-    expect(errors, path, c->kms_uri != NULL, "[kms] uri= is missing: expected the KMS's identity, "
-                                             "such as sip:kms@operator.example");
+    expect(errors, path, c->kms_uri != NULL,
+           "[kms] uri= is missing: expected the KMS's identity, "
+           "such as sip:kms@operator.example");
     expect(errors, path, c->kms_user != NULL,
            "[kms] user= is missing: expected this server's user name at the KMS");
     expect(errors, path, c->kms_psk_file != NULL || c->embedded_keys != NULL,
@@ -190,7 +190,7 @@ clv_config_clear(ClvConfig *config)
 char *
 clv_config_sample(void)
 {
-    ClvConfig config = { 0 };
+    ClvConfig config = {0};
     ClvOptionSet sets[2];
 
     return clv_options_sample(sets_for(&config, sets));

@@ -8,10 +8,8 @@
 #include "daemon/hub-private.h"
 
 static const char *const scheme_names[CLV_N_SCHEMES] = {
-    [CLV_SCHEME_NONE] = NULL,
-    [CLV_SCHEME_MIKEY_TICKET] = "mikey-ticket",
-    [CLV_SCHEME_OR_KMS] = "or-kms",
-    [CLV_SCHEME_DTLS_SRTP] = "dtls-srtp",
+    [CLV_SCHEME_NONE] = NULL,       [CLV_SCHEME_MIKEY_TICKET] = "mikey-ticket",
+    [CLV_SCHEME_OR_KMS] = "or-kms", [CLV_SCHEME_DTLS_SRTP] = "dtls-srtp",
     [CLV_SCHEME_SDES] = "sdes",
 };
 
@@ -25,12 +23,12 @@ static const char *const suite_names[CLV_N_SRTP_SUITES] = {
     [CLV_SRTP_AEAD_AES_256_GCM] = "AEAD_AES_256_GCM",
 };
 
-static const char *const proof_names[] = { "none", "digest", "asserted", "ticket" };
+static const char *const proof_names[] = {"none", "digest", "asserted", "ticket"};
 
 static void
 add_listening(const ClvHub *hub, ClvReport *report)
 {
-    static const char *const columns[] = { "transport", NULL };
+    static const char *const columns[] = {"transport", NULL};
 
     clv_report_table(report, "listening", columns);
     for (const char *const *l = clv_sip_listening(hub->sip); *l != NULL; l++)
@@ -98,7 +96,7 @@ list_room(guint64 id, gpointer object, gpointer user)
 static gboolean
 list_rooms(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
-    static const char *const columns[] = { "uri", "made-by", "creator", "participants", NULL };
+    static const char *const columns[] = {"uri", "made-by", "creator", "participants", NULL};
 
     clv_report_table(report, "conferences", columns);
     clv_id_foreach(hub->rooms, list_room, report);
@@ -120,7 +118,7 @@ static void
 add_member(ClvHub *hub, const Room *room, guint i, ClvReport *report)
 {
     ClvMemberInfo info;
-    ClvMediaStats stats = { 0 };
+    ClvMediaStats stats = {0};
 
     clv_conference_member(room->conference, i, &info);
     clv_media_stats(hub->media, info.leg, &stats);
@@ -146,11 +144,11 @@ static gboolean
 show_room(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
     static const char *const columns[] = {
-        "leg",      "identity", "name", "role",     "state",    "talking",   "proof",    "keys",
-        "suite",    "received", "lost", "sent",     "jitter-us", "unauthentic", "replayed",
-        "level-db", NULL,
+        "leg",       "identity",    "name",     "role",     "state", "talking",
+        "proof",     "keys",        "suite",    "received", "lost",  "sent",
+        "jitter-us", "unauthentic", "replayed", "level-db", NULL,
     };
-    static const char *const name_columns[] = { "ticket-names", NULL };
+    static const char *const name_columns[] = {"ticket-names", NULL};
     Room *room = find_room(hub, command->args[0], error);
     const char *const *names;
 
@@ -191,7 +189,7 @@ kick(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
     Room *room = find_room(hub, command->args[0], error);
     g_autofree char *who = clv_identity_canonical(command->args[1], -1);
     ClvLegId leg = who == NULL ? g_ascii_strtoull(command->args[1], NULL, 10) : 0;
-    ClvEvent event = { .kind = CLV_EV_KICK, .leg = leg, .who = who, .cause = "removed" };
+    ClvEvent event = {.kind = CLV_EV_KICK, .leg = leg, .who = who, .cause = "removed"};
 
     if (room == NULL)
         return FALSE;
@@ -209,7 +207,7 @@ static gboolean
 end_room(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
     Room *room = find_room(hub, command->args[0], error);
-    ClvEvent event = { .kind = CLV_EV_END, .cause = "ended by the operator" };
+    ClvEvent event = {.kind = CLV_EV_END, .cause = "ended by the operator"};
 
     if (room == NULL)
         return FALSE;

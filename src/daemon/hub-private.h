@@ -79,8 +79,8 @@ typedef struct Leg {
     guint64 kms_generation; /* bumped at each request and at the end */
     guint64 sdp_id, sdp_version;
     guint16 rtp_port, rtcp_port;
-    char *answer;    /* last SDP text sent; may hold keys */
-    char *key_line;  /* of the answer; may hold keys */
+    char *answer;   /* last SDP text sent; may hold keys */
+    char *key_line; /* of the answer; may hold keys */
     gboolean key_is_crypto, key_at_session;
     ClvTimer *progress;
 } Leg;

@@ -40,7 +40,7 @@ void
 hub_log(ClvHub *hub, ClvLogLevel level, const Leg *leg, const Room *room, const char *message_id,
         const char *format, ...)
 {
-    ClvLogScope scope = { 0 };
+    ClvLogScope scope = {0};
     g_autofree char *text = NULL;
     va_list args;
 
@@ -134,7 +134,7 @@ Room *
 hub_find_room(ClvHub *hub, const char *uri_or_token)
 {
     g_autofree char *uri = clv_identity_canonical(uri_or_token, -1);
-    Search search = { .text = uri_or_token };
+    Search search = {.text = uri_or_token};
 
     if (uri != NULL)
         return g_hash_table_lookup(hub->rooms_by_uri, uri);
@@ -163,8 +163,8 @@ step_one(ClvHub *hub, Queued *queued)
     Room *room = hub_room(hub, queued->room);
 
     /* the event borrows from the leg; a leg that is gone has nothing to say */
-    if (room == NULL
-        || (needs_live_leg(queued->event.kind) && hub_leg(hub, queued->event.leg) == NULL)) {
+    if (room == NULL ||
+        (needs_live_leg(queued->event.kind) && hub_leg(hub, queued->event.leg) == NULL)) {
         if (queued->event.view != NULL)
             clv_policy_view_free(queued->event.view);
         return;
@@ -281,7 +281,7 @@ timer_due(void *user)
 {
     struct RoomTimer *arg = user;
     Room *room = hub_room(arg->hub, arg->room);
-    ClvEvent event = { .kind = CLV_EV_TIMER, .timer = arg->kind };
+    ClvEvent event = {.kind = CLV_EV_TIMER, .timer = arg->kind};
 
     room->timers[arg->kind] = NULL;
     hub_feed(arg->hub, arg->room, &event);
@@ -295,16 +295,16 @@ act_timer(ClvHub *hub, Room *room, Leg *leg, ClvAction *action)
     clv_timer_cancel(g_steal_pointer(&room->timers[action->timer]));
     if (action->delay_ms < 0)
         return;
-    *arg = (struct RoomTimer){ hub, room->id, action->timer };
+    *arg = (struct RoomTimer){hub, room->id, action->timer};
     room->timers[action->timer] = clv_loop_timer(hub->loop, action->delay_ms, timer_due, arg);
 }
 
 static void
 act_log(ClvHub *hub, Room *room, Leg *leg, ClvAction *action)
 {
-    ClvLogScope scope = { .conference = clv_conference_uri(room->conference),
-                          .call_id = leg != NULL ? leg->call_id : NULL,
-                          .identity = action->identity };
+    ClvLogScope scope = {.conference = clv_conference_uri(room->conference),
+                         .call_id = leg != NULL ? leg->call_id : NULL,
+                         .identity = action->identity};
 
     clv_log(CLV_LOG_NOTICE, &scope, "decision", "%s", action->text);
 }
@@ -319,18 +319,18 @@ static const struct {
     ActionFunc run;
     gboolean needs_leg;
 } action_table[] = {
-    [CLV_ACT_REFUSE] = { act_refuse, TRUE },
-    [CLV_ACT_KEYMGMT_OPEN] = { act_keymgmt_open, TRUE },
-    [CLV_ACT_KEYMGMT_CLOSE] = { act_keymgmt_close, TRUE },
-    [CLV_ACT_MEDIA_OPEN] = { act_media_open, TRUE },
-    [CLV_ACT_ACCEPT] = { act_accept, TRUE },
-    [CLV_ACT_CUT] = { act_cut, TRUE },
-    [CLV_ACT_BYE] = { act_bye, TRUE },
-    [CLV_ACT_PLAN] = { act_plan, FALSE },
-    [CLV_ACT_ROSTER] = { act_roster, FALSE },
-    [CLV_ACT_TIMER] = { act_timer, FALSE },
-    [CLV_ACT_LOG] = { act_log, FALSE },
-    [CLV_ACT_ENDED] = { act_ended, FALSE },
+    [CLV_ACT_REFUSE] = {act_refuse, TRUE},
+    [CLV_ACT_KEYMGMT_OPEN] = {act_keymgmt_open, TRUE},
+    [CLV_ACT_KEYMGMT_CLOSE] = {act_keymgmt_close, TRUE},
+    [CLV_ACT_MEDIA_OPEN] = {act_media_open, TRUE},
+    [CLV_ACT_ACCEPT] = {act_accept, TRUE},
+    [CLV_ACT_CUT] = {act_cut, TRUE},
+    [CLV_ACT_BYE] = {act_bye, TRUE},
+    [CLV_ACT_PLAN] = {act_plan, FALSE},
+    [CLV_ACT_ROSTER] = {act_roster, FALSE},
+    [CLV_ACT_TIMER] = {act_timer, FALSE},
+    [CLV_ACT_LOG] = {act_log, FALSE},
+    [CLV_ACT_ENDED] = {act_ended, FALSE},
 };
 
 static void
@@ -394,8 +394,8 @@ count_room(guint64 id, gpointer object, gpointer user)
     if (room == census->self || g_strcmp0(room->factory, census->self->factory) != 0)
         return;
     census->total++;
-    if (census->creator != NULL
-        && g_strcmp0(clv_conference_creator(room->conference), census->creator) == 0)
+    if (census->creator != NULL &&
+        g_strcmp0(clv_conference_creator(room->conference), census->creator) == 0)
         census->by_creator++;
 }
 
@@ -403,7 +403,7 @@ void
 hub_census(ClvHub *hub, const Room *room, const char *creator, guint *out_by_creator,
            guint *out_total)
 {
-    Census census = { .self = room, .creator = creator };
+    Census census = {.self = room, .creator = creator};
 
     clv_id_foreach(hub->rooms, count_room, &census);
     *out_by_creator = census.by_creator;
@@ -417,7 +417,7 @@ sip_invite(ClvHub *hub, const ClvSipInvite *invite)
     Room *room = invite->target == CLV_TARGET_FACTORY
                      ? room_for_creation(hub, invite->request_uri)
                      : g_hash_table_lookup(hub->rooms_by_uri, invite->request_uri);
-    ClvEvent event = { .kind = CLV_EV_JOIN, .leg = invite->leg };
+    ClvEvent event = {.kind = CLV_EV_JOIN, .leg = invite->leg};
 
     if (leg == NULL)
         return;
@@ -437,7 +437,7 @@ sip_invite(ClvHub *hub, const ClvSipInvite *invite)
 static void
 sip_ended(ClvHub *hub, Leg *leg, const char *cause)
 {
-    ClvEvent event = { .kind = CLV_EV_GONE, .leg = leg->id, .cause = cause };
+    ClvEvent event = {.kind = CLV_EV_GONE, .leg = leg->id, .cause = cause};
 
     leg->sip_alive = FALSE;
     call_forget_keys(leg);
@@ -452,7 +452,7 @@ sip_event(void *user, const ClvSipEvent *event)
 {
     ClvHub *hub = user;
     Leg *leg = hub_leg(hub, event->leg);
-    ClvEvent confirmed = { .kind = CLV_EV_CONFIRMED, .leg = event->leg };
+    ClvEvent confirmed = {.kind = CLV_EV_CONFIRMED, .leg = event->leg};
     Room *room;
 
     if (leg == NULL)
@@ -490,7 +490,7 @@ static const ClvSipHandlers sip_handlers = {
 static void
 media_lost(ClvHub *hub, Leg *leg, const char *cause)
 {
-    ClvEvent event = { .kind = CLV_EV_KICK, .leg = leg->id, .cause = cause };
+    ClvEvent event = {.kind = CLV_EV_KICK, .leg = leg->id, .cause = cause};
 
     hub_log(hub, CLV_LOG_NOTICE, leg, NULL, "media-lost", "dropped: %s", cause);
     hub_feed(hub, leg->room, &event);
@@ -501,7 +501,7 @@ media_event(ClvMediaEventKind kind, ClvLegId id, guint32 value, void *user)
 {
     ClvHub *hub = user;
     Leg *leg = hub_leg(hub, id);
-    ClvEvent talking = { .kind = CLV_EV_TALKING, .leg = id, .flag = value != 0 };
+    ClvEvent talking = {.kind = CLV_EV_TALKING, .leg = id, .flag = value != 0};
 
     if (leg == NULL)
         return;
@@ -560,8 +560,7 @@ static void
 log_errors(GPtrArray *errors, guint first, const char *message_id)
 {
     for (guint i = first; i < errors->len; i++)
-        clv_log(CLV_LOG_ERROR, NULL, message_id, "%s",
-                (const char *)g_ptr_array_index(errors, i));
+        clv_log(CLV_LOG_ERROR, NULL, message_id, "%s", (const char *)g_ptr_array_index(errors, i));
 }
 
 static void
@@ -591,9 +590,9 @@ open_scheduled(ClvHub *hub)
 
         if (g_hash_table_contains(hub->rooms_by_uri, scheduled->uri))
             continue;
-        room = room_new(hub, scheduled->uri,
-                        clv_policy_view_conference(hub->policy, scheduled->name),
-                        scheduled->factory, scheduled->name);
+        room =
+            room_new(hub, scheduled->uri, clv_policy_view_conference(hub->policy, scheduled->name),
+                     scheduled->factory, scheduled->name);
         hub_log(hub, CLV_LOG_INFO, NULL, room, "conference-open", "scheduled conference is open");
     }
 }
@@ -603,7 +602,7 @@ update_room(guint64 id, gpointer object, gpointer user)
 {
     ClvHub *hub = user;
     Room *room = object;
-    ClvEvent event = { .kind = CLV_EV_POLICY };
+    ClvEvent event = {.kind = CLV_EV_POLICY};
     g_autofree char *changed = NULL;
     ClvPolicyView *fresh;
 
@@ -627,7 +626,7 @@ static void
 end_orphan(guint64 id, gpointer object, gpointer user)
 {
     Room *room = object;
-    ClvEvent event = { .kind = CLV_EV_END, .cause = "no longer scheduled" };
+    ClvEvent event = {.kind = CLV_EV_END, .cause = "no longer scheduled"};
 
     if (room->orphan && clv_conference_n_members(room->conference) == 0)
         hub_feed(user, id, &event);
@@ -636,8 +635,7 @@ end_orphan(guint64 id, gpointer object, gpointer user)
 static gboolean
 reload_policy(ClvHub *hub, GPtrArray *errors)
 {
-    ClvPolicy *fresh =
-        clv_policy_load(hub->config->policy_file, hub->config->policy_dir, errors);
+    ClvPolicy *fresh = clv_policy_load(hub->config->policy_file, hub->config->policy_dir, errors);
 
     if (fresh == NULL)
         return FALSE;
@@ -647,8 +645,9 @@ reload_policy(ClvHub *hub, GPtrArray *errors)
     clv_id_foreach(hub->rooms, update_room, hub);
     clv_id_foreach(hub->rooms, end_orphan, hub);
     open_scheduled(hub);
-    clv_log(CLV_LOG_NOTICE, NULL, "policy-loaded", "policy is in force: %u factories, %u scheduled "
-                                                   "conferences",
+    clv_log(CLV_LOG_NOTICE, NULL, "policy-loaded",
+            "policy is in force: %u factories, %u scheduled "
+            "conferences",
             clv_policy_n_factories(fresh), clv_policy_n_conferences(fresh));
     return TRUE;
 }
@@ -665,8 +664,7 @@ clv_hub_reload(ClvHub *hub, GPtrArray *out_errors)
     good = kms_reload(&hub->kms, hub->config, errors) && good;
     log_errors(errors, first, "reload-failed");
     if (!good)
-        clv_log(CLV_LOG_ERROR, NULL, "reload-failed",
-                "what is wrong above stays as it was before");
+        clv_log(CLV_LOG_ERROR, NULL, "reload-failed", "what is wrong above stays as it was before");
     return good;
 }
 
@@ -712,8 +710,7 @@ open_media_room(ClvHub *hub, GError **error)
     hub->media = clv_media_new(&media, error);
     if (hub->media == NULL)
         return FALSE;
-    hub->media_watch =
-        clv_loop_watch(hub->loop, clv_media_event_fd(hub->media), media_ready, hub);
+    hub->media_watch = clv_loop_watch(hub->loop, clv_media_event_fd(hub->media), media_ready, hub);
     return TRUE;
 }
 
@@ -746,12 +743,12 @@ open_sip_room(ClvHub *hub, GError **error)
 static gboolean
 open_engines(ClvHub *hub, GError **error)
 {
-    const char *files[] = { hub->config->policy_file, hub->config->policy_dir,
-                            hub->config->users_file, hub->config->embedded_keys };
+    const char *files[] = {hub->config->policy_file, hub->config->policy_dir,
+                           hub->config->users_file, hub->config->embedded_keys};
 
-    if (!clv_keymgmt_self_test(error) || !first_policy(hub, error)
-        || !kms_open(&hub->kms, hub->config, error) || !open_media_room(hub, error)
-        || !open_sip_room(hub, error))
+    if (!clv_keymgmt_self_test(error) || !first_policy(hub, error) ||
+        !kms_open(&hub->kms, hub->config, error) || !open_media_room(hub, error) ||
+        !open_sip_room(hub, error))
         return FALSE;
     hub->kms_watch =
         clv_loop_watch(hub->loop, clv_kms_client_event_fd(hub->kms.client), kms_ready, hub);
@@ -788,7 +785,7 @@ clv_hub_new(ClvLoop *loop, const ClvConfig *config, GError **error)
 static void
 end_room(guint64 id, gpointer object, gpointer user)
 {
-    ClvEvent event = { .kind = CLV_EV_END, .cause = "shutdown" };
+    ClvEvent event = {.kind = CLV_EV_END, .cause = "shutdown"};
 
     hub_feed(user, id, &event);
 }
@@ -801,8 +798,8 @@ stop_poll(void *user)
 
     hub->stop_timer = NULL;
     clv_sip_totals(hub->sip, &totals);
-    if ((totals.dialogs == 0 && clv_id_count(hub->legs) == 0)
-        || hub_now() - hub->started_us > STOP_MS * 1000) {
+    if ((totals.dialogs == 0 && clv_id_count(hub->legs) == 0) ||
+        hub_now() - hub->started_us > STOP_MS * 1000) {
         clv_loop_quit(hub->loop);
         return;
     }

@@ -112,8 +112,8 @@ kms_open(Kms *kms, const ClvConfig *config, GError **error)
 {
     if (!open_embedded(kms, config, error))
         return FALSE;
-    kms->url = g_strdup(config->kms_url != NULL ? config->kms_url
-                                                : clv_kms_server_url(kms->server));
+    kms->url =
+        g_strdup(config->kms_url != NULL ? config->kms_url : clv_kms_server_url(kms->server));
     kms->replay = clv_replay_new(REPLAY_ENTRIES);
     kms->keymgmt = (ClvKeymgmtConfig){
         .kms_uri = config->kms_uri,

@@ -23,11 +23,11 @@ static char *option_config = (char *)CLV_SYSCONFDIR "/conclave.conf";
 static gboolean option_check, option_version;
 
 static const GOptionEntry entries[] = {
-    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
-      "configuration file [" CLV_SYSCONFDIR "/conclave.conf]", "FILE" },
-    { "check-config", 0, 0, G_OPTION_ARG_NONE, &option_check, "check the configuration and exit",
-      NULL },
-    { "version", 0, 0, G_OPTION_ARG_NONE, &option_version, "print the version and exit", NULL },
+    {"config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
+     "configuration file [" CLV_SYSCONFDIR "/conclave.conf]", "FILE"},
+    {"check-config", 0, 0, G_OPTION_ARG_NONE, &option_check, "check the configuration and exit",
+     NULL},
+    {"version", 0, 0, G_OPTION_ARG_NONE, &option_version, "print the version and exit", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -140,7 +140,7 @@ static int
 run(const ClvConfig *config)
 {
     g_autoptr(GError) error = NULL;
-    Process process = { .signals = open_signals() };
+    Process process = {.signals = open_signals()};
     int status = EXIT_FAILURE;
 
     if (!clv_secret_init(SECURE_HEAP_BYTES, &error)) {

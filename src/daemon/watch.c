@@ -14,7 +14,7 @@ struct ClvWatch {
     int fd;
     int watch;
     ClvTimer *settle;
-    GHashTable *names; /* set of base names that matter, folder-wide ones excepted */
+    GHashTable *names;   /* set of base names that matter, folder-wide ones excepted */
     GHashTable *folders; /* set of watch descriptors in which every *.conf matters */
     void (*changed)(void *user);
     void *user;
@@ -77,8 +77,8 @@ add(ClvWatch *watch, const char *path)
 }
 
 ClvWatch *
-clv_watch_new(ClvLoop *loop, const char *const *files, guint n_files,
-              void (*changed)(void *user), void *user)
+clv_watch_new(ClvLoop *loop, const char *const *files, guint n_files, void (*changed)(void *user),
+              void *user)
 {
     ClvWatch *watch = g_new0(ClvWatch, 1);
 

@@ -42,16 +42,16 @@ typedef struct Bad {
 } Bad;
 
 static const Bad bad[] = {
-    { KMS "[sip]\nlisten=tls:127.0.0.1:5061\n", "tls-dir is not set" },
-    { KMS "[sip]\nlisten=udp:127.0.0.1:5060\nlistne=x\n", ":8: " },
-    { KMS "[media]\nport-first=99999\n", ":7: " },
-    { KMS "[media]\nport-first=30000\nport-last=30001\n", "port-first" },
-    { KMS "[media]\ntransform=rot13\n", "rot13" },
-    { KMS "[sip]\nmin-se=2h\n", "2h" },
-    { "[kms]\nuri=sip:kms@x.example\nuser=conf1\n", "no KMS" },
-    { "[kms]\nurl=http://127.0.0.1:1/k\nuser=conf1\npsk-file=x\n", "uri= is missing" },
-    { KMS "cert-file=x\n", "go together" },
-    { KMS "[kmss]\nurl=x\n", "kmss" },
+    {KMS "[sip]\nlisten=tls:127.0.0.1:5061\n", "tls-dir is not set"},
+    {KMS "[sip]\nlisten=udp:127.0.0.1:5060\nlistne=x\n", ":8: "},
+    {KMS "[media]\nport-first=99999\n", ":7: "},
+    {KMS "[media]\nport-first=30000\nport-last=30001\n", "port-first"},
+    {KMS "[media]\ntransform=rot13\n", "rot13"},
+    {KMS "[sip]\nmin-se=2h\n", "2h"},
+    {"[kms]\nuri=sip:kms@x.example\nuser=conf1\n", "no KMS"},
+    {"[kms]\nurl=http://127.0.0.1:1/k\nuser=conf1\npsk-file=x\n", "uri= is missing"},
+    {KMS "cert-file=x\n", "go together"},
+    {KMS "[kmss]\nurl=x\n", "kmss"},
 };
 
 static void
@@ -79,8 +79,7 @@ static void
 the_man_page_knows_every_option(void)
 {
     g_autofree char *sample = clv_config_sample();
-    g_autofree char *path =
-        g_test_build_filename(G_TEST_DIST, "man", "conclave.conf.5", NULL);
+    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "man", "conclave.conf.5", NULL);
     g_autofree char *page = NULL;
     g_auto(GStrv) lines = g_strsplit(sample, "\n", -1);
     guint n = 0;

@@ -20,20 +20,20 @@ typedef struct Case {
 } Case;
 
 static const Case cases[] = {
-    { "status", CLV_VERB_STATUS, FALSE, { NULL, NULL } },
-    { "json list", CLV_VERB_LIST, TRUE, { NULL, NULL } },
-    { "  show sip:x@y  ", CLV_VERB_SHOW, FALSE, { "sip:x@y", NULL } },
-    { "kick abc sip:bob@example.org", CLV_VERB_KICK, FALSE, { "abc", "sip:bob@example.org" } },
-    { "json end abc", CLV_VERB_END, TRUE, { "abc", NULL } },
-    { "reload", CLV_VERB_RELOAD, FALSE, { NULL, NULL } },
-    { "", -1, FALSE, { NULL, NULL } },
-    { "json", -1, FALSE, { NULL, NULL } },
-    { "show", -1, FALSE, { NULL, NULL } },
-    { "show a b", -1, FALSE, { NULL, NULL } },
-    { "kick a", -1, FALSE, { NULL, NULL } },
-    { "status\tx", -1, FALSE, { NULL, NULL } },
-    { "status\xff", -1, FALSE, { NULL, NULL } },
-    { "STATUS", -1, FALSE, { NULL, NULL } },
+    {"status", CLV_VERB_STATUS, FALSE, {NULL, NULL}},
+    {"json list", CLV_VERB_LIST, TRUE, {NULL, NULL}},
+    {"  show sip:x@y  ", CLV_VERB_SHOW, FALSE, {"sip:x@y", NULL}},
+    {"kick abc sip:bob@example.org", CLV_VERB_KICK, FALSE, {"abc", "sip:bob@example.org"}},
+    {"json end abc", CLV_VERB_END, TRUE, {"abc", NULL}},
+    {"reload", CLV_VERB_RELOAD, FALSE, {NULL, NULL}},
+    {"", -1, FALSE, {NULL, NULL}},
+    {"json", -1, FALSE, {NULL, NULL}},
+    {"show", -1, FALSE, {NULL, NULL}},
+    {"show a b", -1, FALSE, {NULL, NULL}},
+    {"kick a", -1, FALSE, {NULL, NULL}},
+    {"status\tx", -1, FALSE, {NULL, NULL}},
+    {"status\xff", -1, FALSE, {NULL, NULL}},
+    {"STATUS", -1, FALSE, {NULL, NULL}},
 };
 
 static void
@@ -41,7 +41,7 @@ a_command_is_a_verb_and_its_arguments(void)
 {
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         const Case *c = &cases[i];
-        ClvCommand command = { 0 };
+        ClvCommand command = {0};
         g_autoptr(GError) error = NULL;
         gboolean good = clv_command_parse(c->line, strlen(c->line), &command, &error);
 
@@ -118,7 +118,7 @@ tear_down(Fixture *f, gconstpointer data)
 static int
 connect_to(const Fixture *f)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     g_strlcpy(address.sun_path, f->path, sizeof address.sun_path);

@@ -4,7 +4,7 @@
 
 #include "admin/report.h"
 
-static const char *const columns[] = { "who", "packets", NULL };
+static const char *const columns[] = {"who", "packets", NULL};
 
 static ClvReport *
 sample(void)
@@ -84,7 +84,6 @@ main(int argc, char **argv)
     g_test_add_func("/report/text-is-aligned", text_is_aligned);
     g_test_add_func("/report/json-is-one-object", json_is_one_object);
     g_test_add_func("/report/an-empty-table-is-an-empty-array", an_empty_table_is_an_empty_array);
-    g_test_add_func("/report/what-peers-wrote-cannot-break-out",
-                    what_peers_wrote_cannot_break_out);
+    g_test_add_func("/report/what-peers-wrote-cannot-break-out", what_peers_wrote_cannot_break_out);
     return g_test_run();
 }
