@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/secret.h"
 #include "conference/vocabulary.h"
 #include "keymgmt/keymgmt.h"
 
@@ -18,17 +19,17 @@ typedef struct ClvKmsClient ClvKmsClient;
 
 /* Zero and NULL mean the default that the comment names. Only read by clv_kms_client_new(). */
 typedef struct ClvKmsClientConfig {
-    const char *url;          /* "http://127.0.0.1:8089/keymanagement" */
-    const char *ca_file;      /* (nullable) */
-    const char *cert_file;    /* (nullable) client certificate */
-    const char *key_file;     /* (nullable) */
-    gboolean allow_insecure;  /* plain http to other hosts than loopback */
-    gint64 timeout_ms;        /* 3000 */
-    guint connections;        /* workers, 8 */
-    guint max_outstanding;    /* 256 */
-    guint breaker_failures;   /* 5 */
-    gint64 breaker_open_ms;   /* 10000 */
-    gboolean binary_body;     /* raw octets instead of base64 */
+    const char *url;         /* "http://127.0.0.1:8089/keymanagement" */
+    const char *ca_file;     /* (nullable) */
+    const char *cert_file;   /* (nullable) client certificate */
+    const char *key_file;    /* (nullable) */
+    gboolean allow_insecure; /* plain http to other hosts than loopback */
+    gint64 timeout_ms;       /* 3000 */
+    guint connections;       /* workers, 8 */
+    guint max_outstanding;   /* 256 */
+    guint breaker_failures;  /* 5 */
+    gint64 breaker_open_ms;  /* 10000 */
+    gboolean binary_body;    /* raw octets instead of base64 */
 } ClvKmsClientConfig;
 
 typedef struct ClvKmsReply {
@@ -39,8 +40,8 @@ typedef struct ClvKmsReply {
      * KMS_DOWN: breaker open, or the KMS itself says 503 or 429; FORBIDDEN: HTTP 403;
      * INTERNAL: HTTP 401, our own credentials are wrong. */
     ClvCode code;
-    GByteArray *body;  /* (nullable) raw MIKEY octets */
-    char *detail;      /* (nullable) a sentence for the log */
+    GByteArray *body; /* (nullable) raw MIKEY octets */
+    char *detail;     /* (nullable) a sentence for the log */
 } ClvKmsReply;
 void clv_kms_reply_free(ClvKmsReply *reply);
 
@@ -49,7 +50,7 @@ ClvKmsClient *clv_kms_client_new(const ClvKmsClientConfig *config, GError **erro
 void clv_kms_client_free(ClvKmsClient *client);
 /* Readable when replies wait; register it for reading, never read it yourself: take until NULL. */
 int clv_kms_client_event_fd(const ClvKmsClient *client);
-ClvKmsReply *clv_kms_client_take(ClvKmsClient *client);  /* (transfer full) (nullable) */
+ClvKmsReply *clv_kms_client_take(ClvKmsClient *client); /* (transfer full) (nullable) */
 /* bytes: raw MIKEY message, copied. Returns OK, or KMS_DOWN / OVERLOAD at once without a reply. */
 ClvCode clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const guint8 *bytes,
                             gsize len, guint64 token, guint64 generation);
@@ -98,18 +99,17 @@ typedef struct ClvKmsUserSpec {
 } ClvKmsUserSpec;
 
 typedef struct ClvKmsServiceSpec {
-    const char *name;      /* the <service> of sip:factory.<service>@<host> */
-    const char *user;      /* whose key the conference system uses */
+    const char *name; /* the <service> of sip:factory.<service>@<host> */
+    const char *user; /* whose key the conference system uses */
     const char *host;
     const char *factories; /* (nullable) more factory URIs, ';' between them */
 } ClvKmsServiceSpec;
 
 /* A commented file of mode 0600 with nobody in it; fails when there is one already. */
 gboolean clv_kms_keyfile_create(const char *path, const char *kms_uri, GError **error);
-/* @out_psk: (nullable): what was made, for handing it to the user; clv_secret_free() it */
-struct ClvSecret;
-gboolean clv_kms_keyfile_add_user(const char *path, const ClvKmsUserSpec *spec,
-                                  struct ClvSecret **out_psk, GError **error);
+/* @out_psk: (nullable) (transfer full): what was made, for handing it to the user */
+gboolean clv_kms_keyfile_add_user(const char *path, const ClvKmsUserSpec *spec, ClvSecret **out_psk,
+                                  GError **error);
 gboolean clv_kms_keyfile_add_service(const char *path, const ClvKmsServiceSpec *spec,
                                      GError **error);
 /* kind: "user" or "service". Comments outside of the group stay. */
@@ -150,8 +150,8 @@ GByteArray *clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request
 /* ---- server (kms/serve.c) ---- */
 typedef struct ClvKmsServer ClvKmsServer;
 typedef struct ClvKmsServerConfig {
-    const char *listen;     /* "127.0.0.1:8089", "[::1]:0" */
-    const char *cert_file;  /* (nullable) TLS when set */
+    const char *listen;    /* "127.0.0.1:8089", "[::1]:0" */
+    const char *cert_file; /* (nullable) TLS when set */
     const char *key_file;
     gboolean allow_insecure; /* plain HTTP on other addresses than loopback */
     guint max_connections;   /* 256 */

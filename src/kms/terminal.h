@@ -33,7 +33,7 @@ typedef struct ClvTerminalConfig {
     const char *user;        /* IDRpsk: the user's name in the key file */
     const guint8 *psk;       /* shared with the KMS; copied, cleansed at the end */
     gsize psk_len;
-    gboolean suite_128;      /* ask with the suite of AES-128 and SHA-1 */
+    gboolean suite_128; /* ask with the suite of AES-128 and SHA-1 */
 } ClvTerminalConfig;
 
 /* Everything is copied. */
@@ -62,12 +62,12 @@ MikeyGrant *clv_terminal_request(ClvTerminal *terminal, const ClvTicketWish *wis
                                  MikeyPeerError *out_refusal, GError **error);
 
 /* Returns: (transfer full) (nullable): free with mikey_resolution_free() */
-MikeyResolution *clv_terminal_resolve(ClvTerminal *terminal, const MikeyOffer *offer,
-                                      gint64 now_us, MikeyPeerError *out_refusal, GError **error);
+MikeyResolution *clv_terminal_resolve(ClvTerminal *terminal, const MikeyOffer *offer, gint64 now_us,
+                                      MikeyPeerError *out_refusal, GError **error);
 
 /* One message out and one in, as they are: for testers who make their own.
  * Returns: (transfer full) (nullable): the KMS's message */
-GByteArray *clv_terminal_exchange(ClvTerminal *terminal, ClvKmsRequest request,
-                                  const guint8 *bytes, gsize len, GError **error);
+GByteArray *clv_terminal_exchange(ClvTerminal *terminal, ClvKmsRequest request, const guint8 *bytes,
+                                  gsize len, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvTerminal, clv_terminal_free)

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/http.c - one MIKEY message to a KMS by HTTP and its answer back, under a deadline
+ *
+ * libcurl's multi interface with a single transfer in it: it keeps the connection between posts,
+ * and another thread can wake it up to give up at once.
+ */
+#include "config.h"
+
+#include "kms/http.h"
+
+#include <curl/curl.h>
+#include <gio/gio.h>
+#include <libmikey/mikey.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIME_TYPE "application/mikey"
+
+struct ClvKmsHttp {
+    CURLM *multi;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *urls[2]; /* by ClvKmsRequest */
+    char *ca_file, *cert_file, *key_file;
+    gboolean binary_body;
+    gint aborted; /* atomic */
+
+    GByteArray *received; /* of the post under way */
+    gboolean too_long;
+    char message[CURL_ERROR_SIZE];
+};
+
+static const char *const request_types[] = {
+    [CLV_KMS_TICKET_REQUEST] = "ticketrequest",
+    [CLV_KMS_TICKET_RESOLVE] = "ticketresolve",
+};
+
+GQuark
+clv_kms_error_quark(void)
+{
+    return g_quark_from_static_string("clv-kms-error");
+}
+
+/* ---- setting up ---- */
+
+static gpointer
+init_curl(gpointer unused)
+{
+    return GINT_TO_POINTER(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+}
+
+static gboolean
+curl_ready(void)
+{
+    static GOnce once = G_ONCE_INIT;
+
+    return GPOINTER_TO_INT(g_once(&once, init_curl, NULL));
+}
+
+static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static gboolean
+refuse(GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_propagate_error(error, g_error_new_valist(CLV_KMS_ERROR, CLV_CODE_INTERNAL, format, args));
+    va_end(args);
+    return FALSE;
+}
+
+/* @host: as it stands in the URL, IPv6 in brackets */
+static gboolean
+host_is_loopback(const char *host)
+{
+    g_autofree char *bare = NULL;
+    g_autoptr(GInetAddress) address = NULL;
+
+    if (g_ascii_strcasecmp(host, "localhost") == 0)
+        return TRUE;
+
+    bare = host[0] == '[' ? g_strndup(host + 1, strcspn(host + 1, "]")) : g_strdup(host);
+    address = g_inet_address_new_from_string(bare);
+    return address != NULL && g_inet_address_get_is_loopback(address);
+}
+
+static char *
+url_part(CURLU *url, CURLUPart part)
+{
+    char *text = NULL;
+    char *copy;
+
+    if (curl_url_get(url, part, &text, 0) != CURLUE_OK)
+        return NULL;
+    copy = g_strdup(text);
+    curl_free(text);
+    return copy;
+}
+
+static gboolean
+check_url_parts(CURLU *url, const char *text, gboolean allow_insecure, GError **error)
+{
+    g_autofree char *scheme = url_part(url, CURLUPART_SCHEME);
+    g_autofree char *host = url_part(url, CURLUPART_HOST);
+    g_autofree char *user = url_part(url, CURLUPART_USER);
+    g_autofree char *fragment = url_part(url, CURLUPART_FRAGMENT);
+
+    if (scheme == NULL || host == NULL || host[0] == '\0')
+        return refuse(error, "KMS URL '%s': found no scheme or host, expected https://HOST/PATH",
+                      text);
+    if (user != NULL || fragment != NULL)
+        return refuse(error, "KMS URL '%s': user name, password and fragment have no place in it",
+                      text);
+    if (strcmp(scheme, "https") == 0)
+        return TRUE;
+    if (strcmp(scheme, "http") != 0)
+        return refuse(error, "KMS URL '%s': found scheme '%s', expected https", text, scheme);
+    if (!allow_insecure && !host_is_loopback(host))
+        return refuse(error,
+                      "KMS URL '%s': plain http leaves this machine; expected https, a loopback "
+                      "address, or the explicit permission for insecure transport",
+                      text);
+    return TRUE;
+}
+
+static gboolean
+check_url(const char *text, gboolean allow_insecure, GError **error)
+{
+    CURLU *url = curl_url();
+    gboolean good;
+
+    if (url == NULL)
+        return refuse(error, "out of memory");
+    if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
+        good = refuse(error, "KMS URL '%s': cannot be read as a URL", text);
+    else
+        good = check_url_parts(url, text, allow_insecure, error);
+    curl_url_cleanup(url);
+    return good;
+}
+
+static gboolean
+check_file(const char *what, const char *path, GError **error)
+{
+    if (path == NULL || access(path, R_OK) == 0)
+        return TRUE;
+    return refuse(error, "%s '%s': %s", what, path, g_strerror(errno));
+}
+
+static gboolean
+check_config(const ClvKmsClientConfig *config, GError **error)
+{
+    if (config->url == NULL || config->url[0] == '\0')
+        return refuse(error, "no KMS URL configured");
+    if (config->key_file != NULL && config->cert_file == NULL)
+        return refuse(error, "KMS client key '%s' without a certificate", config->key_file);
+    return check_url(config->url, config->allow_insecure, error) &&
+           check_file("KMS CA file", config->ca_file, error) &&
+           check_file("KMS client certificate", config->cert_file, error) &&
+           check_file("KMS client key", config->key_file, error);
+}
+
+static size_t
+on_body(char *data, size_t size, size_t n, void *user)
+{
+    ClvKmsHttp *http = user;
+    size_t len = size * n;
+
+    if (len > CLV_KMS_HTTP_MAX_ANSWER - http->received->len) {
+        http->too_long = TRUE;
+        return 0; /* ends the transfer */
+    }
+    g_byte_array_append(http->received, (const guint8 *)data, (guint)len);
+    return len;
+}
+
+static void
+restrict_protocols(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* do not wait for the resolver's thread when giving up */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+static void
+set_options(ClvKmsHttp *http)
+{
+    CURL *easy = http->easy;
+
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->message);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* the environment has no say in where keys go */
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    restrict_protocols(easy);
+    if (http->ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    if (http->cert_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, http->cert_file);
+    if (http->cert_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY,
+                         http->key_file != NULL ? http->key_file : http->cert_file);
+}
+
+ClvKmsHttp *
+clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
+{
+    g_autoptr(ClvKmsHttp) http = NULL;
+
+    g_return_val_if_fail(config != NULL, NULL);
+    if (!curl_ready()) {
+        refuse(error, "libcurl cannot be set up");
+        return NULL;
+    }
+    if (!check_config(config, error))
+        return NULL;
+
+    http = g_new0(ClvKmsHttp, 1);
+    for (guint i = 0; i < G_N_ELEMENTS(http->urls); i++)
+        http->urls[i] = g_strdup_printf("%s%crequesttype=%s", config->url,
+                                        strchr(config->url, '?') ? '&' : '?', request_types[i]);
+    http->ca_file = g_strdup(config->ca_file);
+    http->cert_file = g_strdup(config->cert_file);
+    http->key_file = g_strdup(config->key_file);
+    http->binary_body = config->binary_body;
+    http->received = g_byte_array_new();
+    http->headers = curl_slist_append(NULL, "Content-Type: " MIME_TYPE);
+    http->headers = curl_slist_append(http->headers, "Accept: " MIME_TYPE);
+    http->headers = curl_slist_append(http->headers, "Expect:");
+    http->multi = curl_multi_init();
+    http->easy = curl_easy_init();
+    if (http->multi == NULL || http->easy == NULL || http->headers == NULL) {
+        refuse(error, "libcurl is out of memory");
+        return NULL;
+    }
+    set_options(http);
+    return g_steal_pointer(&http);
+}
+
+void
+clv_kms_http_free(ClvKmsHttp *http)
+{
+    if (http == NULL)
+        return;
+    if (http->easy != NULL)
+        curl_easy_cleanup(http->easy);
+    if (http->multi != NULL)
+        curl_multi_cleanup(http->multi);
+    curl_slist_free_all(http->headers);
+    for (guint i = 0; i < G_N_ELEMENTS(http->urls); i++)
+        g_free(http->urls[i]);
+    g_free(http->ca_file);
+    g_free(http->cert_file);
+    g_free(http->key_file);
+    g_byte_array_unref(http->received);
+    g_free(http);
+}
+
+void
+clv_kms_http_abort(ClvKmsHttp *http)
+{
+    g_atomic_int_set(&http->aborted, 1);
+    curl_multi_wakeup(http->multi);
+}
+
+gboolean
+clv_kms_http_aborted(const ClvKmsHttp *http)
+{
+    return g_atomic_int_get(&http->aborted) != 0;
+}
+
+/* ---- one exchange ---- */
+
+static CURLcode
+run(ClvKmsHttp *http)
+{
+    for (;;) {
+        int running = 0;
+        int n_left = 0;
+        CURLMsg *done;
+
+        if (clv_kms_http_aborted(http))
+            return CURLE_ABORTED_BY_CALLBACK;
+        if (curl_multi_perform(http->multi, &running) != CURLM_OK)
+            return CURLE_FAILED_INIT;
+        done = curl_multi_info_read(http->multi, &n_left);
+        if (done != NULL)
+            return done->data.result;
+        if (curl_multi_poll(http->multi, NULL, 0, 1000, NULL) != CURLM_OK)
+            return CURLE_FAILED_INIT;
+    }
+}
+
+static CURLcode
+run_until(ClvKmsHttp *http, gint64 deadline_us)
+{
+    gint64 left_ms = (deadline_us - g_get_monotonic_time() + 999) / 1000;
+    CURLcode result;
+
+    g_byte_array_set_size(http->received, 0);
+    http->too_long = FALSE;
+    http->message[0] = '\0';
+    if (left_ms <= 0)
+        return CURLE_OPERATION_TIMEDOUT;
+
+    curl_easy_setopt(http->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    curl_easy_setopt(http->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms);
+    if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
+        return CURLE_FAILED_INIT;
+    result = run(http);
+    curl_multi_remove_handle(http->multi, http->easy);
+    return result;
+}
+
+/* The connection was not there or went away: the same octets may be sent once more, since a KMS
+ * answers a byte-identical message with the answer it gave before. */
+static gboolean
+is_reset(CURLcode result)
+{
+    return result == CURLE_COULDNT_CONNECT || result == CURLE_SEND_ERROR ||
+           result == CURLE_RECV_ERROR || result == CURLE_GOT_NOTHING;
+}
+
+static CURLcode
+run_with_retry(ClvKmsHttp *http, gint64 deadline_us)
+{
+    CURLcode result = run_until(http, deadline_us);
+
+    if (!is_reset(result))
+        return result;
+    curl_easy_setopt(http->easy, CURLOPT_FRESH_CONNECT, 1L);
+    result = run_until(http, deadline_us);
+    curl_easy_setopt(http->easy, CURLOPT_FRESH_CONNECT, 0L);
+    return result;
+}
+
+/* ---- what came back ---- */
+
+static gboolean
+is_mikey_type(const char *content_type)
+{
+    gsize len = strlen(MIME_TYPE);
+
+    return content_type != NULL && g_ascii_strncasecmp(content_type, MIME_TYPE, len) == 0 &&
+           strchr("; \t", content_type[len]) != NULL; /* the terminating zero is found as well */
+}
+
+/* Raw octets start with version 1; "A" is the first letter of base64 of the same. */
+static GByteArray *
+decode_body(const GByteArray *body)
+{
+    const char *text = (const char *)body->data;
+    gsize len = body->len;
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    GByteArray *decoded = NULL;
+
+    if (len > 0 && body->data[0] == 1)
+        return g_byte_array_append(g_byte_array_new(), body->data, body->len);
+
+    while (len > 0 && g_ascii_isspace(text[0])) {
+        text++;
+        len--;
+    }
+    while (len > 0 && g_ascii_isspace(text[len - 1]))
+        len--;
+    if (mikey_base64_decode(mikey_bytes(text, len), &octets) == MIKEY_OK && octets.len > 0 &&
+        octets.data[0] == 1)
+        decoded = g_byte_array_append(g_byte_array_new(), octets.data, (guint)octets.len);
+    mikey_buffer_clear(&octets);
+    return decoded;
+}
+
+/* HTTP statuses that say something by themselves; all others without a MIKEY body are an outage */
+static const struct StatusMeaning {
+    long status;
+    ClvCode code;
+    const char *sentence;
+} status_meanings[] = {
+    {401, CLV_CODE_INTERNAL, "the KMS asks for credentials (HTTP 401)"},
+    {403, CLV_CODE_FORBIDDEN, "the KMS forbids it (HTTP 403)"},
+    {429, CLV_CODE_KMS_DOWN, "the KMS is asked too often (HTTP 429)"},
+    {503, CLV_CODE_KMS_DOWN, "the KMS is overloaded or in maintenance (HTTP 503)"},
+};
+
+static ClvCode
+judge_status(long status, const char *content_type, char **out_detail)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(status_meanings); i++) {
+        if (status_meanings[i].status != status)
+            continue;
+        *out_detail = g_strdup(status_meanings[i].sentence);
+        return status_meanings[i].code;
+    }
+    *out_detail = g_strdup_printf(
+        "the KMS answered HTTP %ld with a body of type '%.60s', expected " MIME_TYPE, status,
+        content_type != NULL ? content_type : "none");
+    return CLV_CODE_KMS_TIMEOUT;
+}
+
+static ClvCode
+judge_answer(ClvKmsHttp *http, GByteArray **out_body, char **out_detail)
+{
+    long status = 0;
+    char *content_type = NULL;
+    GByteArray *body;
+
+    curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(http->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    if (!is_mikey_type(content_type))
+        return judge_status(status, content_type, out_detail);
+
+    body = decode_body(http->received);
+    if (body == NULL) {
+        *out_detail = g_strdup_printf("the KMS answered HTTP %ld with %u octets that are no MIKEY "
+                                      "message, neither raw nor in base64",
+                                      status, http->received->len);
+        return CLV_CODE_KMS_TIMEOUT;
+    }
+    *out_body = body;
+    return CLV_CODE_OK;
+}
+
+static ClvCode
+judge_failure(ClvKmsHttp *http, CURLcode result, char **out_detail)
+{
+    const char *why = http->message[0] != '\0' ? http->message : curl_easy_strerror(result);
+
+    if (http->too_long)
+        *out_detail =
+            g_strdup_printf("the KMS answered with more than %u octets", CLV_KMS_HTTP_MAX_ANSWER);
+    else if (result == CURLE_OPERATION_TIMEDOUT)
+        *out_detail = g_strdup_printf("the KMS did not answer in time: %s", why);
+    else if (result == CURLE_ABORTED_BY_CALLBACK)
+        *out_detail = g_strdup("the request was given up");
+    else
+        *out_detail = g_strdup_printf("the KMS cannot be reached: %s", why);
+    return CLV_CODE_KMS_TIMEOUT;
+}
+
+ClvCode
+clv_kms_http_post(ClvKmsHttp *http, ClvKmsRequest request, const guint8 *bytes, gsize len,
+                  gint64 deadline_us, GByteArray **out_body, char **out_detail)
+{
+    g_autofree char *text = http->binary_body ? NULL : g_base64_encode(bytes, len);
+    CURLcode result;
+
+    curl_easy_setopt(http->easy, CURLOPT_URL, http->urls[request]);
+    curl_easy_setopt(http->easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(http->easy, CURLOPT_POSTFIELDSIZE, (long)(text ? strlen(text) : len));
+    curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, text ? text : (const char *)bytes);
+
+    result = run_with_retry(http, deadline_us);
+    if (result != CURLE_OK)
+        return judge_failure(http, result, out_detail);
+    return judge_answer(http, out_body, out_detail);
+}

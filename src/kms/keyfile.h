@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/keyfile.h - who may do what at this KMS, as read from its key file; inside of the room
+ *
+ * Immutable once loaded, and counted: the service and each request under way hold one reference,
+ * so a reload never pulls the file from under a request.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "kms/kms.h"
+
+#define CLV_KMS_KEYFILE_MAX_BYTES (1u << 20)
+#define CLV_KMS_MAX_NAME 64u
+#define CLV_KMS_MIN_PSK 16u
+#define CLV_KMS_MAX_PSK 64u
+#define CLV_KMS_TPK_LEN 32u
+
+/* One word of may-request= */
+typedef enum ClvKmsScopeKind {
+    CLV_KMS_SCOPE_ANY,
+    CLV_KMS_SCOPE_NOBODY,
+    CLV_KMS_SCOPE_USERS,    /* identities of users of this file */
+    CLV_KMS_SCOPE_SERVICES, /* factories and conferences of services of this file */
+    CLV_KMS_SCOPE_PATTERN,
+} ClvKmsScopeKind;
+
+typedef struct ClvKmsScope {
+    ClvKmsScopeKind kind;
+    gboolean exclude; /* written with "!": wins over all others */
+    char *pattern;    /* (nullable) canonical, with CLV_KMS_SCOPE_PATTERN */
+} ClvKmsScope;
+
+/* [user NAME]: somebody who shares a key with the KMS */
+typedef struct ClvKmsUser {
+    char *name; /* IDRpsk */
+    guint line;
+    ClvSecret *psk;
+    GPtrArray *identities; /* (element-type utf8) canonical */
+    GArray *may_request;   /* (element-type ClvKmsScope) */
+    GPtrArray *purposes;   /* (nullable) (element-type utf8): NULL: any */
+    gint64 max_lifetime_s; /* 0: that of [kms] */
+    gboolean secure_conference;
+    gboolean reuse; /* tickets may have the J flag */
+} ClvKmsUser;
+
+/* [service NAME]: a conference system, its factories and its foci */
+typedef struct ClvKmsSystem {
+    char *name;
+    guint line;
+    char *user_name;
+    const ClvKmsUser *user;
+    char *host;             /* (nullable) */
+    GPtrArray *factories;   /* (element-type utf8) canonical */
+    GPtrArray *rules;       /* (element-type utf8) ".conf1@example.org": after one label */
+    GPtrArray *conferences; /* (element-type utf8) canonical */
+} ClvKmsSystem;
+
+struct ClvKmsKeyFile {
+    gint refs; /* atomic */
+    char *uri; /* IDRkms as written */
+    char *canonical_uri;
+    gint64 skew_s;
+    gint64 max_lifetime_s;
+    gint64 max_responders;
+    gint64 replay_entries;
+    gboolean allow_128;
+    GPtrArray *tpks;    /* (element-type ClvSecret) first one is for new tickets; may be empty */
+    GPtrArray *users;   /* (element-type ClvKmsUser) in file order */
+    GPtrArray *systems; /* (element-type ClvKmsSystem) in file order */
+    GHashTable *users_by_name;
+    GHashTable *users_by_identity;
+    GHashTable *systems_by_factory;
+};
+
+ClvKmsKeyFile *clv_kms_keyfile_ref(ClvKmsKeyFile *keys);
+/* @folder: (nullable): where psk-file= and tpk-file= are looked for */
+ClvKmsKeyFile *clv_kms_keyfile_parse_in(const char *name, const char *folder, const char *text,
+                                        gsize len, GPtrArray *errors);
+
+/* All of these: (transfer none) (nullable). Identities are canonical. */
+const ClvKmsUser *clv_kms_keyfile_user(const ClvKmsKeyFile *keys, const char *name, gsize len);
+/* Whose identity, factory or conference is this? */
+const ClvKmsUser *clv_kms_keyfile_owner(const ClvKmsKeyFile *keys, const char *identity);
+const ClvKmsSystem *clv_kms_keyfile_factory(const ClvKmsKeyFile *keys, const char *identity);
+const ClvKmsSystem *clv_kms_keyfile_focus(const ClvKmsKeyFile *keys, const char *identity);
+
+gboolean clv_kms_user_may_request(const ClvKmsKeyFile *keys, const ClvKmsUser *user,
+                                  const char *identity);
+gboolean clv_kms_user_has_purpose(const ClvKmsUser *user, const guint8 *purpose, gsize len);
+
+/* Is this a name that may stand in a group header? */
+gboolean clv_kms_name_check(const char *name, GError **error);

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/serve.c - the KMS's logic on the network: libmicrohttpd around it
+ *
+ * A few threads with an epoll each; every request is answered where it arrived, as the logic
+ * never waits. What is not a POST of a short MIKEY message to the right path is refused before
+ * the logic sees it.
+ */
+#include "config.h"
+
+#include "kms/kms.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <gio/gio.h>
+#include <libmikey/mikey.h>
+#include <microhttpd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+
+#define MIME_TYPE "application/mikey"
+#define DEFAULT_PATH "/keymanagement"
+#define DEFAULT_CONNECTIONS 256
+#define DEFAULT_THREADS 2
+#define MAX_BODY (96u * 1024u) /* base64 of the longest MIKEY message, with room for line ends */
+#define MAX_PEM_BYTES (1u << 20)
+#define IDLE_TIMEOUT_S 30u
+#define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
+
+struct ClvKmsServer {
+    ClvKmsService *service; /* borrowed */
+    struct MHD_Daemon *daemon;
+    char *path;
+    char *url;
+    char *cert_pem, *key_pem; /* (nullable) libmicrohttpd does not copy them */
+    void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
+    void *log_user;
+};
+
+/* A request while it arrives. */
+typedef struct Upload {
+    gint64 started_us;
+    GByteArray *body;
+    ClvKmsRequest request;
+} Upload;
+
+/* ---- small answers ---- */
+
+static enum MHD_Result
+answer(struct MHD_Connection *connection, unsigned int status, const char *type, const void *body,
+       size_t len)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(len, (void *)body, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result result;
+
+    if (response == NULL)
+        return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST");
+    result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static void
+peer_of(struct MHD_Connection *connection, char *out, gsize size)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char host[INET6_ADDRSTRLEN] = "?";
+    guint port = 0;
+
+    if (info != NULL && info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *address = (const struct sockaddr_in *)info->client_addr;
+
+        inet_ntop(AF_INET, &address->sin_addr, host, sizeof host);
+        port = ntohs(address->sin_port);
+    } else if (info != NULL && info->client_addr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)info->client_addr;
+
+        inet_ntop(AF_INET6, &address->sin6_addr, host, sizeof host);
+        port = ntohs(address->sin6_port);
+    }
+    g_snprintf(out, size, "%s port %u", host, port);
+}
+
+static void
+tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
+{
+    char peer[80];
+
+    if (server->log == NULL)
+        return;
+    peer_of(connection, peer, sizeof peer);
+    server->log(decision, peer, server->log_user);
+}
+
+static enum MHD_Result
+refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int status,
+       const char *why)
+{
+    ClvKmsDecision decision = {.user = "-", .request = "http", .subject = "-"};
+    g_autofree char *text = g_strdup_printf("%s\n", why);
+
+    g_snprintf(decision.rule, sizeof decision.rule, "HTTP %u: %s", status, why);
+    tell(server, connection, &decision);
+    return answer(connection, status, "text/plain", text, strlen(text));
+}
+
+/* ---- the message ---- */
+
+/* Returns: (transfer full) (nullable): raw octets; NULL when it is neither raw nor base64 */
+static GByteArray *
+decode(const GByteArray *body, gboolean *out_binary)
+{
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    const char *text = (const char *)body->data;
+    gsize len = body->len;
+    GByteArray *decoded = NULL;
+
+    *out_binary = len > 0 && body->data[0] == 1;
+    if (*out_binary)
+        return g_byte_array_append(g_byte_array_new(), body->data, body->len);
+    while (len > 0 && g_ascii_isspace(text[len - 1]))
+        len--;
+    if (len > 0 && mikey_base64_decode(mikey_bytes(text, len), &octets) == MIKEY_OK &&
+        octets.len > 0)
+        decoded = g_byte_array_append(g_byte_array_new(), octets.data, (guint)octets.len);
+    mikey_buffer_clear(&octets);
+    return decoded;
+}
+
+/* In the coding of the request. */
+static enum MHD_Result
+answer_message(struct MHD_Connection *connection, const GByteArray *message, gboolean binary)
+{
+    g_autofree char *text = NULL;
+
+    if (binary)
+        return answer(connection, MHD_HTTP_OK, MIME_TYPE, message->data, message->len);
+    text = g_base64_encode(message->data, message->len);
+    return answer(connection, MHD_HTTP_OK, MIME_TYPE, text, strlen(text));
+}
+
+static enum MHD_Result
+serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
+{
+    gboolean binary = FALSE;
+    g_autoptr(GByteArray) message = decode(upload->body, &binary);
+    g_autoptr(GByteArray) reply = NULL;
+    ClvKmsDecision decision;
+
+    if (message == NULL)
+        return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
+                      "the body is no MIKEY message, neither raw nor in base64");
+    reply = clv_kms_service_handle(server->service, upload->request, message->data, message->len,
+                                   g_get_real_time(), &decision);
+    if (reply == NULL)
+        return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
+                      "the body is no MIKEY message that could be answered");
+    tell(server, connection, &decision);
+    return answer_message(connection, reply, binary);
+}
+
+/* ---- the request ---- */
+
+static gboolean
+has_mikey_type(struct MHD_Connection *connection)
+{
+    const char *type =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    gsize len = strlen(MIME_TYPE);
+
+    return type != NULL && g_ascii_strncasecmp(type, MIME_TYPE, len) == 0 &&
+           strchr("; \t", type[len]) != NULL; /* the terminating zero is found as well */
+}
+
+static gboolean
+read_request_type(struct MHD_Connection *connection, ClvKmsRequest *out_request)
+{
+    static const char *const types[] = {
+        [CLV_KMS_TICKET_REQUEST] = "ticketrequest",
+        [CLV_KMS_TICKET_RESOLVE] = "ticketresolve",
+    };
+    const char *type =
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "requesttype");
+
+    for (guint i = 0; type != NULL && i < G_N_ELEMENTS(types); i++) {
+        if (strcmp(type, types[i]) != 0)
+            continue;
+        *out_request = (ClvKmsRequest)i;
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* Returns: an HTTP status to refuse it with, or 0 */
+static unsigned int
+judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
+           const char *method, ClvKmsRequest *out_request, const char **out_why)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+    if (strcmp(url, server->path) != 0) {
+        *out_why = "nothing is served under this path";
+        return MHD_HTTP_NOT_FOUND;
+    }
+    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
+        *out_why = "tickets are requested and resolved by POST";
+        return MHD_HTTP_METHOD_NOT_ALLOWED;
+    }
+    if (!has_mikey_type(connection)) {
+        *out_why = "expected a body of type " MIME_TYPE;
+        return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
+    }
+    if (!read_request_type(connection, out_request)) {
+        *out_why = "expected requesttype=ticketrequest or requesttype=ticketresolve";
+        return MHD_HTTP_BAD_REQUEST;
+    }
+    if (length != NULL && g_ascii_strtoull(length, NULL, 10) > MAX_BODY) {
+        *out_why = "the body is longer than a MIKEY message can be";
+        return MHD_HTTP_CONTENT_TOO_LARGE;
+    }
+    return 0;
+}
+
+/* MHD_NO closes the connection: for those who send for ever, or in chunks without end. */
+static enum MHD_Result
+take_piece(Upload *upload, const char *data, size_t *len)
+{
+    if (g_get_monotonic_time() - upload->started_us > UPLOAD_TIMEOUT_US ||
+        *len > MAX_BODY - upload->body->len)
+        return MHD_NO;
+    g_byte_array_append(upload->body, (const guint8 *)data, (guint)*len);
+    *len = 0;
+    return MHD_YES;
+}
+
+/* What the head says can be refused before the body is there. */
+static enum MHD_Result
+on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
+        const char *method, void **state)
+{
+    ClvKmsRequest request = CLV_KMS_TICKET_REQUEST;
+    const char *why = NULL;
+    unsigned int status;
+    Upload *upload;
+
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 && strcmp(url, "/healthz") == 0)
+        return answer(connection, MHD_HTTP_OK, "text/plain", "ok\n", 3);
+    status = judge_head(server, connection, url, method, &request, &why);
+    if (status != 0)
+        return refuse(server, connection, status, why);
+    upload = g_new0(Upload, 1);
+    upload->started_us = g_get_monotonic_time();
+    upload->body = g_byte_array_new();
+    upload->request = request;
+    *state = upload;
+    return MHD_YES;
+}
+
+static enum MHD_Result
+on_request(void *user, struct MHD_Connection *connection, const char *url, const char *method,
+           const char *version, const char *data, size_t *len, void **state)
+{
+    ClvKmsServer *server = user;
+    Upload *upload = *state;
+
+    if (upload == NULL)
+        return on_head(server, connection, url, method, state);
+    if (*len > 0)
+        return take_piece(upload, data, len);
+    return serve_message(server, connection, upload);
+}
+
+static void
+on_completed(void *user, struct MHD_Connection *connection, void **state,
+             enum MHD_RequestTerminationCode code)
+{
+    Upload *upload = *state;
+
+    if (upload == NULL)
+        return;
+    g_byte_array_unref(upload->body);
+    g_free(upload);
+    *state = NULL;
+}
+
+static void on_http_log(void *user, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
+
+static void
+on_http_log(void *user, const char *format, va_list args)
+{
+    g_autofree char *text = g_strdup_vprintf(format, args);
+
+    clv_log(CLV_LOG_DEBUG, NULL, "kms-http", "%s", g_strchomp(text));
+}
+
+/* ---- listening ---- */
+
+static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static gboolean
+fail(GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_propagate_error(error, g_error_new_valist(CLV_KMS_ERROR, CLV_CODE_INTERNAL, format, args));
+    va_end(args);
+    return FALSE;
+}
+
+/* "127.0.0.1:8089", "[::1]:0". Returns: (transfer full) (nullable) */
+static GInetSocketAddress *
+read_listen(const char *text, GError **error)
+{
+    g_autoptr(GSocketAddress) address = NULL;
+    const char *colon = strrchr(text, ':');
+    g_autofree char *host = NULL;
+    guint64 port = 0;
+
+    if (colon != NULL && g_ascii_string_to_unsigned(colon + 1, 10, 0, 65535, &port, NULL)) {
+        if (text[0] == '[' && colon > text + 1 && colon[-1] == ']')
+            host = g_strndup(text + 1, (gsize)(colon - text) - 2);
+        else if (strchr(text, ':') == colon)
+            host = g_strndup(text, (gsize)(colon - text));
+    }
+    if (host != NULL)
+        address = g_inet_socket_address_new_from_string(host, (guint)port);
+    if (address == NULL) {
+        fail(error,
+             "KMS listen address: found '%s', expected ADDRESS:PORT such as "
+             "127.0.0.1:8089 or [::1]:8089",
+             text);
+        return NULL;
+    }
+    return G_INET_SOCKET_ADDRESS(g_steal_pointer(&address));
+}
+
+/* Returns: a listening socket, or -1 */
+static int
+open_socket(GInetSocketAddress *address, const char *text, guint16 *out_port, GError **error)
+{
+    struct sockaddr_storage name;
+    socklen_t len = (socklen_t)g_socket_address_get_native_size(G_SOCKET_ADDRESS(address));
+    int on = 1;
+    int fd;
+
+    if (!g_socket_address_to_native(G_SOCKET_ADDRESS(address), &name, sizeof name, error))
+        return -1;
+    fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd >= 0 && name.ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&name, len) != 0 || listen(fd, SOMAXCONN) != 0 ||
+        getsockname(fd, (struct sockaddr *)&name, &len) != 0) {
+        fail(error, "KMS listen address %s: %s", text, g_strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    *out_port = ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
+                                                 : ((struct sockaddr_in *)&name)->sin_port);
+    return fd;
+}
+
+static gboolean
+read_pem(const char *what, const char *path, char **out_pem, GError **error)
+{
+    gsize len = 0;
+
+    if (!g_file_get_contents(path, out_pem, &len, error)) {
+        g_prefix_error(error, "%s: ", what);
+        return FALSE;
+    }
+    if (len > 0 && len <= MAX_PEM_BYTES && strstr(*out_pem, "-----BEGIN ") != NULL)
+        return TRUE;
+    clv_secret_free_string(g_steal_pointer(out_pem));
+    return fail(error, "%s: '%s' is no PEM file", what, path);
+}
+
+static gboolean
+read_certificate(ClvKmsServer *server, const ClvKmsServerConfig *config, GError **error)
+{
+    if (config->cert_file == NULL)
+        return TRUE;
+    if (config->key_file == NULL)
+        return fail(error, "KMS certificate '%s' without a key", config->cert_file);
+    return read_pem("KMS certificate", config->cert_file, &server->cert_pem, error) &&
+           read_pem("KMS key", config->key_file, &server->key_pem, error);
+}
+
+static gboolean
+check_exposure(GInetSocketAddress *address, const ClvKmsServerConfig *config, GError **error)
+{
+    if (config->cert_file != NULL || config->allow_insecure ||
+        g_inet_address_get_is_loopback(g_inet_socket_address_get_address(address)))
+        return TRUE;
+    return fail(error,
+                "KMS listen address %s: plain HTTP beyond loopback; expected a certificate, a "
+                "loopback address, or the explicit permission for insecure transport",
+                config->listen);
+}
+
+static struct MHD_Daemon *
+start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
+{
+    guint connections =
+        config->max_connections != 0 ? config->max_connections : DEFAULT_CONNECTIONS;
+    guint threads = config->threads != 0 ? config->threads : DEFAULT_THREADS;
+    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert_pem},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key_pem},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (char *)"SECURE192:SECURE128:-VERS-ALL:+VERS-TLS1.3:"
+                 "+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+
+    if (server->cert_pem != NULL)
+        flags |= MHD_USE_TLS;
+    /* each thread has its share of the connections */
+    threads = MIN(threads, connections);
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_http_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_THREAD_POOL_SIZE,
+        threads > 1 ? threads : 0u, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_ARRAY,
+        server->cert_pem != NULL ? tls : none, MHD_OPTION_END);
+}
+
+static gboolean
+open_server(ClvKmsServer *server, const ClvKmsServerConfig *config, GError **error)
+{
+    g_autoptr(GInetSocketAddress) address = read_listen(config->listen, error);
+    g_autofree char *host = NULL;
+    GInetAddress *ip;
+    guint16 port = 0;
+    int fd;
+
+    if (address == NULL || !check_exposure(address, config, error) ||
+        !read_certificate(server, config, error))
+        return FALSE;
+    fd = open_socket(address, config->listen, &port, error);
+    if (fd < 0)
+        return FALSE;
+    server->daemon = start_daemon(server, config, fd);
+    if (server->daemon == NULL) {
+        close(fd);
+        return fail(error, "KMS server on %s: cannot start%s", config->listen,
+                    server->cert_pem != NULL ? "; do certificate and key fit together?" : "");
+    }
+    ip = g_inet_socket_address_get_address(address);
+    host = g_inet_address_to_string(ip);
+    server->url = g_strdup_printf(
+        g_inet_address_get_family(ip) == G_SOCKET_FAMILY_IPV6 ? "%s://[%s]:%u%s" : "%s://%s:%u%s",
+        server->cert_pem != NULL ? "https" : "http", host, port, server->path);
+    return TRUE;
+}
+
+ClvKmsServer *
+clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GError **error)
+{
+    g_autoptr(ClvKmsServer) server = NULL;
+
+    g_return_val_if_fail(config != NULL && config->listen != NULL && service != NULL, NULL);
+    server = g_new0(ClvKmsServer, 1);
+    server->service = service;
+    server->path = g_strdup(config->path != NULL ? config->path : DEFAULT_PATH);
+    server->log = config->log;
+    server->log_user = config->log_user;
+    if (!open_server(server, config, error))
+        return NULL;
+    return g_steal_pointer(&server);
+}
+
+void
+clv_kms_server_free(ClvKmsServer *server)
+{
+    if (server == NULL)
+        return;
+    if (server->daemon != NULL)
+        MHD_stop_daemon(server->daemon); /* closes the socket */
+    clv_secret_free_string(server->cert_pem);
+    clv_secret_free_string(server->key_pem);
+    g_free(server->path);
+    g_free(server->url);
+    g_free(server);
+}
+
+const char *
+clv_kms_server_url(const ClvKmsServer *server)
+{
+    return server->url;
+}

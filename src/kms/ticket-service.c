@@ -1,0 +1,815 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/ticket-service.c - the KMS itself: may this user have this ticket, may that one resolve it?
+ *
+ * Bytes in and bytes out, by RFC 6043 section 4.2.2 and 4.2.4: read, time, who is it, is it really
+ * him, has it been seen, is the name his, then the rules of the key file. Whatever is refused
+ * becomes an Error message, which has a MAC only when its reader has proven who he is. No I/O, no
+ * clock. Thread safe: a request works on its own reference of the key file.
+ */
+#include "config.h"
+
+#include "kms/kms.h"
+
+#include <libmikey/mikey.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/identity.h"
+#include "base/secret.h"
+#include "kms/keyfile.h"
+#include "kms/memory.h"
+
+#define PURPOSE_CREATE "conclave:create"
+#define MAX_WISHES 8u
+#define MAX_TPKS 16u
+#define TPK_NAME_LEN 20u /* "tpk-" and 16 hexadecimal digits */
+
+/* Flags that a ticket of ours must have, and those that it may have (K is ours to set). */
+#define FLAGS_WANTED MIKEY_FLAGS_PROFILE
+#define FLAGS_ALLOWED                                                                              \
+    (MIKEY_FLAGS_PROFILE | MIKEY_FLAG_J | MIKEY_FLAG_K | MIKEY_FLAG_L | MIKEY_FLAG_M)
+
+/* Protects what is inside of tickets. The newest one is first; the older ones still open tickets.
+ */
+typedef struct Tpk {
+    char name[TPK_NAME_LEN + 1];
+    ClvSecret *secret;
+} Tpk;
+
+struct ClvKmsService {
+    ClvRandom random;
+    void *random_user;
+    ClvKmsMemory *memory;
+
+    pthread_mutex_t lock; /* of all below */
+    ClvKmsKeyFile *keys;
+    GPtrArray *tpks; /* (element-type Tpk) */
+    ClvKmsServiceState state;
+};
+
+/* One message on its way through the checks. */
+typedef struct Handling {
+    ClvKmsService *service;
+    const ClvKmsKeyFile *keys;
+    ClvKmsRequest request;
+    MikeyEnv env;
+    gint64 now_us;
+    MikeyQuery *query;
+    const ClvKmsUser *user;
+    char *identity; /* (nullable) canonical: whom the user says to be */
+    ClvKmsDecision *decision;
+    MikeyBuffer answer;
+    GByteArray *repeat; /* (nullable) in place of answer: what the same octets got before */
+} Handling;
+
+/* ---- what the log line says ---- */
+
+static MikeyStatus because(Handling *h, MikeyStatus status, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+/* Notes why, and gives the status through. */
+static MikeyStatus
+because(Handling *h, MikeyStatus status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_vsnprintf(h->decision->rule, sizeof h->decision->rule, format, args);
+    va_end(args);
+    return status;
+}
+
+/* Octets from outside, fit for a line of text. */
+static void
+show_octets(char *out, gsize size, MikeyBytes octets)
+{
+    gsize len = MIN(octets.len, size - 1);
+
+    for (gsize i = 0; i < len; i++)
+        out[i] = g_ascii_isgraph(octets.data[i]) ? (char)octets.data[i] : '?';
+    out[len] = '\0';
+}
+
+/* "sip:alice@example.org -> sip:bob@example.org, sip:carol@example.org" as far as there is room */
+static void
+show_subject(ClvKmsDecision *decision, MikeyIdentity from, const MikeyIdentity *to, gsize n_to)
+{
+    char name[96];
+
+    show_octets(name, sizeof name, from.data);
+    g_strlcpy(decision->subject, name, sizeof decision->subject);
+    for (gsize i = 0; i < n_to; i++) {
+        show_octets(name, sizeof name, to[i].data);
+        if (strlen(decision->subject) + strlen(name) + 24 > sizeof decision->subject) {
+            g_snprintf(name, sizeof name, "%" G_GSIZE_FORMAT " more", n_to - i);
+            n_to = i + 1;
+        }
+        g_strlcat(decision->subject, i == 0 ? " -> " : ", ", sizeof decision->subject);
+        g_strlcat(decision->subject, name, sizeof decision->subject);
+    }
+}
+
+/* ---- names ---- */
+
+/* Returns: (transfer full) (nullable): NULL when it is no URI of a party */
+static char *
+canonical_of(const MikeyIdentity *identity)
+{
+    if (identity->type != MIKEY_ID_URI || identity->data.len == 0 ||
+        memchr(identity->data.data, '\0', identity->data.len) != NULL)
+        return NULL;
+    return clv_identity_canonical((const char *)identity->data.data, (gssize)identity->data.len);
+}
+
+/* A name that may be left out, but must be this one when it is there. */
+static gboolean
+is_absent_or(const MikeyIdentity *identity, const char *canonical)
+{
+    g_autofree char *found = NULL;
+
+    if (identity->data.len == 0)
+        return TRUE;
+    found = canonical_of(identity);
+    return found != NULL && strcmp(found, canonical) == 0;
+}
+
+/* Returns: (transfer full) (nullable): canonical IDRr list; NULL when one is no URI or comes twice
+ */
+static GPtrArray *
+responders_of(Handling *h, const MikeyPolicy *policy)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (gsize i = 0; i < policy->n_responders; i++) {
+        char *canonical = canonical_of(&policy->responders[i]);
+
+        if (canonical == NULL) {
+            because(h, MIKEY_BAD_IDENTITY,
+                    "responder %" G_GSIZE_FORMAT " of the ticket is no "
+                    "SIP or tel URI",
+                    i + 1);
+            return NULL;
+        }
+        g_ptr_array_add(list, canonical);
+        if (!g_hash_table_add(seen, canonical)) {
+            because(h, MIKEY_BAD_IDENTITY, "responder %.100s is named twice", canonical);
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&list);
+}
+
+/* ---- who is it? ---- */
+
+static MikeyStatus
+open_query(Handling *h, MikeyBytes octets)
+{
+    MikeyStatus status = mikey_query_open(octets, &h->env, &h->query);
+    MikeyIdentity self;
+
+    if (status != MIKEY_OK)
+        return because(h, status, "%s", mikey_status_string(status));
+    self = mikey_query_identity(h->query);
+    show_subject(h->decision, self, mikey_query_policy(h->query)->responders,
+                 mikey_query_policy(h->query)->n_responders);
+    g_strlcpy(h->decision->request, mikey_query_is_resolve(h->query) ? "resolve" : "request",
+              sizeof h->decision->request);
+    if (mikey_query_is_resolve(h->query) != (h->request == CLV_KMS_TICKET_RESOLVE))
+        return because(h, MIKEY_BAD_DATA_TYPE, "the message is a %s, the URL says otherwise",
+                       h->decision->request);
+    return MIKEY_OK;
+}
+
+static MikeyStatus
+find_user(Handling *h)
+{
+    MikeyIdentity psk_id = mikey_query_psk_id(h->query);
+    MikeyIdentity self = mikey_query_identity(h->query);
+
+    h->identity = canonical_of(&self);
+    if (psk_id.data.len > 0) {
+        show_octets(h->decision->user, sizeof h->decision->user, psk_id.data);
+        h->user = clv_kms_keyfile_user(h->keys, (const char *)psk_id.data.data, psk_id.data.len);
+    } else if (h->identity != NULL) {
+        h->user = clv_kms_keyfile_owner(h->keys, h->identity);
+    }
+    if (h->user == NULL)
+        return because(h, MIKEY_UNKNOWN_USER, "no such user");
+    g_strlcpy(h->decision->user, h->user->name, sizeof h->decision->user);
+    return MIKEY_OK;
+}
+
+static MikeyStatus
+authenticate(Handling *h)
+{
+    MikeyKey psk;
+    gsize len = 0;
+    const guint8 *bytes = clv_secret_bytes(h->user->psk, &len);
+    MikeyStatus status = mikey_key_set(&psk, bytes, len);
+
+    if (status == MIKEY_OK) {
+        status = mikey_query_authenticate(h->query, &psk);
+        mikey_key_clear(&psk);
+    }
+    if (status != MIKEY_OK)
+        return because(h, status, "not proven to be the user: %s", mikey_status_string(status));
+    h->decision->authenticated = TRUE;
+    return MIKEY_OK;
+}
+
+static MikeyStatus
+check_names(Handling *h)
+{
+    MikeyIdentity kms = mikey_query_kms(h->query);
+
+    if (h->identity == NULL)
+        return because(h, MIKEY_BAD_IDENTITY, "the name given is no SIP or tel URI");
+    if (clv_kms_keyfile_owner(h->keys, h->identity) != h->user)
+        return because(h, MIKEY_BAD_IDENTITY, "%.100s is no identity of this user", h->identity);
+    if (!is_absent_or(&kms, h->keys->canonical_uri))
+        return because(h, MIKEY_BAD_IDENTITY, "the message is for another KMS");
+    return MIKEY_OK;
+}
+
+/* ---- ticket protection keys ---- */
+
+static void
+tpk_free(gpointer data)
+{
+    Tpk *tpk = data;
+
+    clv_secret_free(tpk->secret);
+    g_free(tpk);
+}
+
+/* The name says which key it is and nothing about it. */
+static Tpk *
+tpk_new(const guint8 *bytes, gsize len)
+{
+    static const char salt[] = "name of a ticket protection key";
+    guint8 text[sizeof salt + CLV_KMS_TPK_LEN];
+    guint8 digest[MIKEY_DIGEST_LEN];
+    Tpk *tpk = g_new0(Tpk, 1);
+
+    g_assert(len == CLV_KMS_TPK_LEN);
+    memcpy(text, salt, sizeof salt);
+    memcpy(text + sizeof salt, bytes, len);
+    if (mikey_digest(mikey_bytes(text, sizeof text), digest) != MIKEY_OK)
+        memset(digest, 0, sizeof digest);
+    OPENSSL_cleanse(text, sizeof text);
+    g_strlcpy(tpk->name, "tpk-", sizeof tpk->name);
+    for (guint i = 0; i < 8; i++)
+        g_snprintf(tpk->name + 4 + 2 * i, 3, "%02x", digest[i]);
+    tpk->secret = clv_secret_new(bytes, len);
+    return tpk;
+}
+
+/* With the lock held. Returns: (transfer none) (nullable) */
+static const Tpk *
+find_tpk(const ClvKmsService *service, MikeyBytes name)
+{
+    for (guint i = 0; i < service->tpks->len; i++) {
+        const Tpk *tpk = service->tpks->pdata[i];
+
+        if (name.len == TPK_NAME_LEN && memcmp(name.data, tpk->name, name.len) == 0)
+            return tpk;
+    }
+    return NULL;
+}
+
+/* Puts the keys of the file first, in its order; those that were in force stay behind them. */
+static void
+take_tpks(ClvKmsService *service, const GPtrArray *secrets)
+{
+    for (guint i = secrets->len; i > 0; i--) {
+        gsize len = 0;
+        const guint8 *bytes = clv_secret_bytes(secrets->pdata[i - 1], &len);
+        Tpk *tpk = tpk_new(bytes, len);
+
+        for (guint n = 0; n < service->tpks->len; n++)
+            if (strcmp(((Tpk *)service->tpks->pdata[n])->name, tpk->name) == 0)
+                g_ptr_array_remove_index(service->tpks, n--);
+        g_ptr_array_insert(service->tpks, 0, tpk);
+    }
+    if (service->tpks->len > MAX_TPKS)
+        g_ptr_array_set_size(service->tpks, MAX_TPKS);
+}
+
+/* @wanted: its name, or empty for the newest. Copies the key: clear it. */
+static gboolean
+copy_tpk(ClvKmsService *service, gboolean newest, MikeyBytes wanted, MikeyKey *out_key,
+         char out_name[TPK_NAME_LEN + 1])
+{
+    const Tpk *tpk;
+    const guint8 *bytes;
+    gsize len = 0;
+    gboolean found = FALSE;
+
+    pthread_mutex_lock(&service->lock);
+    tpk = newest ? service->tpks->pdata[0] : find_tpk(service, wanted);
+    if (tpk != NULL) {
+        bytes = clv_secret_bytes(tpk->secret, &len);
+        found = mikey_key_set(out_key, bytes, len) == MIKEY_OK;
+        memcpy(out_name, tpk->name, TPK_NAME_LEN + 1);
+    }
+    pthread_mutex_unlock(&service->lock);
+    return found;
+}
+
+/* ---- a ticket is wanted ---- */
+
+static gboolean
+policy_says_purpose(const MikeyPolicy *policy, const char *purpose)
+{
+    return policy->n_applications > 0 &&
+           mikey_policy_allows_application(policy, mikey_bytes_str(purpose));
+}
+
+static MikeyStatus
+check_flags(Handling *h, const MikeyPolicy *policy)
+{
+    if ((policy->flags & FLAGS_WANTED) != FLAGS_WANTED || (policy->flags & ~FLAGS_ALLOWED) != 0)
+        return because(h, MIKEY_BAD_FLAGS,
+                       "flags %06x: tickets here are made by the KMS, resolved and forked "
+                       "(D E F G H I N O)",
+                       policy->flags);
+    return MIKEY_OK;
+}
+
+static MikeyStatus
+check_policy_names(Handling *h, const MikeyPolicy *policy)
+{
+    g_autoptr(GPtrArray) responders = NULL;
+
+    if (!is_absent_or(&policy->kms, h->keys->canonical_uri))
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket is to be resolved by another KMS");
+    if (!is_absent_or(&policy->initiator, h->identity))
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket is for somebody else than its requester");
+    if (policy->n_responders > (gsize)h->keys->max_responders)
+        return because(h, MIKEY_BAD_POLICY, "%" G_GSIZE_FORMAT " responders, at most %d",
+                       policy->n_responders, (int)h->keys->max_responders);
+    responders = responders_of(h, policy);
+    if (responders == NULL)
+        return MIKEY_BAD_IDENTITY;
+    for (guint i = 0; i < responders->len; i++)
+        if (!clv_kms_user_may_request(h->keys, h->user, responders->pdata[i]))
+            return because(h, MIKEY_BAD_IDENTITY, "may-request does not hold %.100s",
+                           (const char *)responders->pdata[i]);
+    return MIKEY_OK;
+}
+
+static MikeyStatus
+check_purposes(Handling *h, const MikeyPolicy *policy)
+{
+    if (!h->user->secure_conference && policy_says_purpose(policy, PURPOSE_CREATE))
+        return because(h, MIKEY_BAD_IDENTITY,
+                       "secure-conference=no: this user may not set up secure conferences");
+    for (gsize i = 0; i < policy->n_applications; i++) {
+        MikeyBytes purpose = policy->applications[i].data;
+        char shown[64];
+
+        if (clv_kms_user_has_purpose(h->user, purpose.data, purpose.len))
+            continue;
+        show_octets(shown, sizeof shown, purpose);
+        return because(h, MIKEY_BAD_POLICY, "purposes does not hold '%s'", shown);
+    }
+    return MIKEY_OK;
+}
+
+/* A ticket that several may resolve carries TGKs alone: they are forked, the others would be one
+ * key for all of them. */
+static MikeyStatus
+check_wishes(Handling *h, const MikeyPolicy *policy)
+{
+    if (policy->n_wishes > MAX_WISHES)
+        return because(h, MIKEY_BAD_POLICY, "%" G_GSIZE_FORMAT " session keys wanted, at most %u",
+                       policy->n_wishes, MAX_WISHES);
+    for (gsize i = 0; i < policy->n_wishes; i++) {
+        MikeyKeyType type = policy->wishes[i].type;
+
+        if (policy->n_responders > 1 && type != MIKEY_KEY_TGK && type != MIKEY_KEY_TGK_SALT)
+            return because(h, MIKEY_BAD_POLICY,
+                           "a %s in a ticket for %" G_GSIZE_FORMAT
+                           " responders would be one key for all of them",
+                           mikey_key_type_string(type), policy->n_responders);
+    }
+    return MIKEY_OK;
+}
+
+static gint64
+lifetime_of(const Handling *h)
+{
+    return h->user->max_lifetime_s > 0 ? h->user->max_lifetime_s : h->keys->max_lifetime_s;
+}
+
+/* Cuts the validity to what the user may have. */
+static MikeyStatus
+limit_lifetime(Handling *h, MikeyPolicy *policy)
+{
+    gint64 now_s = h->now_us / G_USEC_PER_SEC;
+    gint64 lifetime_s = lifetime_of(h);
+    gint64 start_s = policy->has_start ? MAX(policy->start_unix, now_s) : now_s;
+    gint64 latest_s = start_s + lifetime_s;
+
+    if (start_s > now_s + lifetime_s)
+        return because(h, MIKEY_NOT_VALID,
+                       "the ticket would start in %" G_GINT64_FORMAT " s, later than max-lifetime",
+                       start_s - now_s);
+    if (policy->has_end && policy->end_unix <= start_s)
+        return because(h, MIKEY_NOT_VALID, "the ticket would end before it starts");
+    if (!policy->has_end || policy->end_unix > latest_s)
+        policy->end_unix = latest_s;
+    policy->has_end = TRUE;
+    return MIKEY_OK;
+}
+
+/* Returns: (transfer full) (nullable): the purposes a ticket without any is narrowed to */
+static MikeyIdentity *
+narrow_purposes(const ClvKmsUser *user, MikeyPolicy *policy)
+{
+    MikeyIdentity *list = NULL;
+
+    if (policy->n_applications > 0 || user->purposes == NULL)
+        return NULL;
+    list = g_new0(MikeyIdentity, user->purposes->len);
+    for (guint i = 0; i < user->purposes->len; i++)
+        list[i] = mikey_identity_bytes(mikey_bytes_str(user->purposes->pdata[i]));
+    policy->applications = list;
+    policy->n_applications = user->purposes->len;
+    return list;
+}
+
+static MikeyStatus
+grant(Handling *h, const MikeyPolicy *wanted)
+{
+    MikeyPolicy policy = *wanted;
+    g_autofree MikeyIdentity *purposes = narrow_purposes(h->user, &policy);
+    MikeyKey tpk;
+    char name[TPK_NAME_LEN + 1];
+    MikeyGrantSetup setup = {.policy = &policy, .tpk = &tpk};
+    MikeyStatus status = limit_lifetime(h, &policy);
+
+    if (status != MIKEY_OK)
+        return status;
+    policy.has_wishes = FALSE;
+    policy.wishes = NULL;
+    policy.n_wishes = 0;
+    policy.flags &= h->user->reuse ? ~0u : ~MIKEY_FLAG_J;
+    if (policy.kms.data.len == 0)
+        policy.kms = mikey_identity_uri(h->keys->uri);
+    if (policy.initiator.data.len == 0)
+        policy.initiator = mikey_query_identity(h->query);
+    if (!copy_tpk(h->service, TRUE, mikey_bytes(NULL, 0), &tpk, name))
+        return because(h, MIKEY_REFUSED, "no ticket protection key");
+    setup.tpk_id = mikey_bytes_str(name);
+    status = mikey_query_grant(h->query, &setup, &h->env, &h->answer);
+    mikey_key_clear(&tpk);
+    if (status != MIKEY_OK)
+        return because(h, status, "making the ticket: %s", mikey_status_string(status));
+    return because(h, MIKEY_OK, "granted for %" G_GINT64_FORMAT " s",
+                   policy.end_unix - h->now_us / G_USEC_PER_SEC);
+}
+
+static MikeyStatus
+answer_request(Handling *h)
+{
+    static MikeyStatus (*const checks[])(Handling * h, const MikeyPolicy *policy) = {
+        check_flags,
+        check_policy_names,
+        check_purposes,
+        check_wishes,
+    };
+    const MikeyPolicy *wanted = mikey_query_policy(h->query);
+    MikeyStatus status = mikey_policy_check(wanted, FALSE, &h->env);
+
+    if (status != MIKEY_OK)
+        return because(h, status, "the policy asked for: %s", mikey_status_string(status));
+    for (guint i = 0; i < G_N_ELEMENTS(checks); i++) {
+        status = checks[i](h, wanted);
+        if (status != MIKEY_OK)
+            return status;
+    }
+    return grant(h, wanted);
+}
+
+/* ---- a ticket is to be resolved ---- */
+
+static MikeyStatus
+open_ticket(Handling *h)
+{
+    MikeyBytes name = mikey_query_tpk_id(h->query);
+    char found[TPK_NAME_LEN + 1];
+    MikeyKey tpk;
+    MikeyStatus status;
+
+    if (!copy_tpk(h->service, FALSE, name, &tpk, found))
+        return because(h, MIKEY_BAD_TICKET, "the ticket was not made here");
+    status = mikey_query_open_ticket(h->query, &tpk, &h->env);
+    mikey_key_clear(&tpk);
+    if (status != MIKEY_OK)
+        return because(h, status, "the ticket: %s", mikey_status_string(status));
+    return MIKEY_OK;
+}
+
+/* The one who had the ticket made; he may have lost his rights since. */
+static MikeyStatus
+check_initiator(Handling *h, const MikeyPolicy *policy, const ClvKmsUser **out_user)
+{
+    g_autofree char *initiator = canonical_of(&policy->initiator);
+
+    if (!is_absent_or(&policy->kms, h->keys->canonical_uri))
+        return because(h, MIKEY_BAD_TICKET, "the ticket is another KMS's to resolve");
+    *out_user = initiator != NULL ? clv_kms_keyfile_owner(h->keys, initiator) : NULL;
+    if (*out_user == NULL)
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket's initiator is no user here any more");
+    return MIKEY_OK;
+}
+
+static gboolean
+names_responder(GPtrArray *responders, const char *identity)
+{
+    return g_ptr_array_find_with_equal_func(responders, identity, g_str_equal, NULL);
+}
+
+/* A ticket for the factory opens one conference of the same service that is being set up. One
+ * that also names a conference is for that conference alone: never from focus to focus. */
+static MikeyStatus
+check_naming_rule(Handling *h, const MikeyPolicy *policy, const GPtrArray *responders,
+                  const ClvKmsUser *initiator)
+{
+    const ClvKmsSystem *system = clv_kms_keyfile_focus(h->keys, h->identity);
+    gboolean names_factory = FALSE;
+
+    if (system == NULL)
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket does not name %.100s", h->identity);
+    for (guint i = 0; i < responders->len; i++) {
+        if (clv_kms_keyfile_factory(h->keys, responders->pdata[i]) == system)
+            names_factory = TRUE;
+        if (clv_kms_keyfile_focus(h->keys, responders->pdata[i]) != NULL)
+            return because(h, MIKEY_BAD_IDENTITY, "the ticket is for another conference, %.100s",
+                           (const char *)responders->pdata[i]);
+    }
+    if (!names_factory)
+        return because(h, MIKEY_BAD_IDENTITY,
+                       "the ticket names neither %.80s nor a factory of service '%s'", h->identity,
+                       system->name);
+    if (!mikey_policy_allows_application(policy, mikey_bytes_str(PURPOSE_CREATE)))
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket is not for creating conferences");
+    if (!initiator->secure_conference)
+        return because(h, MIKEY_BAD_IDENTITY,
+                       "secure-conference=no: user '%s' may not set up secure conferences",
+                       initiator->name);
+    return because(h, MIKEY_OK, "conference of service '%s', whose factory the ticket names",
+                   system->name);
+}
+
+static MikeyStatus
+check_responder(Handling *h, const MikeyPolicy *policy)
+{
+    g_autoptr(GPtrArray) responders = NULL;
+    const ClvKmsUser *initiator = NULL;
+    MikeyStatus status = check_initiator(h, policy, &initiator);
+
+    if (status != MIKEY_OK)
+        return status;
+    responders = responders_of(h, policy);
+    if (responders == NULL)
+        return MIKEY_BAD_IDENTITY;
+    if (names_responder(responders, h->identity))
+        return because(h, MIKEY_OK, "named in the ticket");
+    return check_naming_rule(h, policy, responders, initiator);
+}
+
+static MikeyStatus
+answer_resolve(Handling *h)
+{
+    MikeyIdentity self = mikey_query_identity(h->query);
+    const MikeyPolicy *policy = mikey_query_policy(h->query);
+    MikeyStatus status = open_ticket(h);
+
+    if (status != MIKEY_OK)
+        return status;
+    show_subject(h->decision, policy->initiator, &self, 1);
+    status = check_responder(h, policy);
+    if (status != MIKEY_OK)
+        return status;
+    status = mikey_query_resolve(h->query, &self, &h->env, &h->answer);
+    if (status != MIKEY_OK)
+        return because(h, status, "resolving: %s", mikey_status_string(status));
+    return MIKEY_OK;
+}
+
+/* ---- all together ---- */
+
+static void
+make_error(Handling *h, MikeyBytes octets, MikeyStatus status)
+{
+    MikeyStatus made;
+
+    h->decision->error = mikey_status_error(status);
+    if (h->query != NULL)
+        made = mikey_query_error(h->query, status, &h->env, &h->answer);
+    else
+        made = mikey_error_new(octets, status, &h->env, &h->answer);
+    if (made != MIKEY_OK)
+        mikey_buffer_clear(&h->answer); /* an Error, or nothing that could be answered */
+}
+
+static MikeyStatus
+decide(Handling *h)
+{
+    MikeyStatus status = check_names(h);
+
+    if (status != MIKEY_OK)
+        return status;
+    return mikey_query_is_resolve(h->query) ? answer_resolve(h) : answer_request(h);
+}
+
+/* Answers an authentic message, or repeats what it was answered before. */
+static void
+answer_once(Handling *h, MikeyBytes octets)
+{
+    g_autoptr(GByteArray) before = NULL;
+    guint8 digest[MIKEY_DIGEST_LEN];
+    gint64 expires_us =
+        mikey_ntp_to_unix_us(mikey_query_timestamp(h->query)) + h->keys->skew_s * G_USEC_PER_SEC;
+    ClvKmsMemoryVerdict verdict = CLV_KMS_MEMORY_FULL;
+    MikeyStatus status = mikey_query_digest(h->query, digest);
+
+    if (status == MIKEY_OK)
+        verdict = clv_kms_memory_enter(h->service->memory, digest, h->now_us, expires_us, &before);
+    if (verdict == CLV_KMS_MEMORY_FULL) {
+        make_error(h, octets, because(h, MIKEY_REFUSED, "the replay memory is full"));
+    } else if (verdict == CLV_KMS_MEMORY_REPLAYED) {
+        make_error(h, octets, because(h, MIKEY_REPLAYED, "seen before"));
+    } else if (verdict == CLV_KMS_MEMORY_ANSWERED) {
+        because(h, MIKEY_OK, "sent again; answered as before");
+        h->decision->repeated = TRUE;
+        h->decision->granted = before->data[1] != MIKEY_ERROR;
+        h->repeat = g_steal_pointer(&before);
+    } else {
+        status = decide(h);
+        if (status != MIKEY_OK)
+            make_error(h, octets, status);
+        h->decision->granted = status == MIKEY_OK;
+        clv_kms_memory_settle(h->service->memory, digest, h->answer.data, h->answer.len, h->now_us);
+    }
+}
+
+static void
+handle(Handling *h, MikeyBytes octets)
+{
+    MikeyStatus status = open_query(h, octets);
+
+    if (status == MIKEY_OK)
+        status = find_user(h);
+    if (status == MIKEY_OK)
+        status = authenticate(h);
+    if (status == MIKEY_OK)
+        answer_once(h, octets);
+    else
+        make_error(h, octets, status);
+}
+
+static ClvKmsKeyFile *
+ref_keys(ClvKmsService *service)
+{
+    ClvKmsKeyFile *keys;
+
+    pthread_mutex_lock(&service->lock);
+    keys = clv_kms_keyfile_ref(service->keys);
+    pthread_mutex_unlock(&service->lock);
+    return keys;
+}
+
+static void
+count(ClvKmsService *service, const ClvKmsDecision *decision)
+{
+    pthread_mutex_lock(&service->lock);
+    if (decision->repeated)
+        service->state.repeated++;
+    else if (decision->granted)
+        service->state.granted++;
+    else
+        service->state.refused++;
+    pthread_mutex_unlock(&service->lock);
+}
+
+static bool
+random_octets(uint8_t *out, size_t len, void *data)
+{
+    ClvKmsService *service = data;
+
+    return service->random(service->random_user, out, len);
+}
+
+GByteArray *
+clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request, const guint8 *bytes,
+                       gsize len, gint64 now_us, ClvKmsDecision *out_decision)
+{
+    g_autoptr(ClvKmsKeyFile) keys = NULL;
+    GByteArray *answer;
+    Handling h = {0};
+
+    g_return_val_if_fail(service != NULL && bytes != NULL && out_decision != NULL, NULL);
+    keys = ref_keys(service);
+    memset(out_decision, 0, sizeof *out_decision);
+    g_strlcpy(out_decision->user, "-", sizeof out_decision->user);
+    g_strlcpy(out_decision->request, request == CLV_KMS_TICKET_RESOLVE ? "resolve" : "request",
+              sizeof out_decision->request);
+    h.service = service;
+    h.keys = keys;
+    h.request = request;
+    h.now_us = now_us;
+    h.decision = out_decision;
+    h.env = (MikeyEnv){
+        .now = mikey_ntp_from_unix_us(now_us),
+        .skew_s = (uint32_t)keys->skew_s,
+        .allow_128 = keys->allow_128,
+        .random = random_octets,
+        .random_data = service,
+    };
+    handle(&h, mikey_bytes(bytes, len));
+    count(service, out_decision);
+    answer = h.repeat;
+    if (h.answer.len > 0)
+        answer = g_byte_array_append(g_byte_array_sized_new((guint)h.answer.len), h.answer.data,
+                                     (guint)h.answer.len);
+    mikey_buffer_clear(&h.answer);
+    mikey_query_free(h.query);
+    g_free(h.identity);
+    return answer;
+}
+
+/* ---- birth, reload, death ---- */
+
+static void
+make_tpk(ClvKmsService *service)
+{
+    guint8 bytes[CLV_KMS_TPK_LEN];
+
+    if (service->random(service->random_user, bytes, sizeof bytes))
+        g_ptr_array_add(service->tpks, tpk_new(bytes, sizeof bytes));
+    OPENSSL_cleanse(bytes, sizeof bytes);
+}
+
+ClvKmsService *
+clv_kms_service_new(ClvKmsKeyFile *keys, ClvRandom random, void *random_user)
+{
+    ClvKmsService *service;
+
+    g_return_val_if_fail(keys != NULL, NULL);
+    service = g_new0(ClvKmsService, 1);
+    pthread_mutex_init(&service->lock, NULL);
+    service->random = random != NULL ? random : clv_random;
+    service->random_user = random_user;
+    service->keys = keys;
+    service->memory = clv_kms_memory_new((gsize)keys->replay_entries);
+    service->tpks = g_ptr_array_new_with_free_func(tpk_free);
+    take_tpks(service, keys->tpks);
+    if (service->tpks->len == 0)
+        make_tpk(service);
+    if (service->tpks->len == 0)
+        g_clear_pointer(&service, clv_kms_service_free);
+    return service;
+}
+
+void
+clv_kms_service_free(ClvKmsService *service)
+{
+    if (service == NULL)
+        return;
+    clv_kms_keyfile_free(service->keys);
+    clv_kms_memory_free(service->memory);
+    g_ptr_array_unref(service->tpks);
+    pthread_mutex_destroy(&service->lock);
+    g_free(service);
+}
+
+void
+clv_kms_service_reload(ClvKmsService *service, ClvKmsKeyFile *keys)
+{
+    ClvKmsKeyFile *old;
+
+    g_return_if_fail(service != NULL && keys != NULL);
+    clv_kms_memory_set_max(service->memory, (gsize)keys->replay_entries);
+    pthread_mutex_lock(&service->lock);
+    old = service->keys;
+    service->keys = keys;
+    take_tpks(service, keys->tpks);
+    pthread_mutex_unlock(&service->lock);
+    clv_kms_keyfile_free(old);
+}
+
+void
+clv_kms_service_state(ClvKmsService *service, ClvKmsServiceState *out)
+{
+    pthread_mutex_lock(&service->lock);
+    *out = service->state;
+    out->users = service->keys->users->len;
+    out->services = service->keys->systems->len;
+    pthread_mutex_unlock(&service->lock);
+    out->replay_entries = clv_kms_memory_size(service->memory);
+}
