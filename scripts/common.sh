@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# What setup, run and test share. Sourced by bash with $top set to the source tree.
+
+python=/usr/bin/python3
+
+say()
+{
+    printf '%s\n' "$*" >&2
+}
+
+die()
+{
+    say "$(basename "$0"): $*"
+    exit 1
+}
+
+# configure_and_make DIR [CONFIGURE ARGUMENT...]
+# Does nothing that has been done: make rebuilds what is older than its sources, configure included.
+configure_and_make()
+{
+    local dir=$1
+    shift
+    if [ ! -x "$top/configure" ]; then
+        say "preparing configure"
+        "$top/autogen.sh" >"$top/autogen.log" 2>&1 || {
+            cat "$top/autogen.log" >&2
+            die "autogen.sh failed"
+        }
+        rm -f "$top/autogen.log"
+    fi
+    if [ ! -f "$dir/Makefile" ]; then
+        say "configuring in $dir"
+        mkdir -p "$dir"
+        (cd "$dir" && "$top/configure" --quiet "$@") || die "configure failed, see $dir/config.log"
+    fi
+    if ! make -q -C "$dir" all >/dev/null 2>&1; then
+        say "building in $dir"
+        make -s -C "$dir" -j"$(nproc)" all || die "the build failed"
+    fi
+}

@@ -1,0 +1,309 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Make a development set-up: certificate, users, keys, policy, configuration.
+
+usage: devconfig.py DIR [--sip-port N] [--tls-port N] [--kms-port N] [--howto --build DIR]
+
+What is there already stays as it is, so that it can be edited; ports that are given explicitly
+are written anew. All secrets are random and of mode 0600. With --howto it prints how to join.
+"""
+import argparse
+import base64
+import hashlib
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+
+DOMAIN = 'example.org'
+HOST = 'localhost'
+SERVICE = 'conf1'
+PEOPLE = ('alice', 'bob', 'carol')
+REALM = 'conclave'
+FACTORY = f'sip:factory.{SERVICE}@{HOST}'
+LOUNGE = f'sip:lounge.{SERVICE}@{HOST}'
+KMS_URI = f'sip:kms@{DOMAIN}'
+
+
+def identity(name):
+    return f'sip:{name}@{DOMAIN}'
+
+
+def write(path, text, mode=0o644):
+    """Whole or not at all."""
+    fd, part = tempfile.mkstemp(dir=os.path.dirname(path))
+    with os.fdopen(fd, 'w') as file:
+        file.write(text)
+    os.chmod(part, mode)
+    os.rename(part, path)
+
+
+def write_once(path, make, mode=0o644):
+    if not os.path.exists(path):
+        write(path, make(), mode)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+# ---- certificate ----
+
+def openssl(*arguments, text=None):
+    result = subprocess.run(('openssl',) + arguments, input=text, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if result.returncode != 0:
+        sys.exit(f'openssl {" ".join(arguments)}: {result.stderr}')
+    return result.stdout
+
+
+def certificate_is_good(tls):
+    agent = os.path.join(tls, 'agent.pem')
+    if not os.path.exists(agent) or not os.path.exists(os.path.join(tls, 'cafile.pem')):
+        return False
+    check = subprocess.run(('openssl', 'x509', '-in', agent, '-noout', '-checkend', '86400'),
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return check.returncode == 0
+
+
+def make_certificate(tls):
+    """agent.pem and cafile.pem, as the SIP stack wants them; the CA's key is not kept."""
+    if certificate_is_good(tls):
+        return
+    os.makedirs(tls, mode=0o700, exist_ok=True)
+    curve = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes')
+    with tempfile.TemporaryDirectory(dir=tls) as work:
+        def at(name):
+            return os.path.join(work, name)
+        openssl('req', '-x509', *curve, '-keyout', at('ca.key'), '-out', at('ca.crt'),
+                '-days', '397', '-subj', '/CN=Conclave development CA',
+                '-addext', 'basicConstraints=critical,CA:TRUE,pathlen:0',
+                '-addext', 'keyUsage=critical,keyCertSign')
+        openssl('req', *curve, '-keyout', at('key'), '-out', at('csr'), '-subj', f'/CN={HOST}')
+        write(at('ext'), 'basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n'
+                         'extendedKeyUsage=serverAuth,clientAuth\n'
+                         f'subjectAltName=DNS:{HOST},IP:127.0.0.1,IP:::1,URI:sip:{HOST}\n')
+        openssl('x509', '-req', '-in', at('csr'), '-CA', at('ca.crt'), '-CAkey', at('ca.key'),
+                '-CAcreateserial', '-extfile', at('ext'), '-out', at('crt'), '-days', '397')
+        write(os.path.join(tls, 'agent.pem'), read(at('key')) + read(at('crt')), 0o600)
+        write(os.path.join(tls, 'cafile.pem'), read(at('ca.crt')))
+
+
+# ---- people ----
+
+def make_person(directory, name):
+    """A key shared with the KMS, and a password for softphones."""
+    write_once(os.path.join(directory, 'keys', name + '.psk'),
+               lambda: secrets.token_hex(32) + '\n', 0o600)
+    write_once(os.path.join(directory, 'passwords', name),
+               lambda: secrets.token_urlsafe(12) + '\n', 0o600)
+
+
+def users_text(directory):
+    out = ['# Softphone users of the development set-up. The passwords stand in passwords/NAME;',
+           '# here are their hashes (RFC 7616, realm "%s").' % REALM]
+    for name in PEOPLE:
+        password = read(os.path.join(directory, 'passwords', name)).strip()
+        a1 = f'{name}:{REALM}:{password}'.encode()
+        out += ['', f'[user {name}]', f'identity={identity(name)}',
+                'ha1=' + hashlib.md5(a1).hexdigest(),
+                'ha1-sha256=' + hashlib.sha256(a1).hexdigest()]
+    return '\n'.join(out) + '\n'
+
+
+def kms_text(directory):
+    server_key = base64.b64encode(secrets.token_bytes(32)).decode()
+    out = ['# Key file of the embedded KMS: users, what they may request, and the conference system.',
+           '', '[kms]', f'uri={KMS_URI}',
+           '', '# The conference server itself.', f'[user {SERVICE}]', f'psk=base64:{server_key}',
+           '', f'[service {SERVICE}]', f'user={SERVICE}', f'host={HOST}']
+    for name in PEOPLE:
+        out += ['', f'[user {name}]', f'identities={identity(name)}',
+                f'psk-file=keys/{name}.psk', 'may-request=any', 'secure-conference=yes']
+    return '\n'.join(out) + '\n'
+
+
+# ---- server ----
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(('::1', 0))
+        return True
+    except OSError:
+        return False
+
+
+def control_path(directory):
+    """A Unix socket's path is short; a deep checkout needs another place for it."""
+    if len(directory) < 90:
+        return 'control'
+    short = os.path.join(tempfile.gettempdir(), 'conclave-%d-%s' % (
+        os.getuid(), hashlib.sha256(directory.encode()).hexdigest()[:8]))
+    os.makedirs(short, mode=0o700, exist_ok=True)
+    return os.path.join(short, 'control')
+
+
+def server_text(directory, sip, tls, kms):
+    hosts = ['127.0.0.1'] + (['[::1]'] if has_ipv6() else [])
+    listen = [f'{t}:{h}:{p}' for t, p in (('udp', sip), ('tcp', sip), ('tls', tls)) for h in hosts]
+    return f'''# Development configuration: everything on loopback. conclave.conf(5) has every option.
+
+[log]
+level=info
+
+[control]
+socket={control_path(directory)}
+
+[sip]
+listen={';'.join(listen)}
+tls-dir=tls
+realm={REALM}
+users-file=users.conf
+
+[policy]
+file=policy.conf
+
+[kms]
+uri={KMS_URI}
+user={SERVICE}
+
+[embedded-kms]
+keys=kms-keys.conf
+listen=127.0.0.1:{kms}
+'''
+
+
+def policy_text():
+    return f'''# Who may create conferences, and who may be in them; see conclave-policy(5).
+
+[policy]
+format=1
+
+[default]
+deny=
+
+# Conferences on demand: the creator's ticket names who may be in.
+[factory adhoc]
+uri={FACTORY}
+create-allow=*@{DOMAIN}
+signalling=any
+key-mgmt-allow=mikey-ticket
+srtp-suites=AEAD_AES_256_GCM;AEAD_AES_128_GCM;AES_256_CM_HMAC_SHA1_80;AES_CM_128_HMAC_SHA1_80
+
+# A room that is always there, for softphones too: SDES keys over TLS, identity by password.
+[conference lounge]
+uri={LOUNGE}
+scheduled=yes
+no-ticket-list=policy
+allow=*@{DOMAIN}
+auth=digest
+signalling=tls
+key-mgmt-allow=mikey-ticket;sdes
+srtp-suites=AEAD_AES_256_GCM;AEAD_AES_128_GCM;AES_256_CM_HMAC_SHA1_80;AES_CM_128_HMAC_SHA1_80;AES_CM_128_HMAC_SHA1_32
+'''
+
+
+def make(directory, sip=5060, tls=5061, kms=8089, rewrite=False):
+    """Everything in @directory; returns nothing, complains by exiting."""
+    directory = os.path.abspath(directory)
+    for name in ('', 'keys', 'passwords'):
+        os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)
+
+    def at(name):
+        return os.path.join(directory, name)
+    make_certificate(at('tls'))
+    for name in PEOPLE:
+        make_person(directory, name)
+    write_once(at('users.conf'), lambda: users_text(directory), 0o600)
+    write_once(at('kms-keys.conf'), lambda: kms_text(directory), 0o600)
+    write_once(at('policy.conf'), policy_text)
+    if rewrite or not os.path.exists(at('conclave.conf')):
+        write(at('conclave.conf'), server_text(directory, sip, tls, kms))
+
+
+# ---- what to tell the user ----
+
+def ports_of(directory):
+    """(sip, tls, kms) of the configuration that is there, whoever wrote it."""
+    text = read(os.path.join(directory, 'conclave.conf'))
+
+    def port(pattern, default):
+        found = re.search(pattern, text)
+        return int(found.group(1)) if found else default
+    return (port(r'udp:[^;\n]*?:(\d+)', 5060), port(r'tls:[^;\n]*?:(\d+)', 5061),
+            port(r'(?m)^\[embedded-kms\][^[]*?^listen=.*:(\d+)$', 8089))
+
+
+def with_port(uri, port, usual):
+    return uri if port == usual else f'{uri}:{port}'
+
+
+def shown(path):
+    """Relative to where the user stands, when that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else path
+
+
+def howto(directory, build):
+    sip, tls, kms = ports_of(directory)
+    keys, ca = (shown(os.path.join(directory, p)) for p in ('keys', 'tls/cafile.pem'))
+    ua = shown(os.path.join(build, 'conclave-ua'))
+    kms_url = f'http://127.0.0.1:{kms}/keymanagement'
+
+    def person(name):
+        return (f'--kms {kms_url} --kms-uri {KMS_URI} \\\n      --identity {identity(name)} '
+                f'--psk-id {name} --psk-file {keys}/{name}.psk')
+    password = read(os.path.join(directory, 'passwords', 'alice')).strip()
+    print(f'''
+Conclave is ready. Ctrl-C ends it.
+
+  factory   {with_port(FACTORY, sip, 5060)}
+  lounge    {with_port(LOUNGE, tls, 5061)};transport=tls   (always there, softphones welcome)
+  KMS       {kms_url}
+
+Create a conference as alice, with a ticket that names bob and carol:
+
+  {ua} create --factory {with_port(FACTORY, sip, 5060)} \\
+      --invite {identity('bob')} --invite {identity('carol')} \\
+      {person('alice')} --tone 440
+
+Dial into it as bob, with the conference URI that it prints:
+
+  {ua} join CONFERENCE-URI \\
+      {person('bob')} --tone 660
+
+Meet in the lounge with a softphone (SDES over TLS, any of {', '.join(PEOPLE)}):
+
+  account   {identity('alice')}   user alice   password {password}   realm {REALM}
+  call      {with_port(LOUNGE, tls, 5061)};transport=tls
+  trust     {ca}
+
+See what is going on:
+
+  {shown(os.path.join(build, 'conclavectl'))} --config {shown(os.path.join(directory, 'conclave.conf'))} list
+''', flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__.split('usage: ')[1].split('\n')[0])
+    parser.add_argument('dir')
+    parser.add_argument('--sip-port', type=int)
+    parser.add_argument('--tls-port', type=int)
+    parser.add_argument('--kms-port', type=int)
+    parser.add_argument('--howto', action='store_true')
+    parser.add_argument('--build', default='build')
+    a = parser.parse_args()
+    if a.howto:
+        howto(os.path.abspath(a.dir), os.path.abspath(a.build))
+        return
+    given = [p for p in (a.sip_port, a.tls_port, a.kms_port) if p is not None]
+    make(a.dir, a.sip_port or 5060, a.tls_port or 5061, a.kms_port or 8089, rewrite=bool(given))
+
+
+if __name__ == '__main__':
+    main()
