@@ -35,6 +35,6 @@ configure_and_make()
     fi
     if ! make -q -C "$dir" all >/dev/null 2>&1; then
         say "building in $dir"
-        make -s -C "$dir" -j"$(nproc)" all || die "the build failed"
+        make -s -C "$dir" -j"$(nproc)" all >/dev/null || die "the build failed"
     fi
 }
