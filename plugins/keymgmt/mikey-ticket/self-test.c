@@ -33,8 +33,8 @@ unhex(const char *hex, guint8 *out, gsize room)
 
     g_assert(len <= room);
     for (gsize i = 0; i < len; i++)
-        out[i] = (guint8)(g_ascii_xdigit_value(hex[2 * i]) << 4
-                          | g_ascii_xdigit_value(hex[2 * i + 1]));
+        out[i] =
+            (guint8)(g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]));
     return len;
 }
 
@@ -43,8 +43,7 @@ scripted(void *user, guint8 *out, gsize len)
 {
     Script *script = user;
 
-    if (script->next == G_N_ELEMENTS(script->hex)
-        || strlen(script->hex[script->next]) != 2 * len)
+    if (script->next == G_N_ELEMENTS(script->hex) || strlen(script->hex[script->next]) != 2 * len)
         return FALSE;
     unhex(script->hex[script->next++], out, len);
     return TRUE;
@@ -71,8 +70,8 @@ check_question(const ClvKeymgmtOutput *out, GError **error)
 {
     guint8 digest[MIKEY_DIGEST_LEN];
 
-    if (mikey_digest(mikey_bytes(out->bytes->data, out->bytes->len), digest) != MIKEY_OK
-        || !hex_is(vector_resolve_init_sha256, digest, sizeof(digest)))
+    if (mikey_digest(mikey_bytes(out->bytes->data, out->bytes->len), digest) != MIKEY_OK ||
+        !hex_is(vector_resolve_init_sha256, digest, sizeof(digest)))
         return differs(error, "another RESOLVE_INIT");
     return TRUE;
 }
@@ -80,19 +79,19 @@ check_question(const ClvKeymgmtOutput *out, GError **error)
 static gboolean
 check_keys(const ClvSrtpKeys *keys, const char *key, const char *salt, guint32 ssrc)
 {
-    return keys->suite == CLV_SRTP_AEAD_AES_128_GCM && hex_is(key, keys->key, keys->key_len)
-           && hex_is(salt, keys->salt, keys->salt_len) && hex_is(vector_mki, keys->mki, keys->mki_len)
-           && keys->has_ssrc && keys->ssrc == ssrc;
+    return keys->suite == CLV_SRTP_AEAD_AES_128_GCM && hex_is(key, keys->key, keys->key_len) &&
+           hex_is(salt, keys->salt, keys->salt_len) &&
+           hex_is(vector_mki, keys->mki, keys->mki_len) && keys->has_ssrc && keys->ssrc == ssrc;
 }
 
 static gboolean
 check_result(const ClvKeymgmtOutput *out, GError **error)
 {
-    if (!check_keys(&out->rx, vector_rx_key, vector_rx_salt, 0x10203040)
-        || !check_keys(&out->tx, vector_tx_key, vector_tx_salt, 0x50607080))
+    if (!check_keys(&out->rx, vector_rx_key, vector_rx_salt, 0x10203040) ||
+        !check_keys(&out->tx, vector_tx_key, vector_tx_salt, 0x50607080))
         return differs(error, "other SRTP keys");
-    if (g_strcmp0(out->identity, "sip:alice@operator.example") != 0
-        || !g_str_has_prefix(out->answer_line, "mikey AQ8A"))
+    if (g_strcmp0(out->identity, "sip:alice@operator.example") != 0 ||
+        !g_str_has_prefix(out->answer_line, "mikey AQ8A"))
         return differs(error, "another identity or answer");
     return TRUE;
 }
@@ -117,11 +116,11 @@ run(ClvKeymgmtState *state, gboolean flip, GError **error)
 
     resp[len / 2] ^= flip ? 0x01 : 0x00;
     if (flip) {
-        sound = clv_ticket_answerer_step(state, &second, &out, NULL) == CLV_KEYMGMT_FAILED
-                || differs(error, "a damaged answer of the KMS is taken");
+        sound = clv_ticket_answerer_step(state, &second, &out, NULL) == CLV_KEYMGMT_FAILED ||
+                differs(error, "a damaged answer of the KMS is taken");
     } else {
-        sound = clv_ticket_answerer_step(state, &second, &out, error) == CLV_KEYMGMT_DONE
-                && check_result(&out, error);
+        sound = clv_ticket_answerer_step(state, &second, &out, error) == CLV_KEYMGMT_DONE &&
+                check_result(&out, error);
     }
     clv_keymgmt_output_clear(&out);
     return sound;
