@@ -234,10 +234,15 @@ static void
 no_ack(Dialog *d)
 {
     clv_dialog_ref(d);
-    if (d->state == DIALOG_UNWANTED)
+    if (d->state == DIALOG_UNWANTED) {
         clv_dialog_bye(d);
-    else if (d->state == DIALOG_ACCEPTED || d->state == DIALOG_LIVE)
+    } else if (d->state == DIALOG_ACCEPTED || d->state == DIALOG_LIVE) {
         clv_dialog_fail(d, "no-ack");
+    } else if (d->state == DIALOG_OPENING) { /* no PRACK for a reliable 180 */
+        nta_incoming_treply(d->invite, SIP_504_GATEWAY_TIME_OUT, TAG_END());
+        clv_dialog_ended(d, "no-ack");
+        clv_dialog_bury(d);
+    }
     clv_dialog_unref(d);
 }
 

@@ -16,14 +16,21 @@ tests_integration_sip_echo_server_SOURCES = tests/integration/sip-echo-server.c 
 tests_integration_sip_echo_server_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_integration_sip_echo_server_LDADD = libclv-sip.la
 
-check_PROGRAMS += tests/unit/test-sdp tests/unit/test-loop
-TESTS += tests/unit/test-sdp tests/unit/test-loop
+sip_tests = tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status
+check_PROGRAMS += $(sip_tests)
+TESTS += $(sip_tests)
 tests_unit_test_sdp_SOURCES = tests/unit/test-sdp.c
 tests_unit_test_sdp_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_unit_test_sdp_LDADD = libclv-sip.la
 tests_unit_test_loop_SOURCES = tests/unit/test-loop.c
 tests_unit_test_loop_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_unit_test_loop_LDADD = libclv-sip.la
+tests_unit_test_digest_SOURCES = tests/unit/test-digest.c
+tests_unit_test_digest_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_digest_LDADD = libclv-sip.la
+tests_unit_test_status_SOURCES = tests/unit/test-status.c
+tests_unit_test_status_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_status_LDADD = libclv-sip.la
 
 EXTRA_DIST += tests/vectors/sdp/answer-baresip.sdp \
 	tests/vectors/sdp/answer-linphone.sdp \
