@@ -12,7 +12,10 @@ static gboolean
 is_secured(const ClvSdpMedia *media)
 {
     static const char *const profiles[] = {
-        "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF",
+        "RTP/SAVP",
+        "RTP/SAVPF",
+        "UDP/TLS/RTP/SAVP",
+        "UDP/TLS/RTP/SAVPF",
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(profiles); i++) {
@@ -56,7 +59,7 @@ clv_keymgmt_choose(const ClvSdp *offer, guint media_index, const ClvScheme *allo
         }
     }
 
-    *out_code = offers_anything(offer, media_index) ? CLV_CODE_KEYMGMT_UNACCEPTABLE
-                                                    : CLV_CODE_UNSECURED;
+    *out_code =
+        offers_anything(offer, media_index) ? CLV_CODE_KEYMGMT_UNACCEPTABLE : CLV_CODE_UNSECURED;
     return NULL;
 }

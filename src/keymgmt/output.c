@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "keymgmt/keymgmt.h"
 
-G_DEFINE_QUARK(clv-keymgmt-error-quark, clv_keymgmt_error)
+G_DEFINE_QUARK(clv_keymgmt_error, clv_keymgmt_error)
 
 void
 clv_keymgmt_output_clear(ClvKeymgmtOutput *out)

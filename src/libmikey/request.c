@@ -301,3 +301,15 @@ mikey_grant_key(const MikeyGrant *grant, size_t i)
 {
     return i < grant->n_keys ? &grant->keys[i] : NULL;
 }
+
+const MikeyKey *
+mikey_grant_mpki(const MikeyGrant *grant)
+{
+    return &grant->mpki;
+}
+
+const MikeyKey *
+mikey_grant_mpkr(const MikeyGrant *grant)
+{
+    return grant->mpkr.len > 0 ? &grant->mpkr : NULL;
+}

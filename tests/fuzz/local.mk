@@ -28,6 +28,19 @@ tests_fuzz_fuzz_ini_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_ini_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_ini_LDADD = $(tests_fuzz_replay_ini_LDADD)
 
+# ---- control: lines of the control socket ----
+fuzz_replays += %D%/replay-control
+fuzz_programs += %D%/fuzz-control
+EXTRA_DIST += %D%/corpus/control
+tests_fuzz_replay_control_SOURCES = %D%/fuzz-control.c $(REPLAY_MAIN)
+tests_fuzz_replay_control_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_control_LDADD = libclv-control.la libclv-sip.la libclv-base.la $(SOFIA_LIBS) \
+	$(SSL_LIBS) $(TEST_LIBS)
+tests_fuzz_fuzz_control_SOURCES = %D%/fuzz-control.c
+tests_fuzz_fuzz_control_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_control_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_control_LDADD = $(tests_fuzz_replay_control_LDADD)
+
 # ---- all of them ----
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which a=crypto lines do we take, with which octets, and what do we answer? (RFC 4568, 6188, 7714) */
+/* Which a=crypto lines do we take, with which octets, and what do we answer? (RFC 4568, 6188, 7714)
+ */
 #include "config.h"
 
 #include <string.h>
@@ -17,9 +18,12 @@
 #define SUITE_80 "AES_CM_128_HMAC_SHA1_80"
 
 static const ClvSrtpSuite all_suites[] = {
-    CLV_SRTP_AEAD_AES_256_GCM,         CLV_SRTP_AEAD_AES_128_GCM,
-    CLV_SRTP_AES_256_CM_HMAC_SHA1_80,  CLV_SRTP_AES_CM_128_HMAC_SHA1_80,
-    CLV_SRTP_AES_256_CM_HMAC_SHA1_32,  CLV_SRTP_AES_CM_128_HMAC_SHA1_32,
+    CLV_SRTP_AEAD_AES_256_GCM,
+    CLV_SRTP_AEAD_AES_128_GCM,
+    CLV_SRTP_AES_256_CM_HMAC_SHA1_80,
+    CLV_SRTP_AES_CM_128_HMAC_SHA1_80,
+    CLV_SRTP_AES_256_CM_HMAC_SHA1_32,
+    CLV_SRTP_AES_CM_128_HMAC_SHA1_32,
     CLV_SRTP_NONE,
 };
 
@@ -375,12 +379,11 @@ static void
 test_preference(void)
 {
     static const ClvSrtpSuite only_80[] = {CLV_SRTP_AES_CM_128_HMAC_SHA1_80, CLV_SRTP_NONE};
-    Fixture *f = fixture_new("1 AES_CM_128_HMAC_SHA1_32 inline:" KEY_30,
-                             "2 " SUITE_80 " inline:" KEY_30 " UNENCRYPTED_SRTP",
-                             "3 " SUITE_80 " inline:" KEY_30,
-                             "4 AEAD_AES_256_GCM_FUTURE inline:" KEY_44,
-                             "5 AEAD_AES_256_GCM inline:" KEY_44 "=",
-                             "6 AEAD_AES_256_GCM inline:" KEY_44 "=", NULL);
+    Fixture *f = fixture_new(
+        "1 AES_CM_128_HMAC_SHA1_32 inline:" KEY_30,
+        "2 " SUITE_80 " inline:" KEY_30 " UNENCRYPTED_SRTP", "3 " SUITE_80 " inline:" KEY_30,
+        "4 AEAD_AES_256_GCM_FUTURE inline:" KEY_44, "5 AEAD_AES_256_GCM inline:" KEY_44 "=",
+        "6 AEAD_AES_256_GCM inline:" KEY_44 "=", NULL);
     ClvKeymgmtOutput out;
 
     g_assert_cmpint(run(f, &out, NULL), ==, CLV_KEYMGMT_DONE);
@@ -431,9 +434,9 @@ test_refused_offers(void)
     static const ClvSrtpSuite gcm_alone[] = {CLV_SRTP_AEAD_AES_256_GCM, CLV_SRTP_NONE};
     Fixture *f;
 
-    assert_refused(fixture_new("1 " SUITE_80 " inline:" KEY_30, "1 AEAD_AES_128_GCM inline:" KEY_28,
-                               NULL),
-                   CLV_CODE_KEYMGMT_FAILED, "*two*tag 1*");
+    assert_refused(
+        fixture_new("1 " SUITE_80 " inline:" KEY_30, "1 AEAD_AES_128_GCM inline:" KEY_28, NULL),
+        CLV_CODE_KEYMGMT_FAILED, "*two*tag 1*");
     /* a line that we cannot use has a tag, too */
     assert_refused(fixture_new("2 " SUITE_80 " inline:" KEY_30, "02 FUTURE inline:x", NULL),
                    CLV_CODE_KEYMGMT_FAILED, "*two*tag 2*");

@@ -146,8 +146,7 @@ first_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *
     status = mikey_offer_open(octets, &env, &state->offer);
     if (status != MIKEY_OK)
         return clv_ticket_refuse_peer(&state->refusal, status, "TRANSFER_INIT");
-    return clv_ticket_check_early(state, in->now_us, &state->refusal)
-           && ask_kms(state, &env, out);
+    return clv_ticket_check_early(state, in->now_us, &state->refusal) && ask_kms(state, &env, out);
 }
 
 /* ---- what the KMS says ---- */
@@ -197,8 +196,8 @@ static gboolean
 remember(ClvKeymgmtState *state, gint64 now_us)
 {
     const ClvKeymgmtConfig *config = state->config;
-    gint64 expires_us = mikey_ntp_to_unix_us(mikey_offer_timestamp(state->offer))
-                        + (config->skew_s + 1) * G_USEC_PER_SEC;
+    gint64 expires_us = mikey_ntp_to_unix_us(mikey_offer_timestamp(state->offer)) +
+                        (config->skew_s + 1) * G_USEC_PER_SEC;
     guint8 names[2][MIKEY_DIGEST_LEN];
 
     if (!clv_ticket_replay_names(state->offer, names[0], names[1]))
@@ -246,8 +245,8 @@ keys_of_session(ClvKeymgmtState *state, const MikeyBundle *bundle, guint8 cs_id,
     if (status != MIKEY_OK)
         return clv_ticket_refuse_peer(&state->refusal, status, "crypto session");
 
-    if (srtp.mki_len <= CLV_SRTP_MAX_MKI && srtp.master_key.len <= CLV_SRTP_MAX_KEY
-        && srtp.master_salt.len <= CLV_SRTP_MAX_SALT) {
+    if (srtp.mki_len <= CLV_SRTP_MAX_MKI && srtp.master_key.len <= CLV_SRTP_MAX_KEY &&
+        srtp.master_salt.len <= CLV_SRTP_MAX_SALT) {
         out->suite = suite_of_profile(srtp.profile);
         out->key_len = (guint8)srtp.master_key.len;
         memcpy(out->key, srtp.master_key.bytes, srtp.master_key.len);
@@ -263,8 +262,8 @@ keys_of_session(ClvKeymgmtState *state, const MikeyBundle *bundle, guint8 cs_id,
     }
     mikey_srtp_clear(&srtp);
 
-    return status == MIKEY_OK
-           || clv_ticket_refuse_peer(&state->refusal, status, "MKI of more than 8 octets");
+    return status == MIKEY_OK ||
+           clv_ticket_refuse_peer(&state->refusal, status, "MKI of more than 8 octets");
 }
 
 /* One key for both directions is fine, unless both send with one SSRC: then the same key stream
@@ -272,8 +271,8 @@ keys_of_session(ClvKeymgmtState *state, const MikeyBundle *bundle, guint8 cs_id,
 static gboolean
 check_two_time_pad(ClvKeymgmtState *state, const ClvSrtpKeys *rx, const ClvSrtpKeys *tx)
 {
-    if (rx->ssrc != tx->ssrc || rx->key_len != tx->key_len
-        || CRYPTO_memcmp(rx->key, tx->key, sizeof(rx->key)) != 0)
+    if (rx->ssrc != tx->ssrc || rx->key_len != tx->key_len ||
+        CRYPTO_memcmp(rx->key, tx->key, sizeof(rx->key)) != 0)
         return TRUE;
     return clv_ticket_refuse(&state->refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_SESSIONS,
                              "one key and one SSRC for both directions");
@@ -284,9 +283,9 @@ take_keys(ClvKeymgmtState *state, const MikeyBundle *bundle, ClvKeymgmtOutput *o
 {
     if (state->cs_line == 0)
         return TRUE;
-    if (!keys_of_session(state, bundle, MIKEY_CS_OFFERER(state->cs_line), &out->rx)
-        || !keys_of_session(state, bundle, MIKEY_CS_ANSWERER(state->cs_line), &out->tx)
-        || !check_two_time_pad(state, &out->rx, &out->tx))
+    if (!keys_of_session(state, bundle, MIKEY_CS_OFFERER(state->cs_line), &out->rx) ||
+        !keys_of_session(state, bundle, MIKEY_CS_ANSWERER(state->cs_line), &out->tx) ||
+        !check_two_time_pad(state, &out->rx, &out->tx))
         return FALSE;
 
     out->has_media = TRUE;
@@ -305,8 +304,8 @@ names_of_ticket(const ClvKeymgmtState *state)
 
         if (name == NULL || strcmp(name, state->focus_uri) == 0)
             continue;
-        if (state->factory_uris != NULL
-            && g_strv_contains((const char *const *)state->factory_uris, name))
+        if (state->factory_uris != NULL &&
+            g_strv_contains((const char *const *)state->factory_uris, name))
             continue;
         g_strv_builder_add(names, name);
     }

@@ -34,8 +34,8 @@ static const char *const application[] = {
 static gboolean
 is_factory(const ClvKeymgmtState *state, const char *uri)
 {
-    return state->factory_uris != NULL
-           && g_strv_contains((const char *const *)state->factory_uris, uri);
+    return state->factory_uris != NULL &&
+           g_strv_contains((const char *const *)state->factory_uris, uri);
 }
 
 /* The ticket that set the allowed set may be used again to join, if it may be reused at all. */
@@ -198,10 +198,9 @@ check_list(const Early *e)
     }
 
     if (!named && !(e->state->purpose == CLV_PURPOSE_JOIN && is_creation_ticket(e)))
-        return clv_ticket_refuse(e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_IDENTITY,
-                                 "the ticket does not name %s",
-                                 e->state->purpose == CLV_PURPOSE_CREATE ? "the factory"
-                                                                         : e->state->focus_uri);
+        return clv_ticket_refuse(
+            e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_IDENTITY, "the ticket does not name %s",
+            e->state->purpose == CLV_PURPOSE_CREATE ? "the factory" : e->state->focus_uri);
     return TRUE;
 }
 
@@ -230,9 +229,9 @@ check_purpose(const Early *e)
 
     if (mikey_policy_allows_application(e->policy, mikey_bytes_str(wanted)))
         return TRUE;
-    if (e->state->purpose == CLV_PURPOSE_JOIN && is_creation_ticket(e)
-        && mikey_policy_allows_application(e->policy,
-                                           mikey_bytes_str(application[CLV_PURPOSE_CREATE])))
+    if (e->state->purpose == CLV_PURPOSE_JOIN && is_creation_ticket(e) &&
+        mikey_policy_allows_application(e->policy,
+                                        mikey_bytes_str(application[CLV_PURPOSE_CREATE])))
         return TRUE;
     return clv_ticket_refuse(e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_POLICY,
                              "the ticket is not good for \"%s\"", wanted);
@@ -275,9 +274,9 @@ has_acceptable_policy(const Early *e, const MikeyCs *cs)
     for (gsize i = 0; i < mikey_message_n_payloads(e->message); i++) {
         const MikeyPayload *payload = mikey_message_payload(e->message, i);
 
-        if (payload->number == MIKEY_SP
-            && memchr(cs->policies, payload->u.sp.policy_no, cs->n_policies) != NULL
-            && is_acceptable(e->state, &payload->u.sp))
+        if (payload->number == MIKEY_SP &&
+            memchr(cs->policies, payload->u.sp.policy_no, cs->n_policies) != NULL &&
+            is_acceptable(e->state, &payload->u.sp))
             return TRUE;
     }
     return cs->n_policies == 0;
@@ -312,17 +311,17 @@ check_sessions(const Early *e)
     guint line = e->state->lines.media_line;
     const MikeyCs *theirs;
 
-    if (line > 1 && !e->state->lines.at_session
-        && mikey_header_cs(header, MIKEY_CS_OFFERER(line)) == NULL)
+    if (line > 1 && !e->state->lines.at_session &&
+        mikey_header_cs(header, MIKEY_CS_OFFERER(line)) == NULL)
         line = 1;
     e->state->cs_line = line;
     if (line == 0)
         return TRUE;
 
     theirs = mikey_header_cs(header, MIKEY_CS_OFFERER(line));
-    if (!check_session(e, theirs, MIKEY_CS_OFFERER(line))
-        || !check_session(e, mikey_header_cs(header, MIKEY_CS_ANSWERER(line)),
-                          MIKEY_CS_ANSWERER(line)))
+    if (!check_session(e, theirs, MIKEY_CS_OFFERER(line)) ||
+        !check_session(e, mikey_header_cs(header, MIKEY_CS_ANSWERER(line)),
+                       MIKEY_CS_ANSWERER(line)))
         return FALSE;
     if (!theirs->has_ssrc)
         return clv_ticket_refuse(e->refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_SESSIONS,
@@ -353,9 +352,9 @@ gboolean
 clv_ticket_check_early(ClvKeymgmtState *state, gint64 now_us, TicketRefusal *refusal)
 {
     static const Check checks[] = {
-        check_ticket_type, check_flags, check_prf,     check_validity, check_initiator,
-        check_responder,   check_list,  check_kms,     check_purpose,  check_own_keys,
-        check_sessions,    check_replay,
+        check_ticket_type, check_flags,     check_prf,      check_validity,
+        check_initiator,   check_responder, check_list,     check_kms,
+        check_purpose,     check_own_keys,  check_sessions, check_replay,
     };
     Early e = {
         .state = state,

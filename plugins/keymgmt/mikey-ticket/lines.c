@@ -148,8 +148,8 @@ read_level(Level level, MikeyBuffer *out_message, TicketRefusal *refusal)
 static gboolean
 is_in_force(const ClvSdpMedia *media)
 {
-    return media->port != 0 && g_ascii_strcasecmp(media->proto, "RTP/AVP") != 0
-           && g_ascii_strcasecmp(media->proto, "RTP/AVPF") != 0;
+    return media->port != 0 && g_ascii_strcasecmp(media->proto, "RTP/AVP") != 0 &&
+           g_ascii_strcasecmp(media->proto, "RTP/AVPF") != 0;
 }
 
 /* Levels that do not key our m-line must be right all the same. */

@@ -52,8 +52,7 @@ static const struct {
 };
 
 gboolean
-clv_ticket_refuse(TicketRefusal *refusal, ClvCode code, MikeyStatus status, const char *format,
-                  ...)
+clv_ticket_refuse(TicketRefusal *refusal, ClvCode code, MikeyStatus status, const char *format, ...)
 {
     va_list args;
 
@@ -98,6 +97,11 @@ clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status, const MikeyPee
     if (status != MIKEY_PEER_ERROR)
         return clv_ticket_refuse(refusal, CLV_CODE_KMS_DOWN, MIKEY_REFUSED,
                                  "the KMS answered nonsense: %s", mikey_status_string(status));
+    /* With a MAC the KMS knows us: then it is the ticket, or the proof that its owner sends it. */
+    if (number == 0 && peer->authentic)
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_TICKET_MAC,
+                                 "the KMS finds the ticket or its Initiator Data forged (error 0 "
+                                 "of the KMS, authentic)");
     if (number >= G_N_ELEMENTS(kms_errors) || kms_errors[number].sentence == NULL)
         return clv_ticket_refuse(refusal, CLV_CODE_KMS_DOWN, MIKEY_REFUSED,
                                  "the KMS refused with error %u (%s)", number,
@@ -112,6 +116,6 @@ clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status, const MikeyPee
 gboolean
 clv_ticket_code_has_error_line(ClvCode code)
 {
-    return code == CLV_CODE_KEYMGMT_FAILED || code == CLV_CODE_KEYMGMT_UNACCEPTABLE
-           || code == CLV_CODE_TICKET_REFUSED;
+    return code == CLV_CODE_KEYMGMT_FAILED || code == CLV_CODE_KEYMGMT_UNACCEPTABLE ||
+           code == CLV_CODE_TICKET_REFUSED;
 }

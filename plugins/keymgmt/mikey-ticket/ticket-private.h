@@ -68,8 +68,8 @@ struct ClvKeymgmtState {
     TicketStage stage;
     ClvPurpose purpose;
     char *focus_uri;
-    char **factory_uris;   /* (nullable) */
-    char *creation_ticket; /* (nullable) */
+    char **factory_uris;                          /* (nullable) */
+    char *creation_ticket;                        /* (nullable) */
     MikeySrtpProfile profiles[CLV_N_SRTP_SUITES]; /* acceptable, best first */
     gsize n_profiles;
     guint32 local_ssrc;

@@ -24,8 +24,7 @@ static const char vector_offer[] =
 /* What bob asks at 00:00:04: SHA-256 of the RESOLVE_INIT. PSK, CSB ID and RANDRr are given. */
 static const char vector_resolve_init_sha256[] =
     "64272313adb80f383d4033117dfced7a402d023bd1542e3b5b952b266e6a5b71";
-static const char vector_psk[] =
-    "b0b887d1b60780831c3ef58c898a2ffc46c8e8ceb4bb1e2095f8e231f8379b16";
+static const char vector_psk[] = "b0b887d1b60780831c3ef58c898a2ffc46c8e8ceb4bb1e2095f8e231f8379b16";
 static const char vector_resolve_csb_id[] = "616fe5d4";
 static const char vector_resolve_rand[] =
     "6b913a029fbc28081298788aecce788786d4808b04b541fbe1fd01b89dd287d2";

@@ -2,7 +2,8 @@
 /* sdes/crypto-line.c - what does this a=crypto value say, and can we do it?
  *
  * Grammar of RFC 4568 section 9.1 and 9.2:
- *   tag SP suite SP "inline:" key||salt ["|" lifetime] ["|" MKI ":" length] {";" ...} {SP parameter}
+ *   tag SP suite SP "inline:" key||salt ["|" lifetime] ["|" MKI ":" length] {";" ...} {SP
+ * parameter}
  */
 #include "config.h"
 
@@ -301,8 +302,8 @@ static gboolean
 check_further_key(Span info, const ClvSrtpKeys *first, guint8 seen[][CLV_SRTP_MAX_MKI], guint n,
                   GError **error)
 {
-    ClvSrtpKeys other = {.suite = first->suite, .key_len = first->key_len,
-                         .salt_len = first->salt_len};
+    ClvSrtpKeys other = {
+        .suite = first->suite, .key_len = first->key_len, .salt_len = first->salt_len};
     gboolean padded, sound;
 
     sound = read_key(info, &other, &padded, error);
@@ -359,12 +360,12 @@ parameter_is_harmless(Span parameter, GError **error)
     if (*parameter.text == '-')
         return TRUE;
     if (span_is(name, "KDR")) {
-        return (read_number(value, 2, &number) && number == 0)
-               || pass_over(error, "a key derivation rate is not supported");
+        return (read_number(value, 2, &number) && number == 0) ||
+               pass_over(error, "a key derivation rate is not supported");
     }
     if (span_is(name, "WSH")) {
-        return (read_number(value, 9, &number) && number >= 64)
-               || pass_over(error, "window size hint below 64");
+        return (read_number(value, 9, &number) && number >= 64) ||
+               pass_over(error, "window size hint below 64");
     }
     for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
         if (span_is(name, refused[i].name))

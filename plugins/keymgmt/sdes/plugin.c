@@ -16,8 +16,8 @@
 
 struct ClvKeymgmtState {
     const ClvKeymgmtConfig *config;
-    SdesLine chosen;  /* holds the peer's key */
-    GError *refusal;  /* (nullable) what is wrong with the offer */
+    SdesLine chosen; /* holds the peer's key */
+    GError *refusal; /* (nullable) what is wrong with the offer */
 };
 
 static const ClvSdpMedia *
@@ -156,8 +156,7 @@ sdes_open(const ClvKeymgmtSetup *setup, GError **error)
 
 /* A fresh key of our own for the same suite; an MKI only if the offer has one. */
 static gboolean
-make_tx(const ClvKeymgmtConfig *config, const ClvSrtpKeys *rx, ClvSrtpKeys *out_tx,
-        GError **error)
+make_tx(const ClvKeymgmtConfig *config, const ClvSrtpKeys *rx, ClvSrtpKeys *out_tx, GError **error)
 {
     ClvSrtpKeys tx = {
         .suite = rx->suite,
@@ -166,8 +165,8 @@ make_tx(const ClvKeymgmtConfig *config, const ClvSrtpKeys *rx, ClvSrtpKeys *out_
         .mki_len = rx->mki_len,
     };
 
-    if (!config->random(config->random_user, tx.key, tx.key_len)
-        || !config->random(config->random_user, tx.salt, tx.salt_len)) {
+    if (!config->random(config->random_user, tx.key, tx.key_len) ||
+        !config->random(config->random_user, tx.salt, tx.salt_len)) {
         g_set_error_literal(error, CLV_KEYMGMT_ERROR, CLV_CODE_INTERNAL,
                             "no random octets for a key");
         return FALSE;
@@ -230,10 +229,10 @@ self_test(GError **error)
         return FALSE;
 
     clv_sdes_line_format(&line, &line.keys, again);
-    if (line.tag != 1 || line.keys.suite != CLV_SRTP_AES_CM_128_HMAC_SHA1_80
-        || memcmp(line.keys.key, octets, 16) != 0 || memcmp(line.keys.salt, octets + 16, 14) != 0
-        || line.keys.mki_len != 4 || memcmp(line.keys.mki, mki, 4) != 0
-        || strcmp(again, written) != 0) {
+    if (line.tag != 1 || line.keys.suite != CLV_SRTP_AES_CM_128_HMAC_SHA1_80 ||
+        memcmp(line.keys.key, octets, 16) != 0 || memcmp(line.keys.salt, octets + 16, 14) != 0 ||
+        line.keys.mki_len != 4 || memcmp(line.keys.mki, mki, 4) != 0 ||
+        strcmp(again, written) != 0) {
         g_set_error_literal(error, CLV_KEYMGMT_ERROR, CLV_CODE_INTERNAL,
                             "vector of RFC 4568 section 4.1 is read or written otherwise");
         return FALSE;

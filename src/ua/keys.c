@@ -1,0 +1,776 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ua/keys.c - tickets, offers, answers, and how to spoil them
+ *
+ *   prepare:  KMS --> MikeyGrant          (or from a file, or taken apart for --forge)
+ *   offer:    MikeyGrant --> TRANSFER_INIT in the SDP
+ *   finish:   TRANSFER_RESP --> MikeyBundle --> who it is, and SRTP keys
+ */
+#include "ua/keys.h"
+
+#include "base/identity.h"
+#include "base/secret.h"
+#include "kms/terminal.h"
+#include "sip/sdp.h"
+#include "ua/suite.h"
+#include "ua/ticket-file.h"
+
+#include <libmikey/mikey.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#define MAX_SUITES 8
+#define FORGED_AGE_US (G_GINT64_CONSTANT(7200) * G_USEC_PER_SEC)
+
+G_DEFINE_QUARK(clv_ua_keys_error, clv_ua_keys_error)
+
+struct ClvUaKeys {
+    const ClvUaOptions *options;
+    ClvTerminal *terminal;
+    MikeyGrant *grant;
+    MikeyTransfer *transfer;
+    MikeyBundle *bundle;
+    char *responder;             /* canonical */
+    GPtrArray *lines;            /* values of our key lines, as offered or answered */
+    ClvSrtpKeys own[MAX_SUITES]; /* SDES: by tag - 1 */
+    guint n_own;
+    char *agreed; /* key line of the peer that is in use */
+    char *peer;   /* canonical */
+    ClvUaKeysInfo info;
+};
+
+static gboolean
+fail(GError **error, const char *what, MikeyStatus status)
+{
+    g_set_error(error, CLV_UA_KEYS_ERROR, (int)status, "%s: %s", what, mikey_status_string(status));
+    return FALSE;
+}
+
+static gboolean
+refuse(GError **error, const char *why)
+{
+    g_set_error(error, CLV_UA_KEYS_ERROR, 0, "%s", why);
+    return FALSE;
+}
+
+static MikeyEnv
+env_at(gint64 now_us)
+{
+    return (MikeyEnv){.now = mikey_ntp_from_unix_us(now_us), .random = mikey_random_openssl};
+}
+
+/* ---- suites ------------------------------------------------------------------------------ */
+
+static const MikeySrtpProfile profile_of[CLV_N_SRTP_SUITES] = {
+    [CLV_SRTP_NONE] = MIKEY_SRTP_NONE,
+    [CLV_SRTP_AES_CM_128_HMAC_SHA1_80] = MIKEY_SRTP_AES_CM_128_HMAC_SHA1_80,
+    [CLV_SRTP_AES_CM_128_HMAC_SHA1_32] = MIKEY_SRTP_AES_CM_128_HMAC_SHA1_32,
+    [CLV_SRTP_AES_256_CM_HMAC_SHA1_80] = MIKEY_SRTP_AES_256_CM_HMAC_SHA1_80,
+    [CLV_SRTP_AES_256_CM_HMAC_SHA1_32] = MIKEY_SRTP_AES_256_CM_HMAC_SHA1_32,
+    [CLV_SRTP_AEAD_AES_128_GCM] = MIKEY_SRTP_AEAD_AES_128_GCM,
+    [CLV_SRTP_AEAD_AES_256_GCM] = MIKEY_SRTP_AEAD_AES_256_GCM,
+};
+
+static ClvSrtpSuite
+suite_of(MikeySrtpProfile profile)
+{
+    for (guint i = 0; i < CLV_N_SRTP_SUITES; i++)
+        if (profile_of[i] == profile)
+            return (ClvSrtpSuite)i;
+    return CLV_SRTP_NONE;
+}
+
+static guint
+wanted_profiles(const ClvUaOptions *options, MikeySrtpProfile out[MAX_SUITES])
+{
+    guint n = MIN(options->suites->len, MAX_SUITES);
+
+    for (guint i = 0; i < n; i++)
+        out[i] = profile_of[g_array_index(options->suites, ClvSrtpSuite, i)];
+    return n;
+}
+
+/* ---- birth and death --------------------------------------------------------------------- */
+
+static gboolean
+open_terminal(ClvUaKeys *keys, GError **error)
+{
+    const ClvUaOptions *o = keys->options;
+    ClvSecret *psk;
+    ClvTerminalConfig config = {
+        .http = {.url = o->kms, .ca_file = o->kms_ca, .allow_insecure = o->kms_insecure},
+        .kms_uri = o->kms_uri,
+        .identity = o->identity,
+        .user = o->psk_id,
+    };
+
+    if (o->kms == NULL)
+        return TRUE;
+    psk = clv_secret_read_file(o->psk_file, error);
+    if (psk == NULL)
+        return FALSE;
+    config.psk = clv_secret_bytes(psk, &config.psk_len);
+    keys->terminal = clv_terminal_new(&config, error);
+    clv_secret_free(psk);
+    return keys->terminal != NULL;
+}
+
+ClvUaKeys *
+clv_ua_keys_new(const ClvUaOptions *options, GError **error)
+{
+    ClvUaKeys *keys = g_new0(ClvUaKeys, 1);
+
+    keys->options = options;
+    keys->lines = g_ptr_array_new_with_free_func((GDestroyNotify)clv_secret_free_string);
+    keys->info.scheme = "none";
+    keys->info.refusal = -1;
+    if (!open_terminal(keys, error)) {
+        clv_ua_keys_free(keys);
+        return NULL;
+    }
+    return keys;
+}
+
+void
+clv_ua_keys_free(ClvUaKeys *keys)
+{
+    if (keys == NULL)
+        return;
+    clv_terminal_free(keys->terminal);
+    mikey_bundle_free(keys->bundle);
+    mikey_transfer_free(keys->transfer);
+    mikey_grant_free(keys->grant);
+    for (guint i = 0; i < MAX_SUITES; i++)
+        clv_srtp_keys_clear(&keys->own[i]);
+    g_ptr_array_unref(keys->lines);
+    clv_secret_free_string(keys->agreed);
+    g_free(keys->responder);
+    g_free(keys->peer);
+    g_free(keys);
+}
+
+ClvUaKeysInfo
+clv_ua_keys_info(const ClvUaKeys *keys)
+{
+    ClvUaKeysInfo info = keys->info;
+
+    info.peer = keys->peer;
+    return info;
+}
+
+/* ---- tickets ----------------------------------------------------------------------------- */
+
+static void
+add_name(GPtrArray *names, const char *uri)
+{
+    char *canonical = clv_identity_canonical(uri, -1);
+
+    g_ptr_array_add(names, canonical != NULL ? canonical : g_strdup(uri));
+}
+
+static void
+add_purpose(GPtrArray *purposes, const char *text)
+{
+    g_ptr_array_add(purposes, strchr(text, ':') != NULL ? g_strdup(text)
+                                                        : g_strconcat("conclave:", text, NULL));
+}
+
+static GPtrArray *
+wanted_names(const ClvUaKeys *keys, const char *uri)
+{
+    const ClvUaOptions *o = keys->options;
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+
+    if (uri != NULL)
+        add_name(names, uri);
+    for (guint i = 0; i < o->invite->len; i++)
+        add_name(names, g_ptr_array_index(o->invite, i));
+    for (guint i = 0; i < o->ticket_for->len; i++)
+        add_name(names, g_ptr_array_index(o->ticket_for, i));
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
+/* Returns: (nullable): NULL when the ticket is for everything */
+static GPtrArray *
+wanted_purposes(const ClvUaOptions *o)
+{
+    GPtrArray *purposes = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < o->purposes->len; i++)
+        add_purpose(purposes, g_ptr_array_index(o->purposes, i));
+    if (o->purposes->len == 0 && o->verb == CLV_UA_CREATE)
+        add_purpose(purposes, "create");
+    if (o->purposes->len == 0 && (o->verb == CLV_UA_CREATE || o->verb == CLV_UA_JOIN))
+        add_purpose(purposes, "join");
+    if (purposes->len == 0) {
+        g_ptr_array_unref(purposes);
+        return NULL;
+    }
+    g_ptr_array_add(purposes, NULL);
+    return purposes;
+}
+
+static gboolean
+request_ticket(ClvUaKeys *keys, const char *uri, GError **error)
+{
+    g_autoptr(GPtrArray) names = wanted_names(keys, uri);
+    g_autoptr(GPtrArray) purposes = wanted_purposes(keys->options);
+    ClvTicketWish wish = {
+        .responders = (const char *const *)names->pdata,
+        .purposes = purposes != NULL ? (const char *const *)purposes->pdata : NULL,
+        .lifetime_s = keys->options->valid_for_s,
+        .reusable = keys->options->reusable,
+    };
+    MikeyPeerError refusal = {.number = 255};
+
+    keys->grant = clv_terminal_request(keys->terminal, &wish, g_get_real_time(), &refusal, error);
+    if (keys->grant == NULL && refusal.number != 255)
+        keys->info.refusal = refusal.number;
+    return keys->grant != NULL;
+}
+
+/* A thief has the ticket's octets and nothing else. */
+static gboolean
+forget_ticket_keys(ClvUaKeys *keys, GError **error)
+{
+    size_t len = mikey_suite_key_len(mikey_grant_policy(keys->grant)->prf);
+    MikeyKey mpki = {.len = len}, mpkr = {.len = len};
+    MikeyKeyData tgk = {
+        .type = MIKEY_KEY_TGK, .key = {.len = len}, .kv = MIKEY_KV_SPI, .spi_len = 4};
+    MikeyGrant *stolen = NULL;
+    MikeyStatus status = MIKEY_NO_RANDOM;
+
+    if (clv_random(NULL, mpki.bytes, mpki.len) && clv_random(NULL, mpkr.bytes, mpkr.len) &&
+        clv_random(NULL, tgk.key.bytes, tgk.key.len) && clv_random(NULL, tgk.spi, tgk.spi_len))
+        status = mikey_grant_new(mikey_grant_ticket(keys->grant), &mpki, &mpkr, &tgk, 1, &stolen);
+    if (status != MIKEY_OK)
+        return fail(error, "forging", status);
+    mikey_grant_free(keys->grant);
+    keys->grant = stolen;
+    return TRUE;
+}
+
+gboolean
+clv_ua_keys_prepare(ClvUaKeys *keys, const char *uri, GError **error)
+{
+    const ClvUaOptions *o = keys->options;
+    const MikeyPolicy *policy;
+
+    if (o->keymgmt != CLV_UA_MIKEY && o->verb != CLV_UA_TICKET)
+        return TRUE;
+    keys->info.scheme = "mikey-ticket";
+    keys->responder = uri != NULL ? clv_identity_canonical(uri, -1) : NULL;
+    if (uri != NULL && keys->responder == NULL)
+        return refuse(error, "a ticket cannot name that URI");
+    if (o->raw_sdp != NULL || o->forge == CLV_UA_FORGE_REPLAY)
+        return TRUE;
+
+    if (o->ticket_file != NULL && o->verb != CLV_UA_TICKET)
+        keys->grant = clv_ua_ticket_read(o->ticket_file, error);
+    else
+        request_ticket(keys, uri, error);
+    if (keys->grant == NULL)
+        return FALSE;
+
+    policy = mikey_grant_policy(keys->grant);
+    keys->info.ticket_end_s = policy->has_end ? policy->end_unix : 0;
+    return o->forge != CLV_UA_FORGE_STOLEN_TICKET || forget_ticket_keys(keys, error);
+}
+
+gboolean
+clv_ua_keys_save_ticket(const ClvUaKeys *keys, GError **error)
+{
+    return clv_ua_ticket_write(keys->options->ticket_file, keys->grant, error);
+}
+
+/* ---- MIKEY offer ------------------------------------------------------------------------- */
+
+/* Turns one bit of the octets that @part is a view of into @octets' copy @copy. */
+static void
+flip_bit(guint8 *copy, MikeyBytes octets, MikeyBytes part)
+{
+    if (part.len > 0)
+        copy[(gsize)(part.data - octets.data) + part.len / 2] ^= 0x10;
+}
+
+/* Returns: (transfer full) (nullable): the message, spoiled as --forge says */
+static GByteArray *
+spoil(const ClvUaKeys *keys, MikeyBytes octets)
+{
+    GByteArray *copy = g_byte_array_append(g_byte_array_new(), octets.data, (guint)octets.len);
+    MikeyMessage *message = NULL;
+    const MikeyPayload *payload;
+
+    if (keys->options->forge != CLV_UA_FORGE_BAD_MAC && keys->options->forge != CLV_UA_FORGE_BAD_VI)
+        return copy;
+    if (mikey_message_parse(octets, &message) != MIKEY_OK)
+        return copy;
+    octets = mikey_message_octets(message);
+    if (keys->options->forge == CLV_UA_FORGE_BAD_MAC) {
+        payload = mikey_message_find(message, MIKEY_V, 0);
+        flip_bit(copy->data, octets, payload != NULL ? payload->u.v.mac : (MikeyBytes){0});
+    } else {
+        payload = mikey_message_find(message, MIKEY_TICKET, 0);
+        if (payload != NULL) {
+            /* next payload, algorithm, then the MAC of Vi */
+            MikeyBytes data = payload->u.ticket.initiator_data;
+
+            flip_bit(copy->data, octets, mikey_bytes(data.data + 3, data.len > 32 ? 16 : 0));
+        }
+    }
+    mikey_message_free(message);
+    return copy;
+}
+
+static gboolean
+keep_message(const ClvUaKeys *keys, const char *value, GError **error)
+{
+    const char *path = keys->options->save_message;
+
+    return path == NULL || g_file_set_contents(path, value, -1, error);
+}
+
+static gboolean
+build_transfer(ClvUaKeys *keys, gboolean has_media, guint32 ssrc, GError **error)
+{
+    MikeySrtpProfile profiles[MAX_SUITES];
+    MikeyLine line = {.keyed = true, .ssrc = ssrc};
+    MikeyTransferSetup setup = {
+        .responder = mikey_identity_uri(keys->responder),
+        .csb_id = g_random_int(),
+        .lines = &line,
+        .n_lines = has_media ? 1 : 0,
+        .profiles = profiles,
+        .n_profiles = has_media ? wanted_profiles(keys->options, profiles) : 0,
+        .sdp_ids = mikey_bytes_str("mikey"),
+    };
+    gint64 now_us = g_get_real_time();
+    MikeyEnv env =
+        env_at(keys->options->forge == CLV_UA_FORGE_EXPIRED ? now_us - FORGED_AGE_US : now_us);
+    MikeyStatus status;
+
+    if (keys->options->forge == CLV_UA_FORGE_NO_SDP_IDS)
+        setup.sdp_ids = (MikeyBytes){NULL, 0};
+    status = mikey_transfer_new(keys->grant, &setup, &env, &keys->transfer);
+    if (status != MIKEY_OK)
+        return fail(error, "the ticket cannot be used", status);
+    keys->info.has_csb_id = TRUE;
+    keys->info.csb_id = setup.csb_id;
+    return TRUE;
+}
+
+/* Returns: (transfer full) (nullable): value of a=key-mgmt */
+static char *
+mikey_offer_value(ClvUaKeys *keys, gboolean has_media, guint32 ssrc, GError **error)
+{
+    MikeyBuffer value = MIKEY_BUFFER_INIT;
+    g_autoptr(GByteArray) octets = NULL;
+    char *text;
+    MikeyStatus status;
+
+    if (keys->options->forge == CLV_UA_FORGE_REPLAY) {
+        if (!g_file_get_contents(keys->options->message_file, &text, NULL, error))
+            return NULL;
+        return g_strchomp(text);
+    }
+    if (!build_transfer(keys, has_media, ssrc, error))
+        return NULL;
+    octets = spoil(keys, mikey_transfer_octets(keys->transfer));
+    status = mikey_sdp_encode(mikey_bytes(octets->data, octets->len), &value);
+    if (status != MIKEY_OK) {
+        fail(error, "the offer", status);
+        return NULL;
+    }
+    text = g_strndup((char *)value.data, value.len);
+    mikey_buffer_clear(&value);
+    if (!keep_message(keys, text, error)) {
+        g_free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- offer ------------------------------------------------------------------------------- */
+
+static gboolean
+make_crypto_lines(ClvUaKeys *keys, GError **error)
+{
+    const GArray *suites = keys->options->suites;
+
+    keys->n_own = MIN(suites->len, MIN(MAX_SUITES, CLV_SDP_MAX_KEYLINES));
+    for (guint i = 0; i < keys->n_own; i++) {
+        if (!clv_ua_suite_fresh(g_array_index(suites, ClvSrtpSuite, i), &keys->own[i], error))
+            return FALSE;
+        g_ptr_array_add(keys->lines, clv_ua_crypto_format(i + 1, &keys->own[i]));
+    }
+    return TRUE;
+}
+
+static gboolean
+make_lines(ClvUaKeys *keys, gboolean has_media, guint32 ssrc, GError **error)
+{
+    char *value;
+
+    switch (keys->options->keymgmt) {
+    case CLV_UA_MIKEY:
+        value = mikey_offer_value(keys, has_media, ssrc, error);
+        if (value == NULL)
+            return FALSE;
+        g_ptr_array_add(keys->lines, value);
+        return TRUE;
+    case CLV_UA_SDES:
+        keys->info.scheme = "sdes";
+        return make_crypto_lines(keys, error);
+    default:
+        return TRUE;
+    }
+}
+
+gboolean
+clv_ua_keys_offer(ClvUaKeys *keys, ClvSdp *offer, guint32 ssrc, GError **error)
+{
+    gboolean has_media = offer->n_media > 0;
+    gboolean clear = keys->options->keymgmt == CLV_UA_CLEAR;
+
+    if (keys->lines->len == 0 && !make_lines(keys, has_media, ssrc, error))
+        return FALSE;
+    if (has_media)
+        g_strlcpy(offer->media[0].proto, clear ? "RTP/AVP" : "RTP/SAVP",
+                  sizeof offer->media[0].proto);
+    for (guint i = 0; i < keys->lines->len; i++) {
+        char *line = g_strdup(g_ptr_array_index(keys->lines, i));
+
+        if (keys->options->keymgmt == CLV_UA_MIKEY)
+            offer->keymgmt[offer->n_keymgmt++] = line;
+        else if (has_media)
+            offer->media[0].crypto[offer->media[0].n_crypto++] = line;
+        else
+            clv_secret_free_string(line);
+    }
+    return TRUE;
+}
+
+/* ---- answer to our offer ----------------------------------------------------------------- */
+
+static const char *
+key_line(const ClvSdp *sdp, guint media, gboolean mikey)
+{
+    const ClvSdpMedia *m = media < sdp->n_media ? &sdp->media[media] : NULL;
+
+    if (!mikey)
+        return m != NULL && m->n_crypto > 0 ? m->crypto[0] : NULL;
+    if (m != NULL && m->n_keymgmt > 0)
+        return m->keymgmt[0];
+    return sdp->n_keymgmt > 0 ? sdp->keymgmt[0] : NULL;
+}
+
+static gboolean
+take_session(const MikeyBundle *bundle, uint8_t cs_id, ClvSrtpKeys *out, GError **error)
+{
+    MikeySrtp srtp = {0};
+    MikeyStatus status = mikey_bundle_srtp(bundle, cs_id, &srtp);
+
+    if (status != MIKEY_OK)
+        return fail(error, "keys of the stream", status);
+    if (srtp.mki_len > CLV_SRTP_MAX_MKI) {
+        mikey_srtp_clear(&srtp);
+        return refuse(error, "the MKI is longer than 8 octets");
+    }
+    out->suite = suite_of(srtp.profile);
+    out->key_len = (guint8)srtp.master_key.len;
+    out->salt_len = (guint8)srtp.master_salt.len;
+    memcpy(out->key, srtp.master_key.bytes, MIN(srtp.master_key.len, sizeof out->key));
+    memcpy(out->salt, srtp.master_salt.bytes, MIN(srtp.master_salt.len, sizeof out->salt));
+    out->mki_len = srtp.mki_len;
+    memcpy(out->mki, srtp.mki, srtp.mki_len);
+    out->has_ssrc = srtp.has_ssrc;
+    out->ssrc = srtp.ssrc;
+    out->roc = srtp.has_roc ? srtp.roc : 0;
+    mikey_srtp_clear(&srtp);
+    return TRUE;
+}
+
+static void
+note_agreed(ClvUaKeys *keys, const ClvSrtpKeys *rx, const char *line)
+{
+    keys->info.suite = rx->suite;
+    keys->info.mki_len = rx->mki_len;
+    memcpy(keys->info.mki, rx->mki, sizeof keys->info.mki);
+    clv_secret_free_string(keys->agreed);
+    keys->agreed = g_strdup(line);
+}
+
+/* What stands in the ticket's answer must be who the dialog says it is. */
+static gboolean
+check_peer(ClvUaKeys *keys, const char *contact, GError **error)
+{
+    MikeyIdentity peer = mikey_bundle_peer(keys->bundle);
+    g_autofree char *where = contact != NULL ? clv_identity_canonical(contact, -1) : NULL;
+
+    g_free(keys->peer);
+    keys->peer = clv_identity_canonical((const char *)peer.data.data, (gssize)peer.data.len);
+    if (keys->peer == NULL)
+        return refuse(error, "the answer was proven to come from something that is no SIP URI");
+    if (where == NULL || strcmp(where, keys->peer) != 0) {
+        g_set_error(error, CLV_UA_KEYS_ERROR, 0, "the Contact says '%s', the ticket proves '%s'",
+                    where != NULL ? where : "", keys->peer);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+finish_mikey(ClvUaKeys *keys, const ClvSdp *answer, const char *contact, ClvSrtpKeys *tx,
+             ClvSrtpKeys *rx, GError **error)
+{
+    const char *line = key_line(answer, 0, TRUE);
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    MikeyPeerError refusal = {0};
+    MikeyEnv env = env_at(g_get_real_time());
+    MikeyStatus status;
+
+    if (line == NULL)
+        return refuse(error, "the answer has no a=key-mgmt: nobody has proven anything");
+    if (keys->transfer == NULL)
+        return refuse(error, "a replayed or raw offer was accepted; its keys are not ours");
+    status = mikey_sdp_decode(mikey_bytes_str(line), &octets);
+    if (status == MIKEY_OK)
+        status = mikey_transfer_finish(keys->transfer, mikey_bytes(octets.data, octets.len), &env,
+                                       &keys->bundle, &refusal);
+    mikey_buffer_clear(&octets);
+    if (status == MIKEY_PEER_ERROR)
+        keys->info.refusal = refusal.number;
+    if (status != MIKEY_OK)
+        return fail(error, "the answer does not prove who it is from", status);
+    if (!check_peer(keys, contact, error))
+        return FALSE;
+    if (answer->n_media == 0)
+        return TRUE;
+    if (!take_session(keys->bundle, MIKEY_CS_OFFERER(1), tx, error) ||
+        !take_session(keys->bundle, MIKEY_CS_ANSWERER(1), rx, error))
+        return FALSE;
+    note_agreed(keys, rx, line);
+    return TRUE;
+}
+
+static gboolean
+finish_sdes(ClvUaKeys *keys, const ClvSdp *answer, ClvSrtpKeys *tx, ClvSrtpKeys *rx, GError **error)
+{
+    const char *line = key_line(answer, 0, FALSE);
+    guint tag = 0;
+
+    if (line == NULL)
+        return refuse(error, "the answer has no a=crypto");
+    if (!clv_ua_crypto_parse(line, &tag, rx, error))
+        return FALSE;
+    if (tag < 1 || tag > keys->n_own || keys->own[tag - 1].suite != rx->suite)
+        return refuse(error, "a=crypto of the answer is none of those offered");
+    *tx = keys->own[tag - 1];
+    note_agreed(keys, rx, line);
+    return TRUE;
+}
+
+gboolean
+clv_ua_keys_finish(ClvUaKeys *keys, const ClvSdp *answer, const char *contact, ClvSrtpKeys *out_tx,
+                   ClvSrtpKeys *out_rx, GError **error)
+{
+    ClvSrtpKeys tx = {0}, rx = {0};
+    gboolean good = TRUE;
+
+    if (keys->options->keymgmt == CLV_UA_MIKEY)
+        good = finish_mikey(keys, answer, contact, &tx, &rx, error);
+    else if (keys->options->keymgmt == CLV_UA_SDES)
+        good = answer->n_media == 0 || finish_sdes(keys, answer, &tx, &rx, error);
+    if (good) {
+        *out_tx = tx;
+        *out_rx = rx;
+    }
+    clv_srtp_keys_clear(&tx);
+    clv_srtp_keys_clear(&rx);
+    return good;
+}
+
+gboolean
+clv_ua_keys_unchanged(const ClvUaKeys *keys, const ClvSdp *answer)
+{
+    const char *line = key_line(answer, 0, keys->options->keymgmt == CLV_UA_MIKEY);
+
+    /* an answer without a key line to an offer that repeats what is agreed changes nothing */
+    return keys->options->keymgmt == CLV_UA_CLEAR || line == NULL ||
+           (keys->agreed != NULL && strcmp(line, keys->agreed) == 0);
+}
+
+/* ---- answering --------------------------------------------------------------------------- */
+
+static gboolean
+answer_sdes(ClvUaKeys *keys, const ClvSdpMedia *offered, ClvSdpMedia *media, ClvSrtpKeys *tx,
+            ClvSrtpKeys *rx, GError **error)
+{
+    const GArray *suites = keys->options->suites;
+
+    for (guint i = 0; i < offered->n_crypto; i++) {
+        guint tag = 0;
+
+        if (!clv_ua_crypto_parse(offered->crypto[i], &tag, rx, NULL))
+            continue;
+        for (guint k = 0; k < suites->len; k++) {
+            if (g_array_index(suites, ClvSrtpSuite, k) != rx->suite)
+                continue;
+            /* an offer made again gets the key it got before */
+            if (keys->own[0].suite != rx->suite &&
+                !clv_ua_suite_fresh(rx->suite, &keys->own[0], error))
+                return FALSE;
+            *tx = keys->own[0];
+            media->crypto[media->n_crypto++] = clv_ua_crypto_format(tag, tx);
+            keys->info.scheme = "sdes";
+            note_agreed(keys, rx, offered->crypto[i]);
+            return TRUE;
+        }
+        clv_srtp_keys_clear(rx);
+    }
+    return refuse(error, "no a=crypto with one of our suites");
+}
+
+static char *
+bytes_to_text(MikeyBytes bytes)
+{
+    return clv_identity_canonical((const char *)bytes.data, (gssize)bytes.len);
+}
+
+static gboolean
+verify_offer(ClvUaKeys *keys, MikeyOffer *offer, GError **error)
+{
+    MikeyPeerError refusal = {.number = 255};
+    MikeyResolution *resolution =
+        clv_terminal_resolve(keys->terminal, offer, g_get_real_time(), &refusal, error);
+    MikeyStatus status;
+
+    if (resolution == NULL) {
+        keys->info.refusal = refusal.number != 255 ? refusal.number : -1;
+        return FALSE;
+    }
+    status = mikey_offer_verify(offer, resolution);
+    mikey_resolution_free(resolution);
+    return status == MIKEY_OK || fail(error, "the caller is not who the ticket says", status);
+}
+
+static gboolean
+answer_offer(ClvUaKeys *keys, MikeyOffer *offer, guint media_index, guint32 ssrc, char **out_value,
+             GError **error)
+{
+    MikeySrtpProfile profiles[MAX_SUITES];
+    MikeyLine lines[CLV_SDP_MAX_MEDIA] = {0};
+    MikeyAnswerSetup setup = {
+        .lines = lines,
+        .n_lines = media_index + 1,
+        .profiles = profiles,
+        .n_profiles = wanted_profiles(keys->options, profiles),
+    };
+    MikeyEnv env = env_at(g_get_real_time());
+    MikeyBuffer octets = MIKEY_BUFFER_INIT, value = MIKEY_BUFFER_INIT;
+    MikeyStatus status;
+
+    lines[media_index] = (MikeyLine){.keyed = true, .ssrc = ssrc};
+    status = mikey_offer_answer(offer, &setup, &env, &octets, &keys->bundle);
+    if (status == MIKEY_OK)
+        status = mikey_sdp_encode(mikey_bytes(octets.data, octets.len), &value);
+    mikey_buffer_clear(&octets);
+    if (status != MIKEY_OK)
+        return fail(error, "the answer", status);
+    *out_value = g_strndup((char *)value.data, value.len);
+    mikey_buffer_clear(&value);
+    return TRUE;
+}
+
+static gboolean
+open_offer(ClvUaKeys *keys, const char *line, guint media_index, guint32 ssrc, char **out_value,
+           GError **error)
+{
+    MikeyBytes ids[] = {mikey_bytes_str("mikey")};
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    MikeyEnv env = env_at(g_get_real_time());
+    MikeyOffer *offer = NULL;
+    MikeyStatus status = mikey_sdp_decode(mikey_bytes_str(line), &octets);
+    gboolean good;
+
+    if (status == MIKEY_OK)
+        status = mikey_offer_open(mikey_bytes(octets.data, octets.len), &env, &offer);
+    if (status == MIKEY_OK)
+        status = mikey_sdp_ids_check(mikey_offer_message(offer), ids, 1);
+    mikey_buffer_clear(&octets);
+    good = status == MIKEY_OK ? verify_offer(keys, offer, error) &&
+                                    answer_offer(keys, offer, media_index, ssrc, out_value, error)
+                              : fail(error, "the offer", status);
+    if (good) {
+        keys->info.has_csb_id = TRUE;
+        keys->info.csb_id = mikey_offer_csb_id(offer);
+        g_free(keys->peer);
+        keys->peer = bytes_to_text(mikey_offer_initiator(offer).data);
+    }
+    mikey_offer_free(offer);
+    return good;
+}
+
+static gboolean
+answer_mikey(ClvUaKeys *keys, const ClvSdp *offer, guint media_index, guint32 ssrc, ClvSdp *answer,
+             ClvSrtpKeys *tx, ClvSrtpKeys *rx, GError **error)
+{
+    const char *line = key_line(offer, media_index, TRUE);
+    gboolean at_media = offer->media[media_index].n_keymgmt > 0;
+    char *value = NULL;
+
+    if (line == NULL)
+        return refuse(error, "the offer has no a=key-mgmt");
+    if (keys->terminal == NULL)
+        return refuse(error, "answering a ticket needs --kms and its companions");
+    if (keys->agreed == NULL || strcmp(keys->agreed, line) != 0) {
+        g_clear_pointer(&keys->bundle, mikey_bundle_free);
+        if (!open_offer(keys, line, media_index, ssrc, &value, error))
+            return FALSE;
+        g_ptr_array_set_size(keys->lines, 0);
+        g_ptr_array_add(keys->lines, value);
+    }
+    value = g_strdup(g_ptr_array_index(keys->lines, 0));
+    if (at_media)
+        answer->media[media_index].keymgmt[answer->media[media_index].n_keymgmt++] = value;
+    else
+        answer->keymgmt[answer->n_keymgmt++] = value;
+    keys->info.scheme = "mikey-ticket";
+    if (!take_session(keys->bundle, MIKEY_CS_ANSWERER(media_index + 1), tx, error) ||
+        !take_session(keys->bundle, MIKEY_CS_OFFERER(media_index + 1), rx, error))
+        return FALSE;
+    note_agreed(keys, rx, line);
+    return TRUE;
+}
+
+gboolean
+clv_ua_keys_answer(ClvUaKeys *keys, const ClvSdp *offer, guint media_index, guint32 ssrc,
+                   ClvSdp *answer, ClvSrtpKeys *out_tx, ClvSrtpKeys *out_rx, GError **error)
+{
+    const ClvSdpMedia *offered = &offer->media[media_index];
+    ClvSrtpKeys tx = {0}, rx = {0};
+    gboolean secured = g_str_has_prefix(offered->proto, "RTP/SAVP");
+    gboolean good;
+
+    if (secured == (keys->options->keymgmt == CLV_UA_CLEAR))
+        return refuse(error,
+                      secured ? "the offer is secured, we are not" : "the offer is in clear");
+    switch (keys->options->keymgmt) {
+    case CLV_UA_MIKEY:
+        good = answer_mikey(keys, offer, media_index, ssrc, answer, &tx, &rx, error);
+        break;
+    case CLV_UA_SDES:
+        good = answer_sdes(keys, offered, &answer->media[media_index], &tx, &rx, error);
+        break;
+    default:
+        good = TRUE;
+        break;
+    }
+    if (good) {
+        *out_tx = tx;
+        *out_rx = rx;
+    }
+    clv_srtp_keys_clear(&tx);
+    clv_srtp_keys_clear(&rx);
+    return good;
+}
