@@ -19,9 +19,9 @@ import sys
 import tempfile
 
 DOMAIN = 'example.org'
-HOST = 'localhost'
+HOST = '127.0.0.1'
 SERVICE = 'conf1'
-PEOPLE = ('alice', 'bob', 'carol')
+PEOPLE = ('alice', 'bob', 'carol', 'dave', 'erin')
 REALM = 'conclave'
 FACTORY = f'sip:factory.{SERVICE}@{HOST}'
 LOUNGE = f'sip:lounge.{SERVICE}@{HOST}'
@@ -83,10 +83,10 @@ def make_certificate(tls):
                 '-days', '397', '-subj', '/CN=Conclave development CA',
                 '-addext', 'basicConstraints=critical,CA:TRUE,pathlen:0',
                 '-addext', 'keyUsage=critical,keyCertSign')
-        openssl('req', *curve, '-keyout', at('key'), '-out', at('csr'), '-subj', f'/CN={HOST}')
+        openssl('req', *curve, '-keyout', at('key'), '-out', at('csr'), '-subj', '/CN=localhost')
         write(at('ext'), 'basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n'
                          'extendedKeyUsage=serverAuth,clientAuth\n'
-                         f'subjectAltName=DNS:{HOST},IP:127.0.0.1,IP:::1,URI:sip:{HOST}\n')
+                         f'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1,URI:sip:{HOST}\n')
         openssl('x509', '-req', '-in', at('csr'), '-CA', at('ca.crt'), '-CAkey', at('ca.key'),
                 '-CAcreateserial', '-extfile', at('ext'), '-out', at('crt'), '-days', '397')
         write(os.path.join(tls, 'agent.pem'), read(at('key')) + read(at('crt')), 0o600)

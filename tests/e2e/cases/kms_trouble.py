@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The KMS stops, dawdles or talks nonsense; running conferences must not notice."""
+import http.server
+import threading
+
+import devconfig
+from cases.calls import conference_of, expect_good, hearing
+from cases.refusals import refused, take_ticket
+from harness import check, test
+
+
+def hold_conference(bench, server):
+    """alice and bob, who keep hearing each other until they are told to stop."""
+    common = ['--measure-from', '1']
+    alice = bench.ua(server, 'alice', 'create', **hearing(440, 660), more=[
+        '--invite', devconfig.identity('bob'), '--invite', devconfig.identity('carol'),
+        '--measure-from', '3'])
+    uri = conference_of(alice)
+    bob = bench.ua(server, 'bob', 'join', uri, **hearing(660, 440), more=common)
+    bob.wait('connected')
+    return alice, bob, uri
+
+
+def ticket_holder(bench, server, uri, number):
+    """carol with a ticket from better times; she needs no KMS, the server does."""
+    path = f'{bench.folder}/carol-{number}.ticket'
+    take_ticket(bench, server, 'carol', uri, path)
+
+    def call():
+        return bench.ua(server, 'carol', 'join', uri, duration=1, keys=False,
+                        more=['--ticket-file', path])
+    return call
+
+
+def still_fine(alice, bob):
+    """Both heard the other all the time."""
+    for ua in (bob, alice):
+        ua.hang_up()
+    expect_good(bob, alice)
+    for ua in (alice, bob):
+        report = ua.find('report')[0]
+        check(report['lost'] == 0 and report['longest_gap_ms'] < 500,
+              f'{ua.name} did not notice the outage, found {report}')
+
+
+@test('with the KMS stopped callers get 504 or 503, and the next call works when it is back')
+def stopped(bench):
+    server = bench.server(own_kms=True, options=[('kms', 'breaker-failures', 3),
+                                                 ('kms', 'breaker-time', '1s')])
+    alice, bob, uri = hold_conference(bench, server)
+    calls = [ticket_holder(bench, server, uri, n) for n in range(6)]
+    server.kms.stop()
+    seen = []
+    for call in calls[:5]:
+        event = refused(call(), 504, 503)
+        seen.append(event['status'])
+        if event['status'] == 503:
+            check(event.get('retry_after', 0) > 0, f'503 has a Retry-After, found {event}')
+    check(seen[0] == 504 and 503 in seen, f'first 504, then the breaker opens: 503, found {seen}')
+    server.kms.start()
+    threading.Event().wait(1.5)
+    expect_good(calls[5]())
+    still_fine(alice, bob)
+
+
+@test('with a KMS that hangs callers get 504 in time')
+def frozen(bench):
+    server = bench.server(own_kms=True, options=[('kms', 'timeout', '1s')])
+    alice, bob, uri = hold_conference(bench, server)
+    calls = [ticket_holder(bench, server, uri, n) for n in range(2)]
+    server.kms.freeze()
+    refused(calls[0](), 504)
+    server.kms.thaw()
+    expect_good(calls[1]())
+    still_fine(alice, bob)
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """Answers everything with the next of these."""
+    answers = [(200, b'%%% not base64 %%%'), (200, b''), (200, b'AAAA' * 5000),
+               (500, b'<html>oops</html>'), (404, b'no'), (302, b'')]
+    turn = 0
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        status, body = self.answers[Nonsense.turn % len(self.answers)]
+        Nonsense.turn += 1
+        self.send_response(status)
+        self.send_header('Location', 'http://127.0.0.1:1/')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@test('a KMS that answers nonsense costs a call, never the server')
+def nonsense(bench):
+    server = bench.server(own_kms=True, options=[('kms', 'breaker-failures', 100)])
+    alice, bob, uri = hold_conference(bench, server)
+    calls = [ticket_holder(bench, server, uri, n) for n in range(len(Nonsense.answers) + 1)]
+    server.kms.stop()
+    fake = http.server.ThreadingHTTPServer(('127.0.0.1', server.kms.port), Nonsense)
+    threading.Thread(target=fake.serve_forever, daemon=True).start()
+    try:
+        for call in calls[:-1]:
+            refused(call(), 503, 504, 488, 500)
+    finally:
+        fake.shutdown()
+        fake.server_close()
+    server.kms.start()
+    expect_good(calls[-1]())
+    still_fine(alice, bob)
+
+
+@test('a KMS that takes three seconds delays its caller and nobody else')
+def slow(bench):
+    server = bench.server(own_kms=True, options=[('kms', 'timeout', '6s')])
+    alice, bob, uri = hold_conference(bench, server)
+    call = ticket_holder(bench, server, uri, 0)
+    server.kms.freeze()
+    threading.Timer(3, server.kms.thaw).start()
+    carol = call()
+    # The signalling thread is free meanwhile.
+    check(server.ctl('status')['legs'] >= 2, 'the server answers its operator')
+    expect_good(carol)
+    still_fine(alice, bob)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""conclavectl, reloads, and what the process gives away."""
+import os
+import re
+import signal
+import stat
+
+import devconfig
+import sip
+from cases.calls import conference_of, expect_good, policy_with
+from cases.refusals import finish, refused, running, sdes_offer
+from harness import check, test, wait_until
+
+
+@test('conclavectl shows, removes and ends')
+def control(bench):
+    server = bench.server()
+    status = server.ctl('status')
+    check(status['legs'] == 0 and status['factory'] == server.factory, f'status: {status}')
+    alice, uri = running(bench, server)
+    bob = bench.ua(server, 'bob', 'join', uri)
+    bob.wait('connected')
+    row = next(row for row in server.conferences() if row['uri'] == uri)
+    check(row['participants'] == 2 and row['creator'] == devconfig.identity('alice'),
+          f'list: {row}')
+    server.ctl('kick', uri, devconfig.identity('bob'))
+    check(bob.wait('ended')['cause'] == 'bye', 'bob is gone')
+    refused(bench.ua(server, 'bob', 'join', uri), 403)
+    server.ctl('kick', uri, devconfig.identity('bob'), expect=1)
+    server.ctl('show', 'sip:nothing@127.0.0.1', expect=1)
+    server.ctl('end', uri)
+    check(alice.wait('ended')['cause'] == 'bye', 'alice is gone')
+    socket = server.path('control')
+    check(stat.S_IMODE(os.stat(socket).st_mode) & 0o007 == 0, 'strangers cannot use the socket')
+
+
+@test('a reloaded policy cuts who is no longer allowed')
+def reload_cuts(bench):
+    server = bench.server()
+    alice, uri = running(bench, server, invite=('bob', 'carol'))
+    bob = bench.ua(server, 'bob', 'join', uri)
+    carol = bench.ua(server, 'carol', 'join', uri)
+    bob.wait('connected')
+    carol.wait('connected')
+    server.write('policy.conf', policy_with(f'deny={devconfig.identity("bob")}'))
+    server.process.signal(signal.SIGHUP)
+    check(bob.wait('ended')['cause'] == 'bye', 'bob is cut')
+    check(sorted(server.roster(uri)) == ['alice', 'carol'], 'the others stay')
+    refused(bench.ua(server, 'bob', 'join', uri), 403)
+    carol.hang_up()
+    expect_good(carol)
+    finish(alice)
+
+
+@test('a policy with a mistake is refused with its line, and the old one stays')
+def reload_mistake(bench):
+    server = bench.server()
+    server.write('policy.conf', policy_with('create-alow=*@example.org'))
+    told = server.ctl('reload', expect=1)
+    check(re.search(r'policy\.conf:\d+: .*create-alow', told), f'file and line, found {told}')
+    server.alive()
+    server.ctl('check-policy', server.path('policy.conf'), expect=1)
+    server.ctl('check-config', server.path('conclave.conf'))
+
+
+@test('edited policies and users are taken without being told')
+def watched(bench):
+    server = bench.server()
+    server.write('policy.conf', policy_with('create-allow=nobody'))
+    wait_until(lambda: 'policy' in server.process.log() and
+               bench.ua(server, 'alice', 'create', duration=1).ended() == 3,
+               'the new policy is in force', 20, every=0.5)
+    users = server.read('users.conf')
+    password = server.read('passwords/alice').strip()
+    server.write('users.conf', users.replace('[user alice]', '[user alicia]'), 0o600)
+
+    def alice_is_unknown():
+        peer = sip.Peer(server.tls_port, 'tls')
+        answer = sip.invite(peer, server.lounge, sdes_offer(), password=password)
+        peer.close()
+        return sip.status_of(answer) in (401, 403)
+    wait_until(alice_is_unknown, 'the new users are in force', 20, every=0.5)
+
+
+@test('files with keys that others can read stop the start')
+def modes(bench):
+    server = bench.server()
+    for name in ('kms-keys.conf', 'users.conf'):
+        check(server.process.end() == 0, 'the server ends')
+        os.chmod(server.path(name), 0o644)
+        process = bench.spawn([bench.program('conclaved'), '--config', 'conclave.conf'],
+                              server.folder, 'conclaved-' + name)
+        check(process.wait(20) == 1, f'{name} with mode 0644 is refused')
+        check(re.search(re.escape(name) + r'.*0?644', process.log()),
+              f'and the log says why, found {process.log()}')
+        os.chmod(server.path(name), 0o600)
+    server.start()
+    server.alive()
+
+
+@test('the process leaves no core and lets nobody trace it')
+def no_core(bench):
+    server = bench.server()
+    pid = server.process.child.pid
+    with open(f'/proc/{pid}/limits') as limits:
+        line = next(line for line in limits if line.startswith('Max core file size'))
+    check(line.split()[4:6] == ['0', '0'], f'no core file, found {line}')
+
+
+@test('a running conference ends with BYE and status 0 when the server is stopped')
+def stop(bench):
+    server = bench.server()
+    alice = bench.ua(server, 'alice', 'create', tone=440,
+                     more=['--invite', devconfig.identity('bob')])
+    bob = bench.ua(server, 'bob', 'join', conference_of(alice), tone=660)
+    bob.wait('connected')
+    check(server.process.end(5) == 0, f'status 0, found {server.process.child.returncode}')
+    for ua in (alice, bob):
+        check(ua.wait('ended')['cause'] == 'bye', f'{ua.name} got a BYE')
+    expect_good(alice, bob)
+
+
+@test('no key that the run knows stands in any log')
+def no_key_in_logs(bench):
+    server = bench.server()
+    inline = 'q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNF'
+    bench.secrets.add('base64:' + inline)
+    peer = sip.Peer(server.tls_port, 'tls')
+    password = server.read('passwords/alice').strip()
+    for body in (sdes_offer(inline), sdes_offer(inline + '|2^48'), sdes_offer(inline[:-2])):
+        sip.invite(peer, server.lounge, body, password=password)
+    alice, uri = running(bench, server)
+    refused(bench.ua(server, 'bob', 'join', uri, more=['--forge', 'bad-mac']), 488)
+    finish(alice)
+    check(len(bench.known_secrets()) > 15, 'the run knows keys and passwords')
+    check(inline not in server.process.log(), 'SDES keys are not logged')
+    log = server.process.log()
+    check('debug' in log and len(log) > 1000, 'the log is as talkative as it can be')

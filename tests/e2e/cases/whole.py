@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a newcomer types: scripts/run, its demo, and the installed files."""
+import os
+import signal
+import subprocess
+import time
+
+import devconfig
+from harness import TOP, Failure, check, free_ports, test, wait_until
+
+
+def run_script(bench, name, *more):
+    """scripts/run on free ports with a folder of its own."""
+    folder = os.path.join(bench.folder, 'dev')
+    ports = ['--sip-port', str(free_ports()), '--tls-port', str(free_ports()),
+             '--kms-port', str(free_ports())]
+    return bench.spawn([os.path.join(TOP, 'scripts', 'run'), '--dir', folder, *ports, *more],
+                       bench.folder, name), folder
+
+
+def needs_own_build(bench):
+    """scripts/run serves from build/; with another build it would test something else."""
+    if os.path.realpath(bench.build) != os.path.realpath(os.path.join(TOP, 'build')):
+        raise Failure('this test needs the build in build/')
+
+
+@test('scripts/run --demo holds two conferences and finds everything as it should be')
+def demo(bench):
+    needs_own_build(bench)
+    process, _ = run_script(bench, 'demo', '--demo')
+    status = process.wait(120)
+    log = process.log()
+    check(status == 0, f'status 0, found {status}: {log}')
+    check('Everybody heard everybody else' in log, f'the verdict is shown: {log}')
+    for line in ('A  alice', 'A  bob', 'A  carol', 'B  dave', 'B  erin'):
+        check(line in log, f'the table has "{line}": {log}')
+
+
+@test('scripts/run starts in two seconds when all is built, and Ctrl-C ends it with status 0')
+def second_start(bench):
+    needs_own_build(bench)
+    first, folder = run_script(bench, 'first-run')
+    wait_until(lambda: 'Ctrl-C ends it' in first.log(), 'it is ready', 60)
+    check(first.running(), 'it serves')
+    first.signal(signal.SIGINT)
+    check(first.wait(10) == 0, f'Ctrl-C gives status 0, found {first.log()[-1500:]}')
+    began = time.monotonic()
+    again = bench.spawn([os.path.join(TOP, 'scripts', 'run'), '--dir', folder], bench.folder,
+                        'second-run')
+    wait_until(lambda: 'Ctrl-C ends it' in again.log(), 'it is ready again', 20, every=0.01)
+    took = time.monotonic() - began
+    check(took < 2, f'in less than two seconds, found {took:.1f}')
+    for word in ('building', 'configuring', 'installing'):
+        check(word not in again.log(), f'nothing is done twice: {again.log()}')
+    again.signal(signal.SIGINT)
+    check(again.wait(10) == 0, 'and ends as well')
+
+
+@test('the development set-up has private files and a certificate that fits')
+def development_files(bench):
+    folder = bench.new_folder('dev')
+    devconfig.make(folder)
+    for name in ('users.conf', 'kms-keys.conf', 'keys/alice.psk', 'passwords/alice',
+                 'tls/agent.pem'):
+        mode = os.stat(os.path.join(folder, name)).st_mode & 0o777
+        check(mode == 0o600, f'{name} has mode 0600, found {mode:o}')
+    text = subprocess.run(['openssl', 'x509', '-in', os.path.join(folder, 'tls/agent.pem'),
+                           '-noout', '-text'], stdout=subprocess.PIPE, text=True).stdout
+    for part in ('DNS:localhost', 'IP Address:127.0.0.1', 'IP Address:0:0:0:0:0:0:0:1',
+                 'prime256v1'):
+        check(part in text, f'the certificate has {part}: {text}')
+    before = devconfig.read(os.path.join(folder, 'kms-keys.conf'))
+    devconfig.make(folder)
+    check(before == devconfig.read(os.path.join(folder, 'kms-keys.conf')),
+          'what is there stays as it is')
+
+
+@test('what is installed is complete, and its samples are good')
+def installed(bench):
+    stage = os.path.join(bench.folder, 'stage')
+    result = subprocess.run(['make', '-s', '-C', bench.build, 'install', f'DESTDIR={stage}'],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    check(result.returncode == 0, f'make install works: {result.stdout[-2000:]}')
+    found = {os.path.relpath(os.path.join(folder, name), stage)
+             for folder, _, names in os.walk(stage) for name in names}
+    for part in ('sbin/conclaved', 'bin/conclavectl', 'bin/conclave-ua', 'conclave-kms',
+                 'include/libmikey/mikey.h', 'man/man8/conclaved.8', 'man/man1/conclavectl.1',
+                 'man/man5/conclave.conf.5', 'man/man5/conclave-policy.5', 'man/man8/conclave-kms.8',
+                 'man/man1/conclave-ua.1'):
+        check(any(name.endswith(part) for name in found), f'{part} is installed: {sorted(found)}')

@@ -1,0 +1,34 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run the end-to-end tests and speak TAP.
+
+usage: run.py [--build DIR] [--keep] [--list] [PART-OF-A-NAME...]
+"""
+import argparse
+import importlib
+import os
+import sys
+
+import harness
+
+MODULES = ('calls', 'refusals', 'kms_trouble', 'hostile', 'operator', 'whole')
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__.split('usage: ')[1].strip())
+    parser.add_argument('--build', default=os.path.join(harness.TOP, 'build'))
+    parser.add_argument('--keep', action='store_true', help='keep the folders with the logs')
+    parser.add_argument('--list', action='store_true')
+    parser.add_argument('patterns', nargs='*')
+    a = parser.parse_args()
+    for name in MODULES:
+        importlib.import_module('cases.' + name)
+    if a.list:
+        for sentence, _ in harness.tests:
+            print(sentence)
+        return 0
+    return 1 if harness.run(os.path.abspath(a.build), a.patterns, a.keep) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
