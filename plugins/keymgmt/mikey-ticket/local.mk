@@ -5,3 +5,10 @@ libclv_keymgmt_mikey_ticket_la_SOURCES = %D%/ticket-private.h %D%/plugin.c %D%/l
 	%D%/vectors.h
 libclv_keymgmt_mikey_ticket_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 EXTRA_DIST += %D%/README.md
+
+check_PROGRAMS += tests/exchange/test-mikey-ticket
+TESTS += tests/exchange/test-mikey-ticket
+tests_exchange_test_mikey_ticket_SOURCES = tests/exchange/ticket-world.h \
+	tests/exchange/test-mikey-ticket.c
+tests_exchange_test_mikey_ticket_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
+tests_exchange_test_mikey_ticket_LDADD = libclv-keymgmt.la libmikey.la libclv-base.la $(TEST_LIBS)
