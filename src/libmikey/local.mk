@@ -17,3 +17,26 @@ libmikey_la_LIBADD = $(CRYPTO_LIBS)
 libmikey_la_DEPENDENCIES = $(srcdir)/%D%/libmikey.sym
 EXTRA_DIST += %D%/libmikey.sym
 pkgconfig_DATA += %D%/libmikey.pc
+
+mikey_tests = tests/unit/test-mikey-vectors tests/unit/test-mikey-hostile \
+	tests/unit/test-mikey-exchange tests/unit/test-mikey-property
+check_PROGRAMS += $(mikey_tests)
+TESTS += $(mikey_tests)
+EXTRA_DIST += tests/vectors/mikey-ticket-vectors.json
+MIKEY_TEST_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) -I$(top_srcdir)
+MIKEY_TEST_LDADD = libmikey.la $(TEST_LIBS)
+tests_unit_test_mikey_vectors_SOURCES = tests/unit/test-mikey-vectors.c tests/unit/mikey-json.c \
+	tests/unit/mikey-json.h
+tests_unit_test_mikey_vectors_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_vectors_LDADD = $(MIKEY_TEST_LDADD)
+tests_unit_test_mikey_hostile_SOURCES = tests/unit/test-mikey-hostile.c tests/unit/mikey-world.c \
+	tests/unit/mikey-world.h
+tests_unit_test_mikey_hostile_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_hostile_LDADD = $(MIKEY_TEST_LDADD)
+tests_unit_test_mikey_exchange_SOURCES = tests/unit/test-mikey-exchange.c \
+	tests/unit/mikey-world.c tests/unit/mikey-world.h
+tests_unit_test_mikey_exchange_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_exchange_LDADD = $(MIKEY_TEST_LDADD)
+tests_unit_test_mikey_property_SOURCES = tests/unit/test-mikey-property.c
+tests_unit_test_mikey_property_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_property_LDADD = $(MIKEY_TEST_LDADD)
