@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/test-mikey-hostile.c - does libmikey survive damaged messages and lack of memory?
+ *
+ * Every truncation and every single-bit flip of a message of each type goes to whoever would
+ * receive it, in a heap block of exactly its size. Then every allocation of a whole call fails in
+ * turn. MIKEY_TEST_STRIDE=n takes every nth case, for slow instruments.
+ */
+#include "tests/unit/mikey-world.h"
+
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+
+static World world;
+
+static guint
+stride(void)
+{
+    const char *text = g_getenv("MIKEY_TEST_STRIDE");
+    guint n = text != NULL ? (guint)atoi(text) : 1;
+
+    return n > 0 ? n : 1;
+}
+
+/* ---- receivers ---- */
+
+static MikeyStatus
+receive_request_init(MikeyBytes octets)
+{
+    MikeyBuffer answer = MIKEY_BUFFER_INIT;
+    MikeyStatus status = world_kms_grant(&world, octets, &answer);
+
+    mikey_buffer_clear(&answer);
+    return status;
+}
+
+static MikeyStatus
+receive_request_resp(MikeyBytes octets)
+{
+    MikeyGrant *grant = NULL;
+    MikeyStatus status = world_grant(&world, octets, &grant);
+
+    mikey_grant_free(grant);
+    return status;
+}
+
+static MikeyStatus
+receive_transfer_init(MikeyBytes octets)
+{
+    return world_receive_transfer(&world, octets);
+}
+
+static MikeyStatus
+receive_resolve_init(MikeyBytes octets)
+{
+    MikeyBuffer answer = MIKEY_BUFFER_INIT;
+    MikeyStatus status = world_kms_resolve(&world, octets, &answer);
+
+    mikey_buffer_clear(&answer);
+    return status;
+}
+
+static MikeyStatus
+receive_resolve_resp(MikeyBytes octets)
+{
+    MikeyResolution *resolution = NULL;
+    MikeyStatus status = world_resolved(&world, octets, &resolution);
+
+    mikey_resolution_free(resolution);
+    return status;
+}
+
+static MikeyStatus
+receive_transfer_resp(MikeyBytes octets)
+{
+    MikeyBundle *bundle = NULL;
+    MikeyStatus status =
+        mikey_transfer_finish(world.transfer, octets, &world.env, &bundle, NULL);
+
+    mikey_bundle_free(bundle);
+    return status;
+}
+
+/* An Error about the transfer: good only when its MAC is */
+static MikeyStatus
+receive_error(MikeyBytes octets)
+{
+    MikeyPeerError error = { 0, false };
+    MikeyBundle *bundle = NULL;
+    MikeyStatus status =
+        mikey_transfer_finish(world.transfer, octets, &world.env, &bundle, &error);
+
+    g_assert_null(bundle);
+    if (status != MIKEY_PEER_ERROR)
+        return status;
+    return error.authentic ? MIKEY_OK : MIKEY_BAD_MAC;
+}
+
+typedef struct Case {
+    const char *name;
+    MikeyStatus (*receive)(MikeyBytes octets);
+    WorldMessage message;
+} Case;
+
+static const Case cases[] = {
+    { "request-init", receive_request_init, WORLD_REQUEST_INIT },
+    { "request-resp", receive_request_resp, WORLD_REQUEST_RESP },
+    { "transfer-init", receive_transfer_init, WORLD_TRANSFER_INIT },
+    { "resolve-init", receive_resolve_init, WORLD_RESOLVE_INIT },
+    { "resolve-resp", receive_resolve_resp, WORLD_RESOLVE_RESP },
+    { "transfer-resp", receive_transfer_resp, WORLD_TRANSFER_RESP },
+    { "error", receive_error, WORLD_N_MESSAGES },
+};
+
+static void
+setup(void)
+{
+    world_init(&world);
+    world.policy.flags |= MIKEY_FLAG_M | MIKEY_FLAG_L;
+    world.bob_key.type = MIKEY_KEY_TEK_SALT;
+    world.bob_key.key.len = 32;
+    world.bob_key.salt.len = 12;
+    world.bob_key.kv = MIKEY_KV_SPI;
+    world.bob_key.spi_len = 4;
+    memset(world.bob_key.key.bytes, 7, 32);
+    memset(world.bob_key.spi, 9, 4);
+    world.alice_key = world.bob_key;
+    world.alice_key.spi[0] = 8;
+    g_assert_cmpint(world_run(&world), ==, MIKEY_OK);
+}
+
+/* Octets of the message of a case, in a buffer of their own */
+static MikeyBuffer
+message_of(const Case *c)
+{
+    MikeyBuffer copy = MIKEY_BUFFER_INIT;
+    MikeyBytes octets;
+
+    if (c->message == WORLD_N_MESSAGES) {
+        g_assert_cmpint(mikey_offer_error(world.offer, MIKEY_BAD_PARAMETERS, world.bob_profiles, 2,
+                                          &world.env, &copy),
+                        ==, MIKEY_OK);
+        return copy;
+    }
+    octets = world_octets(&world, c->message);
+    copy.data = malloc(octets.len);
+    copy.len = octets.len;
+    memcpy(copy.data, octets.data, octets.len);
+    return copy;
+}
+
+/* Hands over a block that ends where the octets end */
+static MikeyStatus
+receive_exact(const Case *c, const guint8 *octets, size_t len)
+{
+    guint8 *exact = malloc(len > 0 ? len : 1);
+    MikeyStatus status;
+
+    if (len > 0)
+        memcpy(exact, octets, len);
+    status = c->receive(mikey_bytes(exact, len));
+    free(exact);
+    return status;
+}
+
+static void
+every_truncation_is_refused(gconstpointer data)
+{
+    const Case *c = data;
+    MikeyBuffer message;
+
+    setup();
+    message = message_of(c);
+    g_assert_cmpint(receive_exact(c, message.data, message.len), ==, MIKEY_OK);
+    for (size_t len = 0; len < message.len; len += stride())
+        g_assert_cmpint(receive_exact(c, message.data, len), !=, MIKEY_OK);
+    mikey_buffer_clear(&message);
+    world_clear(&world);
+}
+
+static void
+every_bit_flip_is_refused(gconstpointer data)
+{
+    const Case *c = data;
+    guint n = 0;
+    MikeyBuffer message;
+
+    setup();
+    message = message_of(c);
+    for (size_t bit = 0; bit < 8 * message.len; bit += stride()) {
+        guint8 mask = (guint8)(1u << bit % 8);
+        MikeyStatus status;
+
+        message.data[bit / 8] ^= mask;
+        status = receive_exact(c, message.data, message.len);
+        message.data[bit / 8] ^= mask;
+        if (status == MIKEY_OK)
+            g_error("%s: nobody noticed bit %zu of octet %zu", c->name, bit % 8, bit / 8);
+        n++;
+    }
+    g_test_message("%u flips", n);
+    g_assert_cmpint(receive_exact(c, message.data, message.len), ==, MIKEY_OK);
+    mikey_buffer_clear(&message);
+    world_clear(&world);
+}
+
+/* Without a MAC a flip cannot be noticed, but it cannot become the same message either */
+static void
+flips_outside_macs_give_another_message(void)
+{
+    MikeyBuffer error = MIKEY_BUFFER_INIT;
+
+    setup();
+    g_assert_cmpint(mikey_error_new(world_octets(&world, WORLD_TRANSFER_INIT), MIKEY_BAD_MAC,
+                                    &world.env, &error),
+                    ==, MIKEY_OK);
+    for (size_t bit = 0; bit < 8 * error.len; bit++) {
+        g_autofree guint8 *exact = g_memdup2(error.data, error.len);
+        MikeyMessage *message = NULL;
+        MikeyPeerError told = { 0, true };
+        MikeyBundle *bundle = NULL;
+
+        exact[bit / 8] ^= (guint8)(1u << bit % 8);
+        if (mikey_message_parse(mikey_bytes(exact, error.len), &message) != MIKEY_OK)
+            continue;
+        g_assert_cmpint(memcmp(mikey_message_octets(message).data, error.data, error.len), !=, 0);
+        mikey_message_free(message);
+        if (mikey_transfer_finish(world.transfer, mikey_bytes(exact, error.len), &world.env,
+                                  &bundle, &told) == MIKEY_PEER_ERROR)
+            g_assert_false(told.authentic);
+        g_assert_null(bundle);
+    }
+    mikey_buffer_clear(&error);
+    world_clear(&world);
+}
+
+/* Octets without sense, of every first octet of the header that gets past the version */
+static void
+noise_is_refused(void)
+{
+    setup();
+    for (guint i = 0; i < 20000; i += stride()) {
+        guint8 noise[96];
+        size_t len = i % sizeof(noise);
+        MikeyMessage *message = NULL;
+
+        world.env.random(noise, sizeof(noise), world.env.random_data);
+        noise[0] = 1;
+        noise[1] = (guint8)(i % 19);
+        noise[9] = (guint8)(i % 4);
+        if (mikey_message_parse(mikey_bytes(noise, len), &message) == MIKEY_OK)
+            mikey_message_free(message);
+    }
+    world_clear(&world);
+}
+
+/* ---- memory ---- */
+
+typedef struct Memory {
+    guint fail_at; /* 0: never */
+    guint n;
+    gint live;
+} Memory;
+
+static void *
+counting_alloc(size_t size, void *data)
+{
+    Memory *memory = data;
+
+    if (++memory->n == memory->fail_at)
+        return NULL;
+    memory->live++;
+    return malloc(size);
+}
+
+static void
+counting_release(void *block, void *data)
+{
+    ((Memory *)data)->live--;
+    free(block);
+}
+
+static MikeyStatus
+run_everything(World *w)
+{
+    MikeyBuffer text = MIKEY_BUFFER_INIT, octets = MIKEY_BUFFER_INIT;
+    const MikeyBytes ids[] = { mikey_bytes_str("mikey") };
+    MikeySrtp srtp;
+    MikeyStatus status = world_run(w);
+
+    if (status == MIKEY_OK)
+        status = mikey_bundle_srtp(w->alice, MIKEY_CS_OFFERER(1), &srtp);
+    if (status == MIKEY_OK)
+        status = mikey_sdp_ids_check(mikey_offer_message(w->offer), ids, 1);
+    if (status == MIKEY_OK)
+        status = mikey_sdp_encode(world_octets(w, WORLD_TRANSFER_INIT), &text);
+    if (status == MIKEY_OK)
+        status = mikey_sdp_decode(mikey_bytes(text.data, text.len), &octets);
+    mikey_buffer_clear(&octets);
+    if (status == MIKEY_OK)
+        status = mikey_offer_error(w->offer, MIKEY_BAD_PARAMETERS, w->bob_profiles, 2, &w->env,
+                                   &octets);
+    mikey_buffer_clear(&octets);
+    mikey_buffer_clear(&text);
+    return status;
+}
+
+static void
+every_failing_allocation_is_survived(void)
+{
+    Memory memory = { 0, 0, 0 };
+    MikeyAllocator allocator = { counting_alloc, counting_release, &memory };
+    MikeyStatus status = MIKEY_NO_MEMORY;
+    guint failed = 0;
+
+    mikey_set_allocator(&allocator);
+    for (guint at = 1; status != MIKEY_OK; at += at > 1 ? stride() : 1) {
+        World w;
+
+        memory.fail_at = at;
+        memory.n = 0;
+        world_init(&w);
+        w.policy.flags |= MIKEY_FLAG_M;
+        w.bob_key.type = MIKEY_KEY_GTGK;
+        w.bob_key.key.len = 32;
+        w.bob_key.kv = MIKEY_KV_SPI;
+        w.bob_key.spi_len = 1;
+        status = run_everything(&w);
+        if (status != MIKEY_OK)
+            g_assert_cmpint(status, ==, MIKEY_NO_MEMORY);
+        failed += status != MIKEY_OK;
+        world_clear(&w);
+        g_assert_cmpint(memory.live, ==, 0);
+    }
+    g_test_message("%u allocations failed in turn", failed);
+    g_assert_cmpuint(failed, >, stride() > 1 ? 0 : 100);
+    mikey_set_allocator(NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *cut =
+            g_strdup_printf("/mikey/hostile/every-truncation-is-refused/%s", cases[i].name);
+        g_autofree char *flip =
+            g_strdup_printf("/mikey/hostile/every-bit-flip-is-refused/%s", cases[i].name);
+
+        g_test_add_data_func(cut, &cases[i], every_truncation_is_refused);
+        g_test_add_data_func(flip, &cases[i], every_bit_flip_is_refused);
+    }
+    g_test_add_func("/mikey/hostile/flips-outside-macs-give-another-message",
+                    flips_outside_macs_give_another_message);
+    g_test_add_func("/mikey/hostile/noise-is-refused", noise_is_refused);
+    g_test_add_func("/mikey/hostile/every-failing-allocation-is-survived",
+                    every_failing_allocation_is_survived);
+    return g_test_run();
+}
