@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LTLIBRARIES += libclv-conference.la
+libclv_conference_la_SOURCES = %D%/conference.h %D%/conference-private.h %D%/vocabulary.h \
+	%D%/factory.c %D%/plan.c %D%/roster.c %D%/step.c
+libclv_conference_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+libclv_conference_la_LIBADD = libclv-policy.la libclv-base.la $(GLIB_LIBS)
+
+check_PROGRAMS += tests/unit/test-conference
+TESTS += tests/unit/test-conference
+tests_unit_test_conference_SOURCES = tests/unit/test-conference.c
+tests_unit_test_conference_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_conference_LDADD = libclv-conference.la libclv-policy.la libclv-base.la $(TEST_LIBS)
+EXTRA_DIST += tests/vectors/transcripts

@@ -13,3 +13,13 @@ conclave_kms_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SYSTEMD_CFL
 conclave_kms_LDADD = libclv-kms.la libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) \
 	$(SYSTEMD_LIBS)
 
+
+kms_tests = tests/unit/test-ticket-service
+check_PROGRAMS += $(kms_tests)
+TESTS += $(kms_tests)
+KMS_PARTIES = tests/unit/kms-parties.h tests/unit/kms-parties.c
+KMS_TEST_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) -I$(top_srcdir)/tests
+KMS_TEST_LDADD = libclv-kms.la libclv-base.la libmikey.la $(TEST_LIBS)
+tests_unit_test_ticket_service_SOURCES = tests/unit/test-ticket-service.c $(KMS_PARTIES)
+tests_unit_test_ticket_service_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_unit_test_ticket_service_LDADD = $(KMS_TEST_LDADD)

@@ -328,6 +328,15 @@ policy_says_purpose(const MikeyPolicy *policy, const char *purpose)
 }
 
 static MikeyStatus
+check_type(Handling *h, const MikeyPolicy *policy)
+{
+    if (policy->ticket_type != MIKEY_TICKET_BASE || policy->subtype != 1 || policy->version != 1)
+        return because(h, MIKEY_BAD_TICKET, "ticket type %u/%u/%u: tickets here are of type 1/1/1",
+                       policy->ticket_type, policy->subtype, policy->version);
+    return MIKEY_OK;
+}
+
+static MikeyStatus
 check_flags(Handling *h, const MikeyPolicy *policy)
 {
     if ((policy->flags & FLAGS_WANTED) != FLAGS_WANTED || (policy->flags & ~FLAGS_ALLOWED) != 0)
@@ -476,10 +485,7 @@ static MikeyStatus
 answer_request(Handling *h)
 {
     static MikeyStatus (*const checks[])(Handling * h, const MikeyPolicy *policy) = {
-        check_flags,
-        check_policy_names,
-        check_purposes,
-        check_wishes,
+        check_type, check_flags, check_policy_names, check_purposes, check_wishes,
     };
     const MikeyPolicy *wanted = mikey_query_policy(h->query);
     MikeyStatus status = mikey_policy_check(wanted, FALSE, &h->env);

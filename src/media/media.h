@@ -13,6 +13,15 @@ typedef struct ClvMedia ClvMedia;
 typedef struct ClvMediaLeg ClvMediaLeg; /* opaque; owned by the media room once opened */
 
 #define CLV_MEDIA_ERROR (clv_media_error_quark())
+typedef enum ClvMediaError {
+    CLV_MEDIA_ERROR_SRTP,    /* keys that do not fit their suite, or a library that fails */
+    CLV_MEDIA_ERROR_PORTS,   /* no free port pair in the range */
+    CLV_MEDIA_ERROR_ADDRESS, /* an address that cannot be used */
+    CLV_MEDIA_ERROR_CODEC,   /* neither PCMU nor PCMA */
+    CLV_MEDIA_ERROR_LEG,     /* no such leg, or one that is there already */
+    CLV_MEDIA_ERROR_FULL,    /* max_legs are open */
+    CLV_MEDIA_ERROR_SYSTEM,  /* the kernel said no; the message says what to */
+} ClvMediaError;
 GQuark clv_media_error_quark(void);
 
 typedef struct ClvMediaConfig {

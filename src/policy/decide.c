@@ -183,7 +183,7 @@ static gboolean
 set_admits(const Case *in, const char *identity, const char **out_origin)
 {
     if (is_creator(in, identity)) {
-        *out_origin = "the creator belongs to the allowed set";
+        *out_origin = "creation";
         return TRUE;
     }
     if (file_decides(in) && all_clauses(in, KEY_ALLOW, identity, out_origin))
@@ -305,7 +305,7 @@ check_time(const Case *in)
         return TRUE;
     if (before != 0 && now < before) {
         in->verdict->retry_after_s =
-            (guint)MIN((before - now) / G_USEC_PER_SEC + 1, MAX_RETRY_AFTER_S);
+            (guint)MIN((before - now - 1) / G_USEC_PER_SEC + 1, MAX_RETRY_AFTER_S);
         return refuse_by(in, CLV_CODE_UNAVAILABLE, "not-yet", KEY_NOT_BEFORE);
     }
     if (after != 0 && now >= after)

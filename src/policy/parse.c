@@ -210,10 +210,9 @@ group_at(Loader *loader, const char *raw_title, const char *file, guint line)
 }
 
 static void
-set_entry(Loader *loader, Group *group, const ClvIniEntry *ini, const char *file)
+set_entry(Group *group, const ClvIniEntry *ini, const char *file)
 {
     Entry *entry = g_new0(Entry, 1);
-    const Entry *former = g_hash_table_lookup(group->entries, ini->key);
 
     entry->key = g_strdup(ini->key);
     entry->value = g_strdup(ini->value);
@@ -221,9 +220,6 @@ set_entry(Loader *loader, Group *group, const ClvIniEntry *ini, const char *file
     entry->line = ini->line;
     g_ptr_array_add(group->order, entry);
     g_hash_table_replace(group->entries, entry->key, entry);
-    if (former != NULL && former->file == file)
-        warn(loader, group, ini->key, "found a second time (first in line %u), expected once; "
-                                      "this line counts", former->line);
 }
 
 static void
@@ -232,6 +228,8 @@ collect(Loader *loader, const ClvIni *ini)
     const char *file = g_intern_string(clv_ini_name(ini));
     g_autoptr(GHashTable) seen = g_hash_table_new(g_direct_hash, g_direct_equal);
 
+    for (guint i = 0; i < clv_ini_n_warnings(ini); i++)
+        g_ptr_array_add(loader->warnings, g_strdup(clv_ini_warning(ini, i)));
     for (guint i = 0; i < clv_ini_n_groups(ini); i++) {
         guint line = 0;
         const char *title = clv_ini_group(ini, i, &line);
@@ -254,7 +252,7 @@ collect(Loader *loader, const ClvIni *ini)
     for (guint i = 0; i < clv_ini_n_entries(ini); i++) {
         const ClvIniEntry *entry = clv_ini_entry(ini, i);
 
-        set_entry(loader, group_at(loader, entry->group, file, entry->line), entry, file);
+        set_entry(group_at(loader, entry->group, file, entry->line), entry, file);
     }
 }
 

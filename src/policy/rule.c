@@ -127,9 +127,9 @@ parse_time(Rule *rule, const char *value, const Parsing *parsing)
     const Key *key = rule->key;
     g_autofree char *min = NULL, *max = NULL;
 
-    if (key->none_allowed && is_none(value))
+    if (is_none(value) && (key->none_allowed || (key->min == 0 && value[0] == '0')))
         return;
-    if (clv_parse_time_ms(value, &rule->number, NULL) && rule->number >= key->min &&
+    if (!is_none(value) && clv_parse_time_ms(value, &rule->number, NULL) && rule->number >= key->min &&
         rule->number <= key->max)
         return;
     min = format_time(key->min);
@@ -282,7 +282,9 @@ Rule *
 clv_policy_rule_builtin(KeyId id)
 {
     const Key *key = &clv_policy_keys[id];
-    g_autofree char *origin = g_strdup_printf("built-in %s=%s", key->name, key->fallback);
+    g_autofree char *origin =
+        strlen(key->fallback) < 40 ? g_strdup_printf("built-in %s=%s", key->name, key->fallback)
+                                   : g_strdup_printf("built-in %s", key->name);
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
     Rule *rule = clv_policy_rule_parse(id, key->fallback, origin, NULL, problems);
 

@@ -2,19 +2,35 @@
 noinst_LTLIBRARIES += libclv-sip.la
 libclv_sip_la_SOURCES = \
 	%D%/loop.h %D%/loop-private.h %D%/loop.c \
+	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/peer.c \
+	%D%/reply.c %D%/session-timer.c %D%/status.c %D%/digest.h %D%/digest.c \
+	%D%/connections.h %D%/connections.c %D%/tls-shim.c \
 	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
 libclv_sip_la_CPPFLAGS = $(AM_CPPFLAGS)
 libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS)
 libclv_sip_la_LIBADD = libclv-base.la $(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
 
-check_PROGRAMS += tests/unit/test-sdp tests/unit/test-loop
-TESTS += tests/unit/test-sdp tests/unit/test-loop
+SIP_HUB = tests/integration/fake-hub.h tests/integration/fake-hub.c
+check_PROGRAMS += tests/integration/sip-echo-server
+tests_integration_sip_echo_server_SOURCES = tests/integration/sip-echo-server.c $(SIP_HUB)
+tests_integration_sip_echo_server_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_integration_sip_echo_server_LDADD = libclv-sip.la
+
+sip_tests = tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status
+check_PROGRAMS += $(sip_tests)
+TESTS += $(sip_tests)
 tests_unit_test_sdp_SOURCES = tests/unit/test-sdp.c
 tests_unit_test_sdp_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_unit_test_sdp_LDADD = libclv-sip.la
 tests_unit_test_loop_SOURCES = tests/unit/test-loop.c
 tests_unit_test_loop_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_unit_test_loop_LDADD = libclv-sip.la
+tests_unit_test_digest_SOURCES = tests/unit/test-digest.c
+tests_unit_test_digest_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_digest_LDADD = libclv-sip.la
+tests_unit_test_status_SOURCES = tests/unit/test-status.c
+tests_unit_test_status_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_status_LDADD = libclv-sip.la
 
 EXTRA_DIST += tests/vectors/sdp/answer-baresip.sdp \
 	tests/vectors/sdp/answer-linphone.sdp \

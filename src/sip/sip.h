@@ -30,6 +30,7 @@ typedef struct ClvSipConfig {
     guint max_invites_per_s;  /* 0: no limit */
     gint64 idle_ms;           /* silent connections are closed after so long */
     guint max_connections;    /* TCP and TLS together */
+    gint64 t1_ms;             /* RFC 3261 T1; 0: 500. Tests make it short */
 } ClvSipConfig;
 
 /* What a canonical request URI is to us. */
@@ -72,7 +73,7 @@ typedef struct ClvSipEvent {
     ClvSipEventKind kind;
     ClvLegId leg;
     const ClvSipInvite *invite;
-    const ClvSdp *offer;
+    const ClvSdp *offer; /* REOFFER; with REOFFER_DONE the answer to our offer, or NULL */
     const char *cause; /* ENDED: "bye", "cancel", "no-ack", "timer", "transport", "error" */
 } ClvSipEvent;
 
@@ -91,7 +92,7 @@ void clv_sip_refuse_new(ClvSip *sip);
 void clv_sip_free(ClvSip *sip);
 /* Reads the users file again; on error the old users stay. */
 gboolean clv_sip_reload_users(ClvSip *sip, GPtrArray *errors);
-/* "udp:127.0.0.1:5060" strings of what is really bound (port 0 was replaced). */
+/* "udp:127.0.0.1:5060" strings of what is really bound (port 0 was replaced), NULL-terminated. */
 const char *const *clv_sip_listening(const ClvSip *sip);
 
 /* 180 or 183 without SDP; contact is the conference URI. */
@@ -122,5 +123,7 @@ typedef struct ClvSipStatus {
     guint warning;           /* 0: none */
     const char *warning_text;
     guint retry_after_s;     /* 0: none */
+    guint also;              /* second warning; 0: none */
+    const char *also_text;
 } ClvSipStatus;
 const ClvSipStatus *clv_sip_status(ClvCode code);

@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sip/agent.c - transports, and the checks of requests that belong to no dialog yet
+ *
+ * The order of the checks is the one of section 4.2 of the conference digest: cheap ones first. The
+ * first that fails decides the answer.
+ */
+#include "config.h"
+
+#include "sip/loop-private.h"
+#include "sip/sip-private.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/identity.h"
+#include "base/log.h"
+
+#define MSG_CALL_REFUSED "5a0b1f4d2f0c4c0a9d6e7d1b0c1a2f01"
+
+G_DEFINE_QUARK(clv-sip-error-quark, clv_sip_error)
+
+/* ---- one request on its way through the checks -------------------------------------------------- */
+
+typedef struct Request {
+    ClvSip *sip;
+    nta_incoming_t *irq;
+    const sip_t *msg;
+    Peer peer;
+    char *uri;     /* canonical Request-URI */
+    char *from;    /* (nullable) canonical */
+    char *display; /* (nullable) */
+    char *identity; /* (nullable) canonical */
+    ClvProof proof;
+    ClvSdp *offer; /* (nullable) */
+} Request;
+
+typedef gboolean (*Check)(Request *rq); /* TRUE: refused and answered */
+
+static gboolean
+refuse(Request *rq, ClvCode code)
+{
+    clv_sip_reply_code(rq->sip, rq->irq, code, 0, NULL);
+    return TRUE;
+}
+
+static gboolean
+is_malformed(Request *rq)
+{
+    return clv_sip_check_basics(rq->sip, rq->irq, rq->msg);
+}
+
+static gboolean
+is_too_fast(ClvSip *sip)
+{
+    gint64 now_us = g_get_monotonic_time();
+
+    if (now_us - sip->window_us >= G_USEC_PER_SEC) {
+        sip->window_us = now_us;
+        sip->invites_in_window = 0;
+    }
+    return sip->max_invites_per_s > 0 && ++sip->invites_in_window > sip->max_invites_per_s;
+}
+
+/* Step 1. */
+static gboolean
+is_overload(Request *rq)
+{
+    ClvSip *sip = rq->sip;
+
+    sip->totals.invites++;
+    if (!sip->refuse_new && !is_too_fast(sip) &&
+        (sip->max_calls == 0 || g_hash_table_size(sip->dialogs) < sip->max_calls))
+        return FALSE;
+    return refuse(rq, CLV_CODE_OVERLOAD);
+}
+
+static char *
+canonical_url(const url_t *url)
+{
+    char text[CLV_IDENTITY_MAX_BYTES];
+    issize_t n = url_e(text, sizeof(text), url);
+
+    return n > 0 && n < (issize_t)sizeof(text) ? clv_identity_canonical(text, -1) : NULL;
+}
+
+static ClvSipTarget
+classify(Request *rq)
+{
+    rq->uri = canonical_url(rq->msg->sip_request->rq_url);
+    if (rq->uri == NULL)
+        return CLV_TARGET_NONE;
+    return rq->sip->handlers.classify(rq->sip->user, rq->uri);
+}
+
+static const ClvCode target_codes[] = {
+    [CLV_TARGET_NONE] = CLV_CODE_NOT_FOUND,        [CLV_TARGET_FACTORY] = CLV_CODE_OK,
+    [CLV_TARGET_CONFERENCE] = CLV_CODE_OK,         [CLV_TARGET_DISABLED] = CLV_CODE_UNAVAILABLE,
+    [CLV_TARGET_GONE] = CLV_CODE_NOT_FOUND,
+};
+
+/* Step 2. */
+static gboolean
+is_nobody(Request *rq)
+{
+    ClvCode code = target_codes[classify(rq)];
+
+    return code != CLV_CODE_OK && refuse(rq, code);
+}
+
+/* Step 3. */
+static gboolean
+is_beyond_us(Request *rq)
+{
+    return clv_sip_check_extensions(rq->sip, rq->irq, rq->msg) ||
+           clv_sip_check_content(rq->sip, rq->irq, rq->msg) ||
+           clv_sip_check_contact(rq->sip, rq->irq, rq->msg, TRUE);
+}
+
+/* Step 4: assertions of trusted peers count, those of others are not even read. */
+static void
+read_assertion(Request *rq)
+{
+    const sip_p_asserted_identity_t *paid = sip_p_asserted_identity(rq->msg);
+
+    for (; paid != NULL && rq->identity == NULL; paid = paid->paid_next)
+        rq->identity = canonical_url(paid->paid_url);
+    if (rq->identity != NULL)
+        rq->proof = CLV_PROOF_ASSERTED;
+}
+
+static gboolean
+is_unproven(Request *rq)
+{
+    const sip_authorization_t *au;
+    const char *identity = NULL;
+    char uri[CLV_IDENTITY_MAX_BYTES];
+    gboolean stale = FALSE, tried = FALSE;
+
+    if (rq->peer.trusted)
+        read_assertion(rq);
+    if (url_e(uri, sizeof(uri), rq->msg->sip_request->rq_url) >= (issize_t)sizeof(uri))
+        return refuse(rq, CLV_CODE_BAD_REQUEST);
+
+    for (au = rq->msg->sip_authorization; au != NULL && rq->proof == CLV_PROOF_NONE;
+         au = au->au_next) {
+        const char *const *params = (const char *const *)au->au_params;
+        ClvDigestVerdict verdict;
+
+        if (g_ascii_strcasecmp(au->au_scheme, "Digest") != 0 ||
+            !clv_digest_is_ours(rq->sip->digest, params))
+            continue;
+        tried = TRUE;
+        verdict = clv_digest_check(rq->sip->digest, params, rq->msg->sip_request->rq_method_name,
+                                   uri, g_get_monotonic_time(), &identity);
+        stale |= verdict == CLV_DIGEST_STALE;
+        if (verdict == CLV_DIGEST_OK) {
+            rq->identity = g_strdup(identity);
+            rq->proof = CLV_PROOF_DIGEST;
+        }
+    }
+    if (!tried || rq->proof != CLV_PROOF_NONE)
+        return FALSE;
+
+    clv_log(CLV_LOG_NOTICE, NULL, MSG_CALL_REFUSED, "call from %s refused: %s", rq->peer.text,
+            stale ? "digest nonce is stale" : "wrong digest credentials");
+    clv_sip_challenge(rq->sip, rq->irq, stale);
+    return TRUE;
+}
+
+/* Step 8. */
+static gboolean
+is_bad_sdp(Request *rq)
+{
+    return !clv_sip_read_offer(rq->sip, rq->irq, rq->msg, &rq->offer);
+}
+
+/* Step 9. */
+static gboolean
+is_too_brief(Request *rq)
+{
+    return clv_sip_check_session(rq->sip, rq->irq, rq->msg);
+}
+
+static const Check invite_checks[] = {
+    is_malformed, is_overload, is_nobody, is_beyond_us, is_unproven, is_bad_sdp, is_too_brief,
+};
+
+static void
+request_clear(Request *rq)
+{
+    g_free(rq->uri);
+    g_free(rq->from);
+    g_free(rq->display);
+    g_free(rq->identity);
+    clv_sdp_free(rq->offer);
+}
+
+/* ---- what the hub is told about an INVITE --------------------------------------------------------- */
+
+/* A display name for people: unquoted, valid UTF-8, printable, short. */
+static char *
+clean_display(const char *text)
+{
+    g_autofree char *valid = NULL;
+    GString *out;
+    gsize n = 0;
+
+    if (text == NULL)
+        return NULL;
+
+    valid = g_utf8_make_valid(text, -1);
+    out = g_string_new(NULL);
+    for (const char *p = valid; *p != '\0' && n < 64; p = g_utf8_next_char(p)) {
+        if (*p == '"')
+            continue;
+        if (*p == '\\' && p[1] != '\0')
+            p++;
+        if (!g_unichar_isprint(g_utf8_get_char(p)))
+            continue;
+        g_string_append_unichar(out, g_utf8_get_char(p));
+        n++;
+    }
+    g_strstrip(out->str);
+    if (out->str[0] == '\0')
+        return g_string_free(out, TRUE), NULL;
+    return g_string_free(out, FALSE);
+}
+
+static gboolean
+wants_privacy(const sip_t *msg)
+{
+    static const char *const values[] = {"id", "user", "header"};
+    const sip_privacy_t *privacy = msg->sip_privacy;
+
+    for (gsize i = 0; privacy != NULL && privacy->priv_values != NULL &&
+                      privacy->priv_values[i] != NULL;
+         i++) {
+        for (gsize k = 0; k < G_N_ELEMENTS(values); k++) {
+            if (g_ascii_strcasecmp(privacy->priv_values[i], values[k]) == 0)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* RFC 7044: a history with a cause; RFC 5806: any Diversion. */
+static gboolean
+was_diverted(const sip_t *msg)
+{
+    for (const sip_unknown_t *u = msg->sip_unknown; u != NULL; u = u->un_next) {
+        g_autofree char *value = NULL;
+
+        if (g_ascii_strcasecmp(u->un_name, "Diversion") == 0)
+            return TRUE;
+        if (g_ascii_strcasecmp(u->un_name, "History-Info") != 0 || u->un_value == NULL)
+            continue;
+        value = g_ascii_strdown(u->un_value, -1);
+        if (strstr(value, "cause=") != NULL || strstr(value, "cause%3d") != NULL)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+open_dialog(Request *rq)
+{
+    ClvSipInvite info = {
+        .target = rq->sip->handlers.classify(rq->sip->user, rq->uri),
+        .request_uri = rq->uri,
+        .call_id = rq->msg->sip_call_id->i_id,
+        .proof = rq->proof,
+        .identity = rq->identity,
+        .privacy_id = wants_privacy(rq->msg),
+        .diverted = was_diverted(rq->msg),
+        .secured = rq->peer.tls || rq->peer.trusted,
+        .tls = rq->peer.tls,
+        .peer = rq->peer.text,
+        .local_host = rq->peer.local_host,
+        .offer = rq->offer,
+    };
+
+    rq->from = canonical_url(rq->msg->sip_from->a_url);
+    rq->display = clean_display(rq->msg->sip_from->a_display);
+    info.from_uri = rq->from;
+    info.display_name = rq->display;
+    clv_dialog_open(rq->sip, rq->irq, rq->msg, &rq->peer, &info);
+}
+
+/* ---- requests outside dialogs --------------------------------------------------------------------- */
+
+static int
+on_invite(Request *rq)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(invite_checks); i++) {
+        if (invite_checks[i](rq)) {
+            nta_incoming_destroy(rq->irq);
+            return 0;
+        }
+    }
+    open_dialog(rq);
+    return 0;
+}
+
+/* 5.19: the focus says isfocus, the factory does not. */
+static int
+on_options(Request *rq)
+{
+    g_autofree char *contact = NULL;
+    ClvSipTarget target;
+    Dialog way = {0};
+    g_autofree char *port = NULL;
+
+    if (is_malformed(rq) || clv_sip_check_extensions(rq->sip, rq->irq, rq->msg))
+        return 200; /* answered; ends the transaction */
+    target = classify(rq);
+    if (target_codes[target] != CLV_CODE_OK) {
+        refuse(rq, target_codes[target]);
+        return 200;
+    }
+
+    if (rq->msg->sip_request->rq_url->url_port != NULL)
+        port = g_strdup_printf("%s:%s", rq->msg->sip_request->rq_url->url_host,
+                               rq->msg->sip_request->rq_url->url_port);
+    way.request_target = port;
+    contact = clv_dialog_make_contact(&way, rq->uri,
+                                      rq->peer.tls                                    ? "tls"
+                                      : g_str_has_prefix(rq->peer.text, "tcp:") ? "tcp"
+                                                                                     : NULL);
+    if (target == CLV_TARGET_FACTORY)
+        *strrchr(contact, ';') = '\0';
+    clv_sip_reply_options(rq->irq, contact);
+    return 200;
+}
+
+static int
+on_ack(Request *rq)
+{
+    return 200; /* an ACK gets no answer; ends the transaction */
+}
+
+static int
+on_stray(Request *rq)
+{
+    clv_sip_reply_code(rq->sip, rq->irq, CLV_CODE_NO_DIALOG, 0, NULL);
+    return 200;
+}
+
+static const struct {
+    sip_method_t method;
+    int (*handle)(Request *rq);
+} methods[] = {
+    {sip_method_invite, on_invite}, {sip_method_options, on_options}, {sip_method_ack, on_ack},
+    {sip_method_bye, on_stray},     {sip_method_cancel, on_stray},    {sip_method_update, on_stray},
+    {sip_method_prack, on_stray},   {sip_method_info, on_stray},      {sip_method_notify, on_stray},
+};
+
+static int
+dispatch(Request *rq)
+{
+    sip_method_t method = rq->msg->sip_request->rq_method;
+
+    if (rq->msg->sip_to->a_tag != NULL && method != sip_method_ack)
+        return on_stray(rq);
+    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+        if (methods[i].method == method)
+            return methods[i].handle(rq);
+    }
+    return clv_sip_reply_method(rq->irq, rq->msg);
+}
+
+static int
+out_of_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
+{
+    Request rq = {.sip = magic, .irq = irq, .msg = msg};
+    int status;
+
+    clv_sip_peer(rq.sip, irq, &rq.peer);
+    status = dispatch(&rq);
+    request_clear(&rq);
+    return status;
+}
+
+/* ---- transports ----------------------------------------------------------------------------------- */
+
+/* Sofia prints to stderr by itself. No body ever comes here: message logging stays off. */
+static void
+log_sofia(void *unused, const char *format, va_list args)
+{
+    g_autofree char *line = g_strdup_vprintf(format, args);
+
+    g_strchomp(line);
+    if (line[0] != '\0')
+        clv_log(CLV_LOG_DEBUG, NULL, NULL, "sofia: %s", line);
+}
+
+/* The environment could make Sofia write whole messages, keys included, to a file or to stderr. */
+static void
+quieten_sofia(void)
+{
+    static const char *const variables[] = {"TPORT_LOG", "TPORT_DUMP", "TPORT_CAPT", "TPORT_DEBUG",
+                                            "NTA_DEBUG", "TPORT_SSL"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(variables); i++)
+        g_unsetenv(variables[i]);
+    su_log_redirect(NULL, log_sofia, NULL);
+    su_log_set_level(NULL, 1);
+}
+
+static gboolean
+add_transport(ClvSip *sip, const ClvSipConfig *config, const char *text, GError **error)
+{
+    const char *address = strchr(text, ':');
+    g_autofree char *proto = address != NULL ? g_strndup(text, (gsize)(address - text)) : NULL;
+    gboolean tls = g_strcmp0(proto, "tls") == 0;
+    g_autofree char *url = NULL;
+    ClvTlsWishes wishes = {config->tls_ciphers, config->tls_ask_client_cert};
+    unsigned idle_ms = config->idle_ms > 0 ? (unsigned)MIN(config->idle_ms, G_MAXINT32) : 0;
+    int result;
+
+    if (proto == NULL || !(tls || strcmp(proto, "udp") == 0 || strcmp(proto, "tcp") == 0)) {
+        g_set_error(error, CLV_SIP_ERROR, 0, "'%s' is no udp:, tcp: or tls: address", text);
+        return FALSE;
+    }
+    if (tls && config->tls_dir == NULL) {
+        g_set_error(error, CLV_SIP_ERROR, 0, "'%s' needs a directory with agent.pem", text);
+        return FALSE;
+    }
+    if (tls && !clv_tls_shim_in_place()) {
+        g_set_error(error, CLV_SIP_ERROR, 0, "'%s': the program was linked without its TLS guards",
+                    text);
+        return FALSE;
+    }
+
+    url = tls ? g_strdup_printf("sips:%s", address + 1)
+              : g_strdup_printf("sip:%s;transport=%s", address + 1, proto);
+    clv_connections_adopt_begin(sip->connections, &wishes);
+    result = nta_agent_add_tport(
+        sip->agent, URL_STRING_MAKE(url), TPTAG_STUN_SERVER(0), TPTAG_PONG2PING(1),
+        TAG_IF(idle_ms > 0, TPTAG_IDLE(idle_ms)), TAG_IF(idle_ms > 0, TPTAG_TIMEOUT(idle_ms)),
+        TAG_IF(tls, TPTAG_CERTIFICATE(config->tls_dir)), TAG_END());
+    clv_connections_adopt_end(sip->connections);
+    if (result < 0) {
+        g_set_error(error, CLV_SIP_ERROR, 0, "cannot listen on %s: %s", text, g_strerror(errno));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static char **
+bound_addresses(nta_agent_t *agent)
+{
+    GPtrArray *out = g_ptr_array_new();
+
+    for (tport_t *tp = tport_primaries(nta_agent_tports(agent)); tp != NULL; tp = tport_next(tp)) {
+        const tp_name_t *name = tport_name(tp);
+        gboolean bare6 = strchr(name->tpn_host, ':') != NULL && name->tpn_host[0] != '[';
+
+        g_ptr_array_add(out, g_strdup_printf(bare6 ? "%s:[%s]:%s" : "%s:%s:%s", name->tpn_proto,
+                                             name->tpn_host, name->tpn_port));
+    }
+    g_ptr_array_add(out, NULL);
+    return (char **)g_ptr_array_free(out, FALSE);
+}
+
+static gboolean
+make_agent(ClvSip *sip, const ClvSipConfig *config, GError **error)
+{
+    guint t1_ms = (guint)sip->t1_ms;
+
+    quieten_sofia();
+    sip_update_default_mclass(sip_extend_mclass(NULL)); /* before any agent: P-Asserted-Identity */
+    sip->home = su_home_new(sizeof(*sip->home));
+    sip->supported = sip_supported_make(sip->home, CLV_SIP_SUPPORTED);
+    sip->agent = nta_agent_create(
+        clv_loop_root(sip->loop), (url_string_t *)-1, NULL, sip, NTATAG_UA(1), NTATAG_MERGE_482(1),
+        NTATAG_MAXSIZE(config->max_message_bytes > 0 ? config->max_message_bytes : 65536),
+        NTATAG_SIP_T1(t1_ms), NTATAG_SIP_T1X64(64 * t1_ms),
+        TAG_IF(config->resolv_conf != NULL, SRESTAG_RESOLV_CONF(config->resolv_conf)), TAG_END());
+    if (sip->agent == NULL) {
+        g_set_error_literal(error, CLV_SIP_ERROR, 0, "cannot make the SIP agent");
+        return FALSE;
+    }
+
+    for (char **text = config->listen; text != NULL && *text != NULL; text++) {
+        if (!add_transport(sip, config, *text, error))
+            return FALSE;
+    }
+    sip->out_of_dialog =
+        nta_leg_tcreate(sip->agent, out_of_dialog, sip, NTATAG_NO_DIALOG(1), TAG_END());
+    sip->listening = bound_addresses(sip->agent);
+    if (sip->out_of_dialog == NULL || sip->listening[0] == NULL) {
+        g_set_error_literal(error, CLV_SIP_ERROR, 0, "no address to listen on");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+load_users(ClvSip *sip, GError **error)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+    if (clv_sip_reload_users(sip, errors))
+        return TRUE;
+    g_set_error_literal(error, CLV_SIP_ERROR, 0, g_ptr_array_index(errors, 0));
+    return FALSE;
+}
+
+ClvSip *
+clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *handlers, void *user,
+            GError **error)
+{
+    ClvSip *sip = g_new0(ClvSip, 1);
+
+    signal(SIGPIPE, SIG_IGN); /* a peer that closes is no reason to die */
+    sip->loop = loop;
+    sip->handlers = *handlers;
+    sip->user = user;
+    sip->trusted_peers = g_strdupv(config->trusted_peers);
+    sip->users_file = g_strdup(config->users_file);
+    sip->session_expires_s = config->session_expires_s;
+    sip->min_se_s = config->min_se_s > 0 ? config->min_se_s : 90;
+    sip->t1_ms = config->t1_ms > 0 ? config->t1_ms : 500;
+    sip->max_calls = config->max_calls;
+    sip->max_invites_per_s = config->max_invites_per_s;
+    sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
+    sip->dialogs = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
+                                         (GDestroyNotify)clv_dialog_unref);
+    sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
+    sip->connections = clv_connections_new(loop, config->max_connections, config->idle_ms);
+    if (!load_users(sip, error) || !make_agent(sip, config, error)) {
+        clv_sip_free(sip);
+        return NULL;
+    }
+    return sip;
+}
+
+void
+clv_sip_refuse_new(ClvSip *sip)
+{
+    sip->refuse_new = TRUE;
+}
+
+static void
+bury_all(GHashTable *table)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    while (g_hash_table_size(table) > 0) {
+        g_hash_table_iter_init(&iter, table);
+        g_hash_table_iter_next(&iter, NULL, &value);
+        clv_dialog_bury(value);
+    }
+}
+
+void
+clv_sip_free(ClvSip *sip)
+{
+    if (sip == NULL)
+        return;
+
+    bury_all(sip->dialogs);
+    bury_all(sip->lingering);
+    if (sip->out_of_dialog != NULL)
+        nta_leg_destroy(sip->out_of_dialog);
+    if (sip->agent != NULL)
+        nta_agent_destroy(sip->agent);
+    clv_connections_free(sip->connections);
+    clv_digest_free(sip->digest);
+    g_hash_table_destroy(sip->dialogs);
+    g_hash_table_destroy(sip->lingering);
+    if (sip->home != NULL)
+        su_home_unref(sip->home);
+    g_strfreev(sip->trusted_peers);
+    g_strfreev(sip->listening);
+    g_free(sip->users_file);
+    g_free(sip);
+}
+
+gboolean
+clv_sip_reload_users(ClvSip *sip, GPtrArray *errors)
+{
+    return sip->users_file == NULL || clv_digest_load(sip->digest, sip->users_file, errors);
+}
+
+const char *const *
+clv_sip_listening(const ClvSip *sip)
+{
+    return (const char *const *)sip->listening;
+}
+
+void
+clv_sip_totals(const ClvSip *sip, ClvSipTotals *out)
+{
+    usize_t retransmitted = 0, bad = 0;
+
+    *out = sip->totals;
+    out->connections = clv_connections_count(sip->connections);
+    nta_agent_get_stats(sip->agent, NTATAG_S_RECV_RETRY_REF(retransmitted),
+                        NTATAG_S_BAD_MESSAGE_REF(bad), TAG_END());
+    out->retransmitted = retransmitted;
+    out->malformed += bad;
+}

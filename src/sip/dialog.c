@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sip/dialog.c - one dialog with one peer, from its INVITE to its grave
+ *
+ *   OPENING --200--> ACCEPTED --ACK--> LIVE --BYE--> (BURIED)
+ *      |                 |               \--end()--> CLOSING --response--> BURIED
+ *      | CANCEL, refuse  | end()
+ *      v                 v
+ *   BURIED           UNWANTED --ACK or no ACK--> CLOSING
+ *
+ * The hub knows a dialog as long as it stands in sip->dialogs; what is left to be said to the peer
+ * afterwards is said from sip->lingering. Handlers of the hub may call back into this room, so each
+ * function that emits holds a reference and looks at the state again.
+ */
+#include "config.h"
+
+#include "sip/sip-private.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+Dialog *
+clv_dialog_ref(Dialog *d)
+{
+    d->refs++;
+    return d;
+}
+
+void
+clv_dialog_unref(Dialog *d)
+{
+    if (--d->refs > 0)
+        return;
+
+    g_free(d->call_id);
+    g_free(d->request_target);
+    g_free(d->contact);
+    g_free(d->contact_uri);
+    g_free(d->reason);
+    clv_secret_free_string(d->sdp);
+    g_free(d);
+}
+
+static gboolean
+is_known_to_hub(const Dialog *d)
+{
+    return g_hash_table_contains(d->sip->dialogs, &d->id);
+}
+
+/* Out of the hub's sight. A reference of the caller keeps it alive. */
+static void
+leave_table(Dialog *d)
+{
+    if (is_known_to_hub(d))
+        g_hash_table_remove(d->sip->dialogs, &d->id);
+    d->sip->totals.dialogs = g_hash_table_size(d->sip->dialogs);
+}
+
+static void
+linger(Dialog *d)
+{
+    if (!g_hash_table_contains(d->sip->lingering, d))
+        g_hash_table_insert(d->sip->lingering, d, clv_dialog_ref(d));
+}
+
+static void
+drop_incoming(nta_incoming_t **irq)
+{
+    if (*irq != NULL)
+        nta_incoming_destroy(*irq);
+    *irq = NULL;
+}
+
+static void
+drop_request(Dialog *d)
+{
+    if (d->request != NULL)
+        nta_outgoing_destroy(d->request);
+    d->request = NULL;
+}
+
+/* Nothing more to be said: every Sofia object goes. Safe to call twice. */
+void
+clv_dialog_bury(Dialog *d)
+{
+    clv_dialog_ref(d);
+    d->state = DIALOG_BURIED;
+    clv_session_stop(d);
+    g_clear_pointer(&d->ack_timer, clv_timer_cancel);
+    drop_incoming(&d->invite);
+    drop_incoming(&d->update);
+    drop_request(d);
+    if (d->leg != NULL)
+        nta_leg_destroy(d->leg);
+    d->leg = NULL;
+    if (d->tport != NULL)
+        tport_unref(d->tport);
+    d->tport = NULL;
+    leave_table(d);
+    g_hash_table_remove(d->sip->lingering, d);
+    clv_dialog_unref(d);
+}
+
+static void
+emit(Dialog *d, ClvSipEventKind kind, const ClvSdp *offer, const char *cause)
+{
+    ClvSipEvent event = {.kind = kind, .leg = d->id, .offer = offer, .cause = cause};
+
+    d->sip->handlers.event(d->sip->user, &event);
+}
+
+void
+clv_dialog_ended(Dialog *d, const char *cause)
+{
+    if (!is_known_to_hub(d))
+        return;
+
+    clv_dialog_ref(d);
+    leave_table(d);
+    emit(d, CLV_SIP_ENDED, NULL, cause);
+    clv_dialog_unref(d);
+}
+
+/* ---- contact ------------------------------------------------------------------------------- */
+
+static gboolean
+host_is(const char *uri, const char *host, gsize len)
+{
+    const char *at = strchr(uri, '@');
+    const char *start = at != NULL ? at + 1 : uri;
+
+    return g_ascii_strncasecmp(start, host, len) == 0 && start[len] == '\0';
+}
+
+/* The conference URI, with the port and transport by which this peer reached us: a softphone sends
+ * its ACK and BYE there without asking anybody. Both fall off again when URIs are compared. */
+char *
+clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport)
+{
+    GString *text = g_string_new("<");
+    const char *port = d->request_target != NULL ? strrchr(d->request_target, ':') : NULL;
+
+    g_string_append(text, uri);
+    if (strchr(uri, ';') == NULL) {
+        if (port != NULL && host_is(uri, d->request_target, (gsize)(port - d->request_target)))
+            g_string_append(text, port);
+        if (transport != NULL)
+            g_string_append_printf(text, ";transport=%s", transport);
+    }
+    g_string_append(text, ">;isfocus");
+    return g_string_free(text, FALSE);
+}
+
+static const char *
+transport_name(const Dialog *d)
+{
+    return d->tport == NULL ? NULL : tport_has_tls(d->tport) ? "tls" : "tcp";
+}
+
+static void
+set_contact(Dialog *d, const char *uri)
+{
+    if (g_strcmp0(d->contact_uri, uri) == 0)
+        return;
+
+    g_free(d->contact_uri);
+    g_free(d->contact);
+    d->contact_uri = g_strdup(uri);
+    d->contact = clv_dialog_make_contact(d, uri, transport_name(d));
+}
+
+static void
+set_sdp(Dialog *d, const char *sdp)
+{
+    clv_secret_free_string(d->sdp);
+    d->sdp = g_strdup(sdp);
+}
+
+/* ---- our BYE ------------------------------------------------------------------------------- */
+
+static int
+bye_answered(Dialog *d, nta_outgoing_t *orq, const sip_t *msg)
+{
+    if (nta_outgoing_status(orq) >= 200)
+        clv_dialog_bury(d);
+    return 0;
+}
+
+/* A client behind TCP or TLS can often be reached by its own connection alone. */
+tport_t *
+clv_dialog_connection(const Dialog *d)
+{
+    gboolean lives = d->tport != NULL && !tport_is_closed(d->tport) && !tport_is_shutdown(d->tport);
+
+    return lives ? d->tport : NULL;
+}
+
+void
+clv_dialog_bye(Dialog *d)
+{
+    clv_session_stop(d);
+    g_clear_pointer(&d->ack_timer, clv_timer_cancel);
+    drop_request(d);
+    drop_incoming(&d->invite); /* unanswered ones get a 500 */
+    drop_incoming(&d->update);
+    d->state = DIALOG_CLOSING;
+    d->request = nta_outgoing_tcreate(
+        d->leg, bye_answered, d, NULL, SIP_METHOD_BYE, NULL,
+        NTATAG_TPORT(clv_dialog_connection(d)),
+        TAG_IF(d->reason != NULL, SIPTAG_REASON_STR(d->reason)), TAG_END());
+    if (d->request == NULL)
+        clv_dialog_bury(d);
+    else
+        linger(d);
+}
+
+/* The peer broke a rule that ends the call. */
+void
+clv_dialog_fail(Dialog *d, const char *cause)
+{
+    clv_dialog_ref(d);
+    linger(d);
+    clv_dialog_ended(d, cause);
+    if (d->state != DIALOG_BURIED)
+        clv_dialog_bye(d);
+    clv_dialog_unref(d);
+}
+
+/* ---- ACK, no ACK, CANCEL -------------------------------------------------------------------- */
+
+static void
+no_ack(Dialog *d)
+{
+    clv_dialog_ref(d);
+    if (d->state == DIALOG_UNWANTED) {
+        clv_dialog_bye(d);
+    } else if (d->state == DIALOG_ACCEPTED || d->state == DIALOG_LIVE) {
+        clv_dialog_fail(d, "no-ack");
+    } else if (d->state == DIALOG_OPENING) { /* no PRACK for a reliable 180 */
+        nta_incoming_treply(d->invite, SIP_504_GATEWAY_TIME_OUT, TAG_END());
+        clv_dialog_ended(d, "no-ack");
+        clv_dialog_bury(d);
+    }
+    clv_dialog_unref(d);
+}
+
+/* nta says so itself after 64*T1, but not when the 200 could not be sent at all. */
+static void
+ack_timed_out(void *user)
+{
+    Dialog *d = user;
+
+    d->ack_timer = NULL;
+    no_ack(d);
+}
+
+static void
+wait_for_ack(Dialog *d)
+{
+    clv_timer_cancel(d->ack_timer);
+    d->ack_timer = clv_loop_timer(d->sip->loop, 64 * d->sip->t1_ms + 2000, ack_timed_out, d);
+}
+
+/* When our 200 carried the offer, its answer is in the ACK, and without one there is no session. */
+static void
+confirm(Dialog *d, ClvSipEventKind kind, const sip_t *msg)
+{
+    const sip_payload_t *body = msg->sip_payload;
+    ClvSdp *answer = NULL;
+
+    if (d->we_offered) {
+        answer = body != NULL ? clv_sdp_parse(body->pl_data, body->pl_len, NULL) : NULL;
+        d->we_offered = FALSE;
+        if (answer == NULL) {
+            clv_dialog_fail(d, "error");
+            return;
+        }
+    }
+    emit(d, kind, answer, NULL);
+    clv_sdp_free(answer);
+}
+
+static void
+acked(Dialog *d, int status, const sip_t *msg)
+{
+    g_clear_pointer(&d->ack_timer, clv_timer_cancel);
+    drop_incoming(&d->invite);
+    d->invite_answered = FALSE;
+    if (d->state == DIALOG_UNWANTED) {
+        clv_dialog_bye(d);
+    } else if (status >= 300 && d->state == DIALOG_ACCEPTED) {
+        clv_dialog_ended(d, "transport"); /* the 200 never left, nta sent a 500 in its place */
+        clv_dialog_bury(d);
+    } else if (status >= 300) {
+        clv_dialog_fail(d, "transport");
+    } else if (d->state == DIALOG_ACCEPTED) {
+        d->state = DIALOG_LIVE;
+        confirm(d, CLV_SIP_CONFIRMED, msg);
+    } else if (d->state == DIALOG_LIVE) {
+        confirm(d, CLV_SIP_REOFFER_DONE, msg);
+    }
+}
+
+static void
+cancelled(Dialog *d)
+{
+    nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED, TAG_END());
+    drop_incoming(&d->invite);
+    if (d->state != DIALOG_OPENING)
+        return; /* a re-INVITE: the dialog stays as it was */
+    clv_dialog_ended(d, "cancel");
+    clv_dialog_bury(d);
+}
+
+/* nta's word about the INVITE in d->invite: its ACK, its CANCEL, or that no ACK came (NULL). */
+static int
+on_ack_or_cancel(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    if (irq != d->invite)
+        return 0;
+
+    clv_dialog_ref(d);
+    if (msg == NULL)
+        no_ack(d);
+    else if (msg->sip_request->rq_method == sip_method_ack)
+        acked(d, nta_incoming_status(irq), msg);
+    else if (msg->sip_request->rq_method == sip_method_cancel && !d->invite_answered)
+        cancelled(d);
+    clv_dialog_unref(d);
+    return 0;
+}
+
+/* ---- requests inside the dialog ---------------------------------------------------------------- */
+
+static int
+on_bye(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    nta_incoming_treply(irq, SIP_200_OK, TAG_END());
+    nta_incoming_destroy(irq);
+    if (d->invite != NULL && !d->invite_answered)
+        nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED, TAG_END());
+    if (d->update != NULL)
+        nta_incoming_treply(d->update, SIP_487_REQUEST_CANCELLED, TAG_END());
+    clv_dialog_ended(d, "bye");
+    clv_dialog_bury(d);
+    return 0;
+}
+
+static int
+on_options(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    return clv_sip_reply_options(irq, d->contact);
+}
+
+/* An ACK without a transaction, of a 200 that was acknowledged before. */
+static int
+on_late_ack(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    return 200; /* no answer is ever sent to an ACK; ends the transaction */
+}
+
+/* May an offer of the peer come in now? The rules of RFC 3261 14.2 and RFC 3311 5.2. */
+static ClvCode
+offer_verdict(const Dialog *d)
+{
+    if (d->state != DIALOG_LIVE || d->update != NULL || (d->invite != NULL && !d->invite_answered))
+        return CLV_CODE_RETRY_LATER;
+    if (d->invite != NULL || (d->request != NULL && d->request_offers))
+        return CLV_CODE_GLARE;
+    return CLV_CODE_OK;
+}
+
+static gboolean
+is_unfit(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    return clv_sip_check_extensions(d->sip, irq, msg) ||
+           clv_sip_check_content(d->sip, irq, msg) ||
+           clv_sip_check_contact(d->sip, irq, msg, FALSE) ||
+           clv_sip_check_session(d->sip, irq, msg);
+}
+
+static int
+finish(nta_incoming_t *irq)
+{
+    nta_incoming_destroy(irq);
+    return 0;
+}
+
+static int
+refuse_offer(Dialog *d, nta_incoming_t *irq, ClvCode code)
+{
+    clv_sip_reply_code(d->sip, irq, code,
+                       code == CLV_CODE_RETRY_LATER ? (guint)g_random_int_range(1, 10) : 0, NULL);
+    return finish(irq);
+}
+
+static void
+refresh_target(Dialog *d, const sip_t *msg)
+{
+    if (msg->sip_contact != NULL)
+        nta_leg_server_route(d->leg, NULL, msg->sip_contact);
+    if (msg->sip_allow != NULL)
+        d->peer_has_update = sip_is_allowed(msg->sip_allow, SIP_METHOD_UPDATE);
+}
+
+static int
+on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    ClvCode code = offer_verdict(d);
+    ClvSdp *offer = NULL;
+
+    if (code != CLV_CODE_OK)
+        return refuse_offer(d, irq, code);
+    if (is_unfit(d, irq, msg) || !clv_sip_read_offer(d->sip, irq, msg, &offer))
+        return finish(irq);
+
+    nta_incoming_treply(irq, SIP_100_TRYING, TAG_END());
+    refresh_target(d, msg);
+    clv_session_asked(d, msg);
+    d->invite = irq;
+    d->invite_answered = FALSE;
+    d->we_offered = offer == NULL;
+    nta_incoming_bind(irq, on_ack_or_cancel, d);
+    emit(d, CLV_SIP_REOFFER, offer, NULL);
+    clv_sdp_free(offer);
+    return 0;
+}
+
+/* 200 with what every 2xx carries; keeps the SDP for refreshes. */
+static void
+reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
+{
+    gboolean require = FALSE;
+    g_autofree char *expires = clv_session_answer(d, &require);
+    g_autofree char *asserted =
+        d->trusted && d->contact_uri != NULL
+            ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
+            : NULL;
+
+    nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact),
+                        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
+                        SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
+                        TAG_IF(require, SIPTAG_REQUIRE_STR("timer")),
+                        TAG_IF(expires != NULL, SIPTAG_SESSION_EXPIRES_STR(expires)),
+                        TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+                        TAG_IF(sdp != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
+                        TAG_IF(sdp != NULL, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
+    if (sdp != NULL)
+        set_sdp(d, sdp);
+    clv_session_start(d);
+}
+
+/* Without an offer an UPDATE only refreshes the session timer and the target. */
+static int
+on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    ClvSdp *offer = NULL;
+    ClvCode code;
+
+    if (is_unfit(d, irq, msg) || !clv_sip_read_offer(d->sip, irq, msg, &offer))
+        return finish(irq);
+    if (offer == NULL) {
+        refresh_target(d, msg);
+        clv_session_asked(d, msg);
+        reply_ok(d, irq, NULL);
+        return finish(irq);
+    }
+
+    code = offer_verdict(d);
+    if (code != CLV_CODE_OK) {
+        clv_sdp_free(offer);
+        return refuse_offer(d, irq, code);
+    }
+    refresh_target(d, msg);
+    clv_session_asked(d, msg);
+    d->update = irq;
+    emit(d, CLV_SIP_REOFFER, offer, NULL);
+    clv_sdp_free(offer);
+    return 0;
+}
+
+static const struct {
+    sip_method_t method;
+    int (*handle)(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
+} methods[] = {
+    {sip_method_bye, on_bye},       {sip_method_invite, on_invite}, {sip_method_ack, on_late_ack},
+    {sip_method_update, on_update}, {sip_method_options, on_options},
+};
+
+static int
+in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
+{
+    Dialog *d = magic;
+    sip_method_t method = msg->sip_request->rq_method;
+    int status = -1;
+
+    clv_dialog_ref(d);
+    if (msg->sip_to->a_tag == NULL && method != sip_method_ack) {
+        status = 482; /* the same Call-ID and From tag, but a call of its own */
+    } else if ((d->state == DIALOG_CLOSING || d->state == DIALOG_UNWANTED) &&
+               method != sip_method_bye && method != sip_method_ack) {
+        status = 481;
+    } else {
+        for (gsize i = 0; status < 0 && i < G_N_ELEMENTS(methods); i++) {
+            if (methods[i].method == method)
+                status = methods[i].handle(d, irq, msg);
+        }
+        if (status < 0)
+            status = clv_sip_reply_method(irq, msg);
+    }
+    clv_dialog_unref(d);
+    return status;
+}
+
+/* ---- a new dialog ----------------------------------------------------------------------------- */
+
+/* "host:port" of the Request-URI when it names a port. */
+static char *
+read_target(const sip_t *msg)
+{
+    const url_t *url = msg->sip_request->rq_url;
+
+    if (url->url_port == NULL || url->url_port[0] == '\0' || url->url_host == NULL)
+        return NULL;
+    return g_strdup_printf("%s:%s", url->url_host, url->url_port);
+}
+
+static Dialog *
+dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
+{
+    Dialog *d = g_new0(Dialog, 1);
+
+    d->refs = 1;
+    d->sip = sip;
+    d->call_id = g_strdup(msg->sip_call_id->i_id);
+    d->request_target = read_target(msg);
+    d->trusted = peer->trusted;
+    d->leg = nta_leg_tcreate(sip->agent, in_dialog, d, SIPTAG_CALL_ID(msg->sip_call_id),
+                             SIPTAG_FROM(msg->sip_to), SIPTAG_TO(msg->sip_from),
+                             NTATAG_REMOTE_CSEQ(msg->sip_cseq->cs_seq), TAG_END());
+    if (d->leg == NULL || nta_leg_tag(d->leg, nta_incoming_tag(irq, NULL)) == NULL ||
+        nta_leg_server_route(d->leg, msg->sip_record_route, msg->sip_contact) < 0) {
+        if (d->leg != NULL)
+            nta_leg_destroy(d->leg);
+        clv_dialog_unref(d);
+        return NULL;
+    }
+    if (peer->tport != NULL && tport_is_stream(peer->tport))
+        d->tport = tport_ref(peer->tport);
+    d->peer_has_update = sip_is_allowed(msg->sip_allow, SIP_METHOD_UPDATE);
+    clv_session_asked(d, msg);
+    return d;
+}
+
+void
+clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer,
+                ClvSipInvite *info)
+{
+    Dialog *d = dialog_new(sip, irq, msg, peer);
+    ClvSipEvent event = {.kind = CLV_SIP_INVITE, .invite = info};
+
+    if (d == NULL) {
+        sip->totals.malformed++;
+        nta_incoming_treply(irq, SIP_400_BAD_REQUEST, TAG_END());
+        nta_incoming_destroy(irq);
+        return;
+    }
+    d->id = sip->handlers.new_leg(sip->user);
+    if (d->id == 0) {
+        clv_sip_reply_code(sip, irq, CLV_CODE_OVERLOAD, 0, NULL);
+        nta_incoming_destroy(irq);
+        clv_dialog_bury(d);
+        clv_dialog_unref(d);
+        return;
+    }
+
+    nta_incoming_treply(irq, SIP_100_TRYING, TAG_END());
+    d->invite = irq;
+    d->we_offered = info->offer == NULL;
+    nta_incoming_bind(irq, on_ack_or_cancel, d);
+    g_hash_table_insert(sip->dialogs, &d->id, clv_dialog_ref(d));
+    sip->totals.dialogs = g_hash_table_size(sip->dialogs);
+    event.leg = info->leg = d->id;
+    event.offer = info->offer;
+    sip->handlers.event(sip->user, &event);
+    clv_dialog_unref(d);
+}
+
+/* ---- what the hub asks for ----------------------------------------------------------------------- */
+
+static Dialog *
+find(ClvSip *sip, ClvLegId leg)
+{
+    g_return_val_if_fail(sip != NULL, NULL);
+
+    return g_hash_table_lookup(sip->dialogs, &leg);
+}
+
+void
+clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
+{
+    Dialog *d = find(sip, leg);
+
+    g_return_if_fail(status > 100 && status < 200);
+
+    if (d == NULL || d->invite == NULL || d->invite_answered)
+        return;
+
+    set_contact(d, contact_uri);
+    nta_incoming_treply(d->invite, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
+                        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
+}
+
+void
+clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, const char *body)
+{
+    Dialog *d = find(sip, leg);
+    nta_incoming_t **irq;
+
+    if (d == NULL)
+        return;
+    irq = d->update != NULL ? &d->update : &d->invite;
+    if (*irq == NULL || (irq == &d->invite && d->invite_answered))
+        return;
+
+    clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
+    drop_incoming(irq);
+    d->we_offered = FALSE;
+    if (d->state == DIALOG_OPENING)
+        clv_dialog_bury(d);
+}
+
+static void
+accept_update(Dialog *d, const char *sdp)
+{
+    reply_ok(d, d->update, sdp);
+    drop_incoming(&d->update);
+    emit(d, CLV_SIP_REOFFER_DONE, NULL, NULL);
+}
+
+static void
+accept_invite(Dialog *d, const char *sdp)
+{
+    if (d->invite == NULL || d->invite_answered)
+        return;
+
+    d->invite_answered = TRUE;
+    if (d->state == DIALOG_OPENING)
+        d->state = DIALOG_ACCEPTED;
+    wait_for_ack(d);
+    reply_ok(d, d->invite, sdp);
+}
+
+void
+clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *sdp)
+{
+    Dialog *d = find(sip, leg);
+
+    if (d == NULL)
+        return;
+
+    clv_dialog_ref(d);
+    set_contact(d, contact_uri);
+    if (d->update != NULL)
+        accept_update(d, sdp);
+    else
+        accept_invite(d, sdp);
+    clv_dialog_unref(d);
+}
+
+void
+clv_sip_end(ClvSip *sip, ClvLegId leg, const char *reason)
+{
+    Dialog *d = find(sip, leg);
+
+    if (d == NULL)
+        return;
+
+    clv_dialog_ref(d);
+    d->reason = g_strdup(reason);
+    leave_table(d);
+    switch (d->state) {
+    case DIALOG_OPENING:
+        nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED,
+                            TAG_IF(reason != NULL, SIPTAG_REASON_STR(reason)), TAG_END());
+        clv_dialog_bury(d);
+        break;
+    case DIALOG_ACCEPTED: /* RFC 3261 section 15: no BYE before the ACK */
+        d->state = DIALOG_UNWANTED;
+        linger(d);
+        break;
+    default:
+        linger(d);
+        clv_dialog_bye(d);
+        break;
+    }
+    clv_dialog_unref(d);
+}
+
+const char *
+clv_sip_call_id(const ClvSip *sip, ClvLegId leg)
+{
+    const Dialog *d = g_hash_table_lookup(sip->dialogs, &leg);
+
+    return d != NULL ? d->call_id : NULL;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sip/sip-private.h - what agent, dialog and session timer share inside the room */
+#pragma once
+
+#include "sip/sofia.h"
+
+#include "sip/connections.h"
+#include "sip/digest.h"
+#include "sip/sdp.h"
+#include "sip/sip.h"
+
+#define CLV_SIP_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE"
+#define CLV_SIP_SUPPORTED "timer, 100rel"
+#define CLV_SIP_ACCEPT "application/sdp"
+
+struct ClvSip {
+    ClvLoop *loop;
+    ClvSipHandlers handlers;
+    void *user;
+
+    /* of the configuration */
+    char **trusted_peers;
+    char *users_file;
+    gint64 session_expires_s, min_se_s, t1_ms;
+    guint max_calls, max_invites_per_s;
+
+    su_home_t *home;
+    nta_agent_t *agent;
+    nta_leg_t *out_of_dialog;
+    sip_supported_t *supported;
+    char **listening;
+    ClvConnections *connections;
+    ClvDigest *digest;
+
+    GHashTable *dialogs;   /* ClvLegId -> Dialog, holds a reference */
+    GHashTable *lingering; /* Dialogs that nobody asks for: BYE or ACK outstanding; holds a reference */
+    gboolean refuse_new;
+    gint64 window_us;      /* start of the second in which invites_in_window came */
+    guint invites_in_window;
+    ClvSipTotals totals;
+};
+
+typedef enum DialogState {
+    DIALOG_OPENING,  /* first INVITE unanswered */
+    DIALOG_ACCEPTED, /* 200 sent, no ACK yet */
+    DIALOG_LIVE,
+    DIALOG_UNWANTED, /* as ACCEPTED, but over for the hub: BYE as soon as the ACK is in */
+    DIALOG_CLOSING,  /* BYE sent */
+    DIALOG_BURIED,   /* no Sofia object left */
+} DialogState;
+
+struct Dialog {
+    guint refs;
+    ClvSip *sip;
+    ClvLegId id;
+    DialogState state;
+    nta_leg_t *leg;
+    tport_t *tport;          /* (nullable) the connection the INVITE came by */
+    nta_incoming_t *invite;  /* (nullable) unanswered or unacknowledged INVITE, first or later */
+    gboolean invite_answered;
+    gboolean we_offered;     /* the 200 to invite carries our offer; the answer is in the ACK */
+    nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
+    nta_outgoing_t *request; /* (nullable) our BYE or session refresh */
+    gboolean request_offers; /* the refresh carries an offer */
+    char *call_id;
+    char *request_target; /* "host:port" of the first Request-URI, when it named a port */
+    char *contact;        /* (nullable) value of our Contact header */
+    char *contact_uri;    /* (nullable) as the hub gave it */
+    char *sdp;            /* (nullable) what we sent last; may hold keys */
+    char *reason;         /* (nullable) of the BYE */
+    gboolean trusted;
+    ClvTimer *ack_timer;  /* when even the transaction is lost */
+
+    /* session timer (RFC 4028) */
+    gboolean peer_has_timer, peer_has_update;
+    gboolean we_refresh;
+    gint64 interval_s; /* 0: no session timer */
+    gint64 asked_s;    /* Session-Expires of the request being answered; 0: none */
+    gboolean asked_uas; /* refresher=uas in it */
+    gboolean asked_uac;
+    ClvTimer *session_timer;
+    gint64 expires_us; /* monotonic */
+};
+
+/* ---- reply.c ---- */
+/* The answer of the status table; retry_after_s 0: the table's. Counts refusals. */
+void clv_sip_reply_code(ClvSip *sip, nta_incoming_t *irq, ClvCode code, guint retry_after_s,
+                        const char *body);
+void clv_sip_challenge(ClvSip *sip, nta_incoming_t *irq, gboolean stale);
+/* 405 for methods that we know and do not do here, 501 for unknown ones. Returns the status. */
+int clv_sip_reply_method(nta_incoming_t *irq, const sip_t *msg);
+int clv_sip_reply_options(nta_incoming_t *irq, const char *contact);
+
+/* ---- check.c: what nta does not check. TRUE: refused and answered ---- */
+gboolean clv_sip_check_basics(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
+gboolean clv_sip_check_extensions(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
+gboolean clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
+gboolean clv_sip_check_contact(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg,
+                               gboolean needed);
+gboolean clv_sip_check_session(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
+/* FALSE: answered 400. *out_offer may be NULL: no body. */
+gboolean clv_sip_read_offer(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, ClvSdp **out_offer);
+
+/* ---- peer.c: who sent it ---- */
+typedef struct Peer {
+    char text[80];       /* "udp:192.0.2.1:5060" */
+    char host[64];       /* source address */
+    char local_host[64]; /* where it came to */
+    gboolean tls, trusted;
+    tport_t *tport;      /* (transfer none) (nullable) */
+} Peer;
+void clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out);
+/* Is the address one of the entries, or inside one of the prefixes? */
+gboolean clv_sip_is_trusted_address(char *const *peers, const char *host);
+
+/* ---- dialog.c ---- */
+/* Takes over irq; emits INVITE. info.leg is filled here. */
+void clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer,
+                     ClvSipInvite *info);
+Dialog *clv_dialog_ref(Dialog *d);
+void clv_dialog_unref(Dialog *d);
+void clv_dialog_bury(Dialog *d);
+void clv_dialog_bye(Dialog *d);
+/* The dialog is over by itself: tells the hub. */
+void clv_dialog_ended(Dialog *d, const char *cause);
+/* The same, and says BYE to the peer. */
+void clv_dialog_fail(Dialog *d, const char *cause);
+/* (nullable): the connection for requests to the peer, while it lives */
+tport_t *clv_dialog_connection(const Dialog *d);
+char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
+
+/* ---- session-timer.c ---- */
+/* Reads what the peer of an INVITE or UPDATE wants. */
+void clv_session_asked(Dialog *d, const sip_t *msg);
+/* Decides interval and refresher for our 2xx; value of Session-Expires, or NULL. */
+char *clv_session_answer(Dialog *d, gboolean *out_require);
+void clv_session_start(Dialog *d);
+void clv_session_stop(Dialog *d);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake-hub.c - see fake-hub.h */
+#include "config.h"
+
+#include "fake-hub.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+
+#define OUR_OFFER                                                                                  \
+    "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                     \
+    "m=audio 40000 RTP/SAVP 8\r\na=rtpmap:8 PCMA/8000\r\na=crypto:" HUB_KEY "\r\n"
+
+static const char *const codecs[] = {"PCMA", "PCMU", NULL};
+
+void
+hub_init(Hub *hub)
+{
+    memset(hub, 0, sizeof(*hub));
+    hub->events = g_string_new(NULL);
+}
+
+void
+hub_clear(Hub *hub)
+{
+    g_string_free(hub->events, TRUE);
+    g_free(hub->identity);
+    g_free(hub->display);
+    g_free(hub->peer);
+    g_free(hub->local_host);
+    g_free(hub->from);
+}
+
+static void
+note(Hub *hub, const char *word, const char *detail)
+{
+    if (hub->events->len > 4096)
+        g_string_truncate(hub->events, 0);
+    if (hub->events->len > 0)
+        g_string_append_c(hub->events, ' ');
+    g_string_append(hub->events, word);
+    if (detail != NULL)
+        g_string_append_printf(hub->events, ":%s", detail);
+}
+
+static char *
+answer(const ClvSdp *offer)
+{
+    ClvSdpLocal local = {"127.0.0.1", 7, 1, codecs};
+    ClvSdpChoice choice;
+    ClvSdp *sdp;
+    char *text;
+
+    if (offer == NULL)
+        return g_strdup(OUR_OFFER);
+    if (strchr(offer->origin.host, ':') != NULL)
+        local.host = "::1";
+    if (clv_sdp_choose(offer, &local, &choice) != CLV_CODE_OK)
+        return NULL;
+    sdp = clv_sdp_answer(offer, &local, &choice, 40000, 40001, HUB_KEY, TRUE, FALSE);
+    text = clv_sdp_format(sdp);
+    clv_sdp_free(sdp);
+    return text;
+}
+
+static void
+accept_offer(Hub *hub, ClvLegId leg, const ClvSdp *offer)
+{
+    char *text = answer(offer);
+
+    if (text != NULL)
+        clv_sip_accept(hub->sip, leg, HUB_CONFERENCE, text);
+    else
+        clv_sip_refuse(hub->sip, leg, CLV_CODE_UNSECURED, 0, NULL);
+    clv_secret_free_string(text);
+}
+
+void
+hub_accept(Hub *hub, ClvLegId leg)
+{
+    accept_offer(hub, leg, NULL);
+}
+
+static void
+remember(Hub *hub, const ClvSipInvite *invite)
+{
+    hub->last_leg = invite->leg;
+    hub->proof = invite->proof;
+    hub->tls = invite->tls;
+    hub->secured = invite->secured;
+    hub->privacy = invite->privacy_id;
+    hub->diverted = invite->diverted;
+    g_free(hub->identity);
+    g_free(hub->display);
+    g_free(hub->peer);
+    g_free(hub->local_host);
+    g_free(hub->from);
+    hub->identity = g_strdup(invite->identity);
+    hub->display = g_strdup(invite->display_name);
+    hub->peer = g_strdup(invite->peer);
+    hub->local_host = g_strdup(invite->local_host);
+    hub->from = g_strdup(invite->from_uri);
+}
+
+static void
+on_invite(Hub *hub, const ClvSipEvent *event)
+{
+    remember(hub, event->invite);
+    hub->n_alive++;
+    hub->n_calls++;
+    switch (hub->mood) {
+    case HUB_WANTS_DIGEST:
+        if (event->invite->proof == CLV_PROOF_NONE) {
+            hub->n_alive--;
+            clv_sip_refuse(hub->sip, event->leg, CLV_CODE_UNAUTHENTICATED, 0, NULL);
+            return;
+        }
+        accept_offer(hub, event->leg, event->invite->offer);
+        return;
+    case HUB_ACCEPTS:
+        clv_sip_progress(hub->sip, event->leg, 180, HUB_CONFERENCE);
+        accept_offer(hub, event->leg, event->invite->offer);
+        return;
+    case HUB_RINGS:
+        clv_sip_progress(hub->sip, event->leg, 180, HUB_CONFERENCE);
+        return;
+    case HUB_REFUSES:
+        hub->n_alive--;
+        clv_sip_refuse(hub->sip, event->leg, hub->code, 0, NULL);
+        return;
+    case HUB_ENDS_AT_ONCE:
+        hub->n_alive--;
+        accept_offer(hub, event->leg, event->invite->offer);
+        clv_sip_end(hub->sip, event->leg, "SIP;cause=200;text=\"conference ended\"");
+        return;
+    case HUB_WAITS:
+        return;
+    }
+}
+
+static void
+on_event(void *user, const ClvSipEvent *event)
+{
+    static const char *const words[] = {"invite", "reoffer", "confirmed", "done", "ended"};
+    Hub *hub = user;
+
+    note(hub, words[event->kind], event->kind == CLV_SIP_ENDED ? event->cause : NULL);
+    if (event->kind == CLV_SIP_INVITE)
+        on_invite(hub, event);
+    else if (event->kind == CLV_SIP_REOFFER && !hub->reoffers_wait)
+        accept_offer(hub, event->leg, event->offer);
+    else if (event->kind == CLV_SIP_ENDED)
+        hub->n_alive--;
+}
+
+/* Every conference at any host, so that clients may call us by whatever address they like. */
+static ClvSipTarget
+classify(void *user, const char *uri)
+{
+    if (g_str_has_prefix(uri, "sip:factory.conf@"))
+        return CLV_TARGET_FACTORY;
+    if (g_str_has_prefix(uri, "sip:abc.conf@") || g_str_has_prefix(uri, "sip:conf"))
+        return CLV_TARGET_CONFERENCE;
+    if (g_str_has_prefix(uri, "sip:off.conf@"))
+        return CLV_TARGET_DISABLED;
+    if (g_str_has_prefix(uri, "sip:gone.conf@"))
+        return CLV_TARGET_GONE;
+    return CLV_TARGET_NONE;
+}
+
+static ClvLegId
+new_leg(void *user)
+{
+    return ++((Hub *)user)->n_legs;
+}
+
+const ClvSipHandlers hub_handlers = {classify, new_leg, on_event};
