@@ -14,3 +14,13 @@ conclave_ua_SOURCES = %D%/main.c %D%/session.h %D%/session.c %D%/phone.h %D%/pho
 conclave_ua_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS) $(SOFIA_CFLAGS)
 conclave_ua_LDADD = libclv-ua.la libclv-kms.la libclv-sip.la libmikey.la libclv-base.la \
 	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
+
+ua_tests = tests/unit/test-ua-sound tests/unit/test-ua-words
+check_PROGRAMS += $(ua_tests)
+TESTS += $(ua_tests)
+tests_unit_test_ua_sound_SOURCES = tests/unit/test-ua-sound.c
+tests_unit_test_ua_sound_CFLAGS = $(libclv_ua_la_CFLAGS)
+tests_unit_test_ua_sound_LDADD = libclv-ua.la $(TEST_LIBS)
+tests_unit_test_ua_words_SOURCES = tests/unit/test-ua-words.c
+tests_unit_test_ua_words_CFLAGS = $(libclv_ua_la_CFLAGS)
+tests_unit_test_ua_words_LDADD = libclv-ua.la $(TEST_LIBS)
