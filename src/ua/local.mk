@@ -24,3 +24,7 @@ tests_unit_test_ua_sound_LDADD = libclv-ua.la $(TEST_LIBS)
 tests_unit_test_ua_words_SOURCES = tests/unit/test-ua-words.c
 tests_unit_test_ua_words_CFLAGS = $(libclv_ua_la_CFLAGS)
 tests_unit_test_ua_words_LDADD = libclv-ua.la $(TEST_LIBS)
+
+# The programs, over real sockets
+TESTS += tests/integration/test-ua-calls.py
+EXTRA_DIST += tests/integration/test-ua-calls.py

@@ -342,6 +342,15 @@ open_media(Session *s, GError **error)
     return s->stream != NULL;
 }
 
+/* Goodbye on RTCP first, as long as the other side still has keys for it. */
+static void
+hang_up(Session *s)
+{
+    if (s->stream != NULL)
+        clv_ua_stream_stop(s->stream);
+    clv_ua_phone_hang_up(s->phone);
+}
+
 /* ---- hold -------------------------------------------------------------------------------- */
 
 static void
@@ -403,7 +412,7 @@ on_duration(void *user)
     Session *s = user;
 
     s->duration = NULL;
-    clv_ua_phone_hang_up(s->phone);
+    hang_up(s);
 }
 
 static void
@@ -465,7 +474,7 @@ script_reset(Session *s, const char *argument)
 static void
 script_bye(Session *s, const char *argument)
 {
-    clv_ua_phone_hang_up(s->phone);
+    hang_up(s);
 }
 
 static const struct {
@@ -607,13 +616,13 @@ on_accepted(Session *s, const ClvUaPhoneEvent *event)
     s->isfocus = event->isfocus;
     set_text(&s->contact, event->contact);
     if (!take_answer(s, event)) {
-        clv_ua_phone_hang_up(s->phone);
+        hang_up(s);
         return;
     }
     if (s->options->verb == CLV_UA_CREATE && !event->isfocus) {
         s->exit = CLV_UA_EXIT_KEYS;
         tell_problem(s, "keys-failed", "the Contact of the answer is no conference focus");
-        clv_ua_phone_hang_up(s->phone);
+        hang_up(s);
         return;
     }
     connect_call(s, event);
@@ -636,7 +645,7 @@ on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
     if (!good) {
         s->exit = CLV_UA_EXIT_KEYS;
         tell_problem(s, "keys-failed", error != NULL ? error->message : "no media in the answer");
-        clv_ua_phone_hang_up(s->phone);
+        hang_up(s);
         return;
     }
     tell(s, s->on_hold ? "held" : "resumed");
@@ -915,7 +924,7 @@ on_signal(void *user)
     if (++s->n_signals > 1 || clv_ua_phone_is_idle(s->phone))
         clv_loop_quit(s->loop);
     else
-        clv_ua_phone_hang_up(s->phone);
+        hang_up(s);
 }
 
 static gboolean

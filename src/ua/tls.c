@@ -72,6 +72,13 @@ SSL_CTX_new(const SSL_METHOD *method)
     return ctx;
 }
 
+/* Given in so many words: without one, Sofia's own stays in force, which is content with all. */
+static int
+keep_verdict(int good, X509_STORE_CTX *context)
+{
+    return good;
+}
+
 static void
 expect_server(SSL *ssl)
 {
@@ -82,7 +89,7 @@ expect_server(SSL *ssl)
     if (tls.insecure)
         return;
     SSL_set1_verify_cert_store(ssl, tls.trusted);
-    SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, keep_verdict);
     if (tls.host == NULL)
         return;
     if (g_hostname_is_ip_address(tls.host))

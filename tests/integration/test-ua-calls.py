@@ -1,0 +1,494 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""conclave-ua against itself: both halves of a call, over real sockets, audio by frequency.
+
+Speaks TAP. The programs come from G_TEST_BUILDDIR (make check sets it). Ports are free ones of the
+loopback; nothing else is listened on.
+"""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ.get('G_TEST_BUILDDIR', '.')
+UA = os.path.join(BUILD, 'conclave-ua')
+KMS = os.path.join(BUILD, 'conclave-kms')
+TIMEOUT = 30
+SUITES = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32', 'AES_256_CM_HMAC_SHA1_80',
+          'AEAD_AES_128_GCM', 'AEAD_AES_256_GCM']
+
+tests = []
+work = None
+
+
+def test(function):
+    tests.append(function)
+    return function
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+class Ua:
+    """One conclave-ua --json; its events are read line by line."""
+
+    def __init__(self, *words, stdin=None):
+        self.process = subprocess.Popen([UA, *words, '--json'], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, stdin=stdin or subprocess.DEVNULL,
+                                        text=True)
+        self.events = []
+
+    def wait_for(self, name):
+        while True:
+            line = self.process.stdout.readline()
+            if line == '':
+                raise AssertionError(f'no "{name}"; saw {self.events}; '
+                                     f'stderr: {self.process.stderr.read()}')
+            event = json.loads(line)
+            self.events.append(event)
+            if event['event'] == name:
+                return event
+
+    def finish(self):
+        """Returns exit status and report."""
+        out, err = self.process.communicate(timeout=TIMEOUT)
+        self.events += [json.loads(line) for line in out.splitlines()]
+        check(self.events, f'no output; stderr: {err}')
+        return self.process.returncode, self.events[-1]
+
+    def names(self):
+        return [event['event'] for event in self.events]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Pair:
+    """Somebody waits for a call and somebody calls him."""
+
+    def __init__(self, host='127.0.0.1', transport='udp', answer=(), call=(), commands=False):
+        self.uas = []
+        try:
+            self.bob = self.start('answer', '--listen', f'[{host}]:0' if ':' in host else f'{host}:0',
+                                  '--transport', transport, '--identity', f'sip:bob@{host}',
+                                  *answer)
+            contact = self.bob.wait_for('listening')['contact']
+            self.alice = self.start('call', contact, *call,
+                                    stdin=subprocess.PIPE if commands else None)
+        except Exception:
+            self.stop()
+            raise
+
+    def start(self, *words, stdin=None):
+        ua = Ua(*words, stdin=stdin)
+        self.uas.append(ua)
+        return ua
+
+    def finish(self):
+        return self.alice.finish(), self.bob.finish()
+
+    def stop(self):
+        for ua in self.uas:
+            ua.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+
+def both_good(alice, bob, **wanted):
+    for who, (status, report) in (('caller', alice), ('called', bob)):
+        check(status == 0, f'{who}: exit {status}: {report}')
+        check(report['lost'] == 0 and report['bad_auth'] == 0 and report['malformed'] == 0,
+              f'{who}: {report}')
+        check(report['received'] > 40, f'{who}: {report}')
+        for key, value in wanted.items():
+            check(report.get(key) == value, f'{who}: {key} is {report.get(key)}, not {value}')
+
+
+HEAR = dict(answer=['--tone', '1000', '--expect-hear', '440:-20', '--expect-silent', '1000:-60'],
+            call=['--tone', '440', '--expect-hear', '1000:-20', '--expect-silent', '440:-60',
+                  '--duration', '1.5'])
+
+
+def talk(host='127.0.0.1', transport='udp', answer=(), call=(), **wanted):
+    with Pair(host, transport, [*HEAR['answer'], *answer], [*HEAR['call'], *call]) as pair:
+        both_good(*pair.finish(), **wanted)
+
+
+@test
+def they_hear_each_other_over_udp():
+    talk(suite=SUITES[0], keymgmt='sdes', codec='PCMA')
+
+
+@test
+def they_hear_each_other_over_tcp_and_mu_law():
+    talk(transport='tcp', call=['--codec', 'PCMU'], codec='PCMU')
+
+
+@test
+def they_hear_each_other_over_ipv6():
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).bind(('::1', 0))
+    except OSError:
+        return 'no IPv6 here'
+    talk(host='::1')
+
+
+def make_certificate(key, cert, names):
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2',
+                    '-subj', '/CN=test', '-addext', f'subjectAltName={names}'],
+                   check=True, capture_output=True)
+
+
+def joined(key, cert):
+    """Key and certificate in one file, as --cert wants them."""
+    path = key + '+cert'
+    with open(path, 'w', encoding='ascii') as out:
+        for part in (key, cert):
+            with open(part, encoding='ascii') as text:
+                out.write(text.read())
+    return path
+
+
+@test
+def they_hear_each_other_over_checked_tls():
+    key, cert = os.path.join(work, 'key.pem'), os.path.join(work, 'cert.pem')
+    make_certificate(key, cert, 'IP:127.0.0.1')
+    talk(transport='tls', answer=['--cert', joined(key, cert)], call=['--ca', cert])
+
+
+@test
+def an_unknown_tls_server_is_refused_at_once():
+    start = time.monotonic()
+    with Pair(transport='tls', call=['--duration', '1']) as pair:
+        status, report = pair.alice.finish()
+    check(status == 3 and report['local'], report)
+    check('certificate' in report['problem'], report)
+    check(time.monotonic() - start < 5, 'it took too long')
+
+
+@test
+def a_certificate_for_somebody_else_is_refused():
+    key, cert = os.path.join(work, 'key2.pem'), os.path.join(work, 'cert2.pem')
+    make_certificate(key, cert, 'IP:127.0.0.2,DNS:localhost')
+    with Pair(transport='tls', answer=['--cert', joined(key, cert)],
+              call=['--ca', cert, '--duration', '1']) as pair:
+        status, report = pair.alice.finish()
+    check(status == 3 and report['local'] and 'IP address mismatch' in report['problem'], report)
+
+
+@test
+def every_suite_works_by_sdes():
+    with contextlib.ExitStack() as stack:
+        pairs = {suite: stack.enter_context(
+            Pair('127.0.0.1', 'udp', [*HEAR['answer'], '--suite', ','.join(SUITES)],
+                 [*HEAR['call'], '--suite', suite])) for suite in SUITES}
+        for suite, pair in pairs.items():
+            both_good(*pair.finish(), suite=suite)
+
+
+@test
+def plain_rtp_works_when_both_want_it():
+    talk(answer=['--keymgmt', 'none'], call=['--keymgmt', 'none'], keymgmt='none')
+
+
+@test
+def plain_rtp_is_refused_by_who_wants_keys():
+    with Pair(call=['--keymgmt', 'none']) as pair:
+        (status, report), (bob_status, _) = pair.finish()
+    check((status, report['status']) == (3, 488), report)
+    check(bob_status == 5, bob_status)
+
+
+@test
+def no_suite_in_common_is_refused():
+    with Pair(answer=['--suite', SUITES[0]], call=['--suite', SUITES[3]]) as pair:
+        (status, report), _ = pair.finish()
+    check((status, report['status']) == (3, 488), report)
+
+
+@test
+def a_refusal_is_told():
+    with Pair(answer=['--answer-status', '486']) as pair:
+        (status, report), (bob_status, bob) = pair.finish()
+    check((status, report['status'], report['state']) == (3, 486, 'refused'), report)
+    check((bob_status, bob['status']) == (3, 486), bob)
+
+
+@test
+def a_call_can_be_cancelled():
+    with Pair(answer=['--answer-after', '5000'], call=['--cancel-after', '300']) as pair:
+        (status, report), (_, bob) = pair.finish()
+    check((status, report['status']) == (3, 487), report)
+    check(bob['cause'] == 'cancel', bob)
+
+
+@test
+def impatience_cancels_too():
+    with Pair(answer=['--answer-after', '5000'], call=['--answer-timeout', '0.3']) as pair:
+        (status, report), _ = pair.finish()
+    check((status, report['status']) == (3, 487), report)
+
+
+@test
+def nobody_there_is_no_mystery():
+    ua = Ua('call', 'sip:bob@127.0.0.1:9;transport=tcp', '--duration', '1')
+    try:
+        status, report = ua.finish()
+        check(status == 3 and report['local'], report)
+    finally:
+        ua.stop()
+
+
+@test
+def hold_stops_the_music_and_resume_brings_it_back():
+    with Pair(answer=['--tone', '1000'],
+              call=['--hold', 'inactive', '--hold-after', '1', '--resume-after', '2',
+                    '--duration', '3', '--tone', '440', '--listen-for', '1000']) as pair:
+        (status, alice), (bob_status, bob) = pair.finish()
+    check(status == 0 and bob_status == 0, (alice, bob))
+    check('held' in pair.alice.names() and 'resumed' in pair.alice.names(), pair.alice.names())
+    check(pair.bob.names().count('reoffered') == 2, pair.bob.names())
+    # a second of three was silent on both sides, and SRTP went on where it had been
+    for report in (alice, bob):
+        check(800 <= report['longest_gap_ms'] <= 1300, report)
+        check(report['bad_auth'] == 0 and report['replayed'] == 0 and report['lost'] == 0, report)
+        check(80 <= report['received'] <= 120, report)
+
+
+@test
+def commands_are_taken_from_standard_input():
+    with Pair(answer=['--tone', '1000'],
+              call=['--interactive', '--listen-for', '1000'], commands=True) as pair:
+        stdin = pair.alice.process.stdin
+        stdin.write('sleep 1\nstats\nhold\nsleep 0.3\ndance\nresume\nsleep 0.3\nbye\n')
+        stdin.close()
+        pair.alice.process.stdin = None
+        (status, report), _ = pair.finish()
+    names = pair.alice.names()
+    order = ['connected', 'stats', 'holding', 'held', 'unknown-command', 'resuming', 'resumed',
+             'ended', 'report']
+    check([name for name in names if name in order] == order, names)
+    check(status == 0, report)
+
+
+@test
+def the_other_side_may_hang_up():
+    with Pair(answer=['--duration', '1'], call=[]) as pair:
+        (status, alice), (bob_status, bob) = pair.finish()
+    check((status, alice['cause'], bob_status, bob['cause']) == (0, 'bye', 0, 'local'),
+          (alice, bob))
+
+
+@test
+def a_signal_ends_the_call_politely():
+    with Pair() as pair:
+        pair.alice.wait_for('connected')
+        pair.alice.process.send_signal(signal.SIGTERM)
+        (status, _), (bob_status, bob) = pair.finish()
+    check((status, bob_status, bob['cause']) == (0, 0, 'bye'), bob)
+
+
+@test
+def what_is_not_heard_fails():
+    with Pair(answer=['--tone', '1000'],
+              call=['--duration', '1', '--expect-hear', '700:-30']) as pair:
+        (status, report), _ = pair.finish()
+    check(status == 4 and not report['expectations'][0]['met'], report)
+
+
+@test
+def what_should_not_be_heard_fails():
+    with Pair(answer=['--tone', '1000'],
+              call=['--duration', '1', '--expect-silent', '1000:-50']) as pair:
+        (status, report), _ = pair.finish()
+    check(status == 4 and not report['expectations'][0]['met'], report)
+
+
+@test
+def nothing_measured_proves_no_silence():
+    with Pair(answer=['--answer-status', '486'], call=['--expect-silent', '1000:-50']) as pair:
+        (status, report), _ = pair.finish()
+    check(status == 3 and not report['expectations'][0]['met'], report)
+
+
+@test
+def sound_files_are_played_and_recorded():
+    sound, heard = os.path.join(work, 'sound.wav'), os.path.join(work, 'heard.wav')
+    with Pair(answer=['--record', sound], call=['--tone', '700', '--duration', '1']) as pair:
+        pair.finish()
+    talk(call=['--record', heard])
+    with Pair(answer=['--play', sound],
+              call=['--expect-hear', '700:-24', '--duration', '1.5']) as pair:
+        (status, report), _ = pair.finish()
+    check(status == 0, report)
+    check(os.path.getsize(heard) > 20000, 'nothing was recorded')
+
+
+# ---- with a KMS ------------------------------------------------------------------------------
+
+class Kms:
+    """A key management service with three users, on a port of its own."""
+
+    def __enter__(self):
+        self.keys = os.path.join(work, 'kms.conf')
+        if not os.path.exists(self.keys):
+            self.run('init', '--uri=sip:kms@127.0.0.1')
+            for user in ('alice', 'bob', 'mallory'):
+                self.run('user', 'add', user, f'--identity=sip:{user}@127.0.0.1',
+                         '--may-request=any', '--secure-conference',
+                         f'--write-psk={work}/{user}.psk')
+        self.process = subprocess.Popen([KMS, '-k', self.keys, '-l', '127.0.0.1:0'],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.url = None
+        for stream in (self.process.stdout, self.process.stderr):
+            if self.url is None:
+                for line in iter(stream.readline, ''):
+                    if 'http://' in line:
+                        self.url = 'http://' + line.split('http://')[1].split()[0]
+                        break
+        check(self.url is not None, 'the KMS does not say where it is')
+        return self
+
+    def run(self, *words):
+        subprocess.run([KMS, '-k', self.keys, *words], check=True, capture_output=True)
+
+    def options(self, user):
+        return ['--kms', self.url, '--kms-uri', 'sip:kms@127.0.0.1', '--psk-id', user,
+                '--psk-file', f'{work}/{user}.psk', '--identity', f'sip:{user}@127.0.0.1']
+
+    def __exit__(self, *unused):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def ticket_pair(kms, *call, caller='alice', kms_for_caller=True):
+    who = kms.options(caller) if kms_for_caller else ['--identity', f'sip:{caller}@127.0.0.1']
+    return Pair(answer=['--keymgmt', 'mikey', *kms.options('bob'), *HEAR['answer']],
+                call=['--keymgmt', 'mikey', *who, *HEAR['call'], *call])
+
+
+@test
+def they_hear_each_other_by_ticket():
+    with contextlib.ExitStack() as stack:
+        kms = stack.enter_context(Kms())
+        pairs = {suite: stack.enter_context(
+            Pair(answer=['--keymgmt', 'mikey', *kms.options('bob'), *HEAR['answer'], '--suite',
+                         ','.join(SUITES)],
+                 call=['--keymgmt', 'mikey', *kms.options('alice'), *HEAR['call'], '--suite',
+                       suite])) for suite in SUITES}
+        for suite, pair in pairs.items():
+            alice, bob = pair.finish()
+            both_good(alice, bob, keymgmt='mikey-ticket', suite=suite, ssrc_as_announced=True)
+            check(alice[1]['proven_peer'] == 'sip:bob@127.0.0.1', alice)
+            check(bob[1]['proven_peer'] == 'sip:alice@127.0.0.1', bob)
+            check(alice[1]['mki'] == bob[1]['mki'] and len(alice[1]['mki']) == 8, alice)
+
+
+@test
+def forged_offers_are_refused():
+    with Kms() as kms:
+        for how in ('bad-mac', 'bad-vi', 'expired', 'no-sdp-ids'):
+            with ticket_pair(kms, '--forge', how) as pair:
+                (status, report), (bob_status, bob) = pair.finish()
+            check((status, report['status']) == (3, 488), f'{how}: {report}')
+            check(bob_status == 5, f'{how}: {bob}')
+
+
+@test
+def a_stolen_ticket_opens_nothing():
+    ticket = os.path.join(work, 'ticket')
+    with Kms() as kms:
+        status = subprocess.run([UA, 'ticket', '--for', 'sip:bob@127.0.0.1', '--ticket-file',
+                                 ticket, '--reusable', *kms.options('alice')],
+                                capture_output=True, check=False).returncode
+        check(status == 0, f'no ticket: {status}')
+        check(os.stat(ticket).st_mode & 0o777 == 0o600, 'others can read it')
+        # whoever has the whole file is its owner; whoever has the ticket alone is a thief
+        with ticket_pair(kms, '--ticket-file', ticket, kms_for_caller=False) as pair:
+            both_good(*pair.finish(), keymgmt='mikey-ticket')
+        with ticket_pair(kms, '--ticket-file', ticket, '--forge', 'stolen-ticket', caller='mallory',
+                         kms_for_caller=False) as pair:
+            (status, report), (bob_status, bob) = pair.finish()
+    check((status, report['status'], bob_status) == (3, 488, 5), (report, bob))
+
+
+@test
+def a_replayed_offer_gives_no_keys():
+    message = os.path.join(work, 'message')
+    with Kms() as kms:
+        with ticket_pair(kms, '--save-message', message) as pair:
+            both_good(*pair.finish())
+        # a called party without memory takes it; the caller still cannot speak
+        with ticket_pair(kms, '--forge', 'replay', '--message-file', message, caller='mallory',
+                         kms_for_caller=False) as pair:
+            (status, report), _ = pair.finish()
+    check(status in (3, 5), report)
+
+
+@test
+def a_wrong_key_at_the_kms_is_told():
+    with Kms() as kms:
+        options = kms.options('alice')
+        options[options.index('--psk-file') + 1] = f'{work}/mallory.psk'
+        ua = Ua('call', 'sip:bob@127.0.0.1:9', '--keymgmt', 'mikey', *options)
+        try:
+            status, report = ua.finish()
+        finally:
+            ua.stop()
+    check(status == 5, report)
+    check(report['mikey_error'] == 0, report)
+
+
+@test
+def a_dead_kms_is_told():
+    ua = Ua('call', 'sip:bob@127.0.0.1:9', '--keymgmt', 'mikey', '--kms', 'http://127.0.0.1:9/',
+            '--kms-uri', 'sip:kms@127.0.0.1', '--psk-id', 'alice', '--psk-file',
+            f'{work}/alice.psk', '--identity', 'sip:alice@127.0.0.1')
+    try:
+        status, report = ua.finish()
+    finally:
+        ua.stop()
+    check(status == 5, report)
+
+
+def main():
+    global work
+    work = tempfile.mkdtemp(prefix='ua-calls-')
+    wanted = [t for t in tests if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]
+    print(f'1..{len(wanted)}', flush=True)
+    bad = 0
+    for number, function in enumerate(wanted, 1):
+        name = function.__name__.replace('_', '-')
+        try:
+            skip = function()
+            print(f'ok {number} - {name}' + (f' # SKIP {skip}' if skip else ''), flush=True)
+        except (AssertionError, subprocess.SubprocessError, OSError, ValueError, KeyError) as error:
+            bad += 1
+            print(f'not ok {number} - {name}', flush=True)
+            for line in str(error).splitlines():
+                print(f'# {line}', flush=True)
+    shutil.rmtree(work)
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
