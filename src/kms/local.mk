@@ -14,7 +14,7 @@ conclave_kms_LDADD = libclv-kms.la libclv-base.la libmikey.la $(GLIB_LIBS) $(CRY
 	$(SYSTEMD_LIBS)
 
 
-kms_tests = tests/unit/test-ticket-service
+kms_tests = tests/unit/test-keyfile tests/unit/test-ticket-service tests/integration/test-kms
 check_PROGRAMS += $(kms_tests)
 TESTS += $(kms_tests)
 KMS_PARTIES = tests/unit/kms-parties.h tests/unit/kms-parties.c
@@ -23,3 +23,9 @@ KMS_TEST_LDADD = libclv-kms.la libclv-base.la libmikey.la $(TEST_LIBS)
 tests_unit_test_ticket_service_SOURCES = tests/unit/test-ticket-service.c $(KMS_PARTIES)
 tests_unit_test_ticket_service_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_ticket_service_LDADD = $(KMS_TEST_LDADD)
+tests_unit_test_keyfile_SOURCES = tests/unit/test-keyfile.c
+tests_unit_test_keyfile_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_unit_test_keyfile_LDADD = $(KMS_TEST_LDADD)
+tests_integration_test_kms_SOURCES = tests/integration/test-kms.c $(KMS_PARTIES)
+tests_integration_test_kms_CFLAGS = $(KMS_TEST_CFLAGS) $(SSL_CFLAGS)
+tests_integration_test_kms_LDADD = $(KMS_TEST_LDADD) $(SSL_LIBS)
