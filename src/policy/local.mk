@@ -4,3 +4,12 @@ libclv_policy_la_SOURCES = %D%/policy.h %D%/policy-private.h %D%/load-private.h 
 	%D%/decide.c %D%/files.c %D%/ids.c %D%/keys.c %D%/parse.c %D%/rule.c %D%/view.c
 libclv_policy_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 libclv_policy_la_LIBADD = libclv-base.la $(GLIB_LIBS)
+
+check_PROGRAMS += tests/unit/test-policy
+TESTS += tests/unit/test-policy
+tests_unit_test_policy_SOURCES = tests/unit/test-policy.c
+tests_unit_test_policy_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_policy_LDADD = libclv-policy.la libclv-base.la $(TEST_LIBS)
+
+dist_man_MANS += man/conclave-policy.5
+EXTRA_DIST += etc/policy.conf etc/policies/lab.conf
