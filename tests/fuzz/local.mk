@@ -41,6 +41,18 @@ tests_fuzz_fuzz_control_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_control_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_control_LDADD = $(tests_fuzz_replay_control_LDADD)
 
+# ---- policy: policy files, verdicts, reload ----
+fuzz_replays += %D%/replay-policy
+fuzz_programs += %D%/fuzz-policy
+EXTRA_DIST += %D%/corpus/policy
+tests_fuzz_replay_policy_SOURCES = %D%/fuzz-policy.c $(REPLAY_MAIN)
+tests_fuzz_replay_policy_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_policy_LDADD = libclv-policy.la libclv-base.la $(TEST_LIBS)
+tests_fuzz_fuzz_policy_SOURCES = %D%/fuzz-policy.c
+tests_fuzz_fuzz_policy_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_policy_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_policy_LDADD = $(tests_fuzz_replay_policy_LDADD)
+
 # ---- all of them ----
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
