@@ -9,6 +9,7 @@ libclv_ua_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SRTP_CFLAGS
 libclv_ua_la_LIBADD = libmikey.la libclv-base.la $(SRTP_LIBS) $(GLIB_LIBS) $(CRYPTO_LIBS)
 
 bin_PROGRAMS += conclave-ua
+dist_man_MANS += man/conclave-ua.1
 conclave_ua_SOURCES = %D%/main.c %D%/session.h %D%/session.c %D%/phone.h %D%/phone.c \
 	%D%/tls.h %D%/tls.c %D%/keys.h %D%/keys.c %D%/stream.h %D%/stream.c
 conclave_ua_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS) $(SOFIA_CFLAGS)
@@ -26,5 +27,5 @@ tests_unit_test_ua_words_CFLAGS = $(libclv_ua_la_CFLAGS)
 tests_unit_test_ua_words_LDADD = libclv-ua.la $(TEST_LIBS)
 
 # The programs, over real sockets
-TESTS += tests/integration/test-ua-calls.py
-EXTRA_DIST += tests/integration/test-ua-calls.py
+TESTS += tests/integration/test-ua-calls.py tests/integration/test-ua-baresip.py
+EXTRA_DIST += tests/integration/test-ua-calls.py tests/integration/test-ua-baresip.py
