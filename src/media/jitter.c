@@ -243,6 +243,15 @@ clv_jitter_get(ClvJitter *j, bool quiet, uint8_t out[CLV_JITTER_FRAME])
     return filled;
 }
 
+void
+clv_jitter_skip(ClvJitter *j, unsigned frames)
+{
+    if (!j->started)
+        return;
+    j->cursor += (int64_t)frames * FRAME;
+    watch_anew(j);
+}
+
 unsigned
 clv_jitter_depth_ms(const ClvJitter *j)
 {

@@ -59,5 +59,8 @@ ClvJitterPut clv_jitter_put(ClvJitter *jitter, uint16_t seq, uint32_t timestamp,
  * concealed. quiet: what was played last may be cut short without harm. */
 size_t clv_jitter_get(ClvJitter *jitter, bool quiet, uint8_t out[CLV_JITTER_FRAME]);
 
+/* Time that passed without anybody asking: the player moves on. */
+void clv_jitter_skip(ClvJitter *jitter, unsigned frames);
+
 /* What is stored ahead of the player. */
 unsigned clv_jitter_depth_ms(const ClvJitter *jitter);

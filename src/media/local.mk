@@ -3,12 +3,14 @@ noinst_LTLIBRARIES += libclv-media.la
 libclv_media_la_SOURCES = %D%/media.h %D%/wire.h %D%/error.c \
 	%D%/srtp.h %D%/srtp-private.h %D%/srtp.c %D%/srtp-openssl.c %D%/srtp-libsrtp.c \
 	%D%/rtp.h %D%/rtp.c %D%/rtcp.h %D%/rtcp.c %D%/g711.h %D%/g711.c %D%/jitter.h %D%/jitter.c \
-	%D%/plc.h %D%/plc.c %D%/mixer.h %D%/mixer.c
+	%D%/plc.h %D%/plc.c %D%/mixer.h %D%/mixer.c %D%/stage.h %D%/stage.c %D%/leg.h %D%/leg.c %D%/loop.h %D%/loop.c \
+	%D%/media.c
 libclv_media_la_CFLAGS = $(AM_CFLAGS) -Wconversion $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SRTP_CFLAGS)
 libclv_media_la_LIBADD = libclv-base.la $(SRTP_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
 
 media_tests = tests/unit/test-srtp tests/unit/test-rtp tests/unit/test-rtcp tests/unit/test-g711 \
 	tests/unit/test-jitter tests/unit/test-plc tests/unit/test-mixer
+media_tests += tests/integration/test-media
 check_PROGRAMS += $(media_tests)
 TESTS += $(media_tests)
 media_test_cflags = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
@@ -28,5 +30,9 @@ tests_unit_test_plc_CFLAGS = $(media_test_cflags)
 tests_unit_test_plc_LDADD = $(media_test_libs)
 tests_unit_test_mixer_CFLAGS = $(media_test_cflags)
 tests_unit_test_mixer_LDADD = $(media_test_libs)
+tests_integration_test_media_SOURCES = tests/integration/test-media.c \
+	tests/integration/media-peer.c tests/integration/media-peer.h
+tests_integration_test_media_CFLAGS = $(media_test_cflags)
+tests_integration_test_media_LDADD = $(media_test_libs) -lm
 
 EXTRA_DIST += tests/vectors/srtp.ini

@@ -123,6 +123,9 @@ gboolean clv_media_stats(ClvMedia *media, ClvLegId leg, ClvMediaStats *out);
 typedef struct ClvMediaTotals {
     guint legs, conferences;
     guint64 rx_packets, tx_packets, dropped;
-    guint32 tick_worst_us, tick_mean_us;
+    guint32 tick_worst_us, tick_mean_us; /* of the slowest thread */
+    guint64 ticks;      /* of the thread that has ticked least: grows while all are alive */
+    guint64 ticks_late; /* ticks that were due while one was still running */
+    guint64 busy_ns;    /* spent in ticks */
 } ClvMediaTotals;
 void clv_media_totals(ClvMedia *media, ClvMediaTotals *out);

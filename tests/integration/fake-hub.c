@@ -9,7 +9,7 @@
 #include "base/secret.h"
 
 #define OUR_OFFER                                                                                  \
-    "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                     \
+    "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                    \
     "m=audio 40000 RTP/SAVP 8\r\na=rtpmap:8 PCMA/8000\r\na=crypto:" HUB_KEY "\r\n"
 
 static const char *const codecs[] = {"PCMA", "PCMU", NULL};

@@ -14,12 +14,12 @@
 #define HUB_KEY "1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
 
 typedef enum HubMood {
-    HUB_ACCEPTS,       /* 180, then 200 at once */
-    HUB_WAITS,         /* does nothing until told */
-    HUB_RINGS,         /* 180, then waits */
-    HUB_REFUSES,       /* with .code */
-    HUB_WANTS_DIGEST,  /* 401 without proof, then 200 */
-    HUB_ENDS_AT_ONCE,  /* 200 and end() in the same breath */
+    HUB_ACCEPTS,      /* 180, then 200 at once */
+    HUB_WAITS,        /* does nothing until told */
+    HUB_RINGS,        /* 180, then waits */
+    HUB_REFUSES,      /* with .code */
+    HUB_WANTS_DIGEST, /* 401 without proof, then 200 */
+    HUB_ENDS_AT_ONCE, /* 200 and end() in the same breath */
 } HubMood;
 
 typedef struct Hub {
@@ -28,7 +28,7 @@ typedef struct Hub {
     ClvCode code;
     gboolean reoffers_wait;
     GString *events;
-    ClvLegId last_leg;  /* the newest */
+    ClvLegId last_leg; /* the newest */
     guint64 n_legs;
     guint n_alive;
     guint64 n_calls;

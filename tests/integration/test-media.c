@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The media threads over loopback sockets: tones in, and an ear on what comes out.
+ *
+ *   peers --SRTP--> legs --> jitter --> sum - own --> legs --SRTP--> peers
+ */
+#include "media-peer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define SETTLED (8000) /* the first second is for buffers to fill */
+#define ABSENT 60.0    /* amplitude below which a tone is not there; tones have 3000 */
+
+/* ---- a stage with peers, and a clock ------------------------------------------------------ */
+
+typedef struct Stage {
+    ClvMedia *media;
+    Peer *peers;
+    guint n;
+    guint events[8];
+    ClvLegId last[8];
+    guint32 value[8];
+    guint loss_percent, swap_percent;
+    guint8 held[2048]; /* a packet that is overtaken by the next */
+    gsize held_len;
+    Peer *held_by;
+    GRand *rand;
+} Stage;
+
+static void
+note_event(ClvMediaEventKind kind, ClvLegId leg, guint32 value, void *user)
+{
+    Stage *stage = user;
+
+    stage->events[kind]++;
+    stage->last[kind] = leg;
+    stage->value[kind] = value;
+}
+
+static void
+stage_open(Stage *stage, guint n, gboolean use_libsrtp)
+{
+    ClvMediaConfig config = {.threads = 2,
+                             .max_legs = 600,
+                             .cname = "mixer@test",
+                             .use_libsrtp = use_libsrtp,
+                             .silence_ms = 600};
+    GError *error = NULL;
+
+    memset(stage, 0, sizeof *stage);
+    stage->media = clv_media_new(&config, &error);
+    g_assert_no_error(error);
+    stage->n = n;
+    stage->peers = g_new0(Peer, n);
+    stage->rand = g_rand_new_with_seed(7);
+}
+
+static void
+stage_close(Stage *stage)
+{
+    for (guint i = 0; i < stage->n; i++) {
+        clv_media_close(stage->media, stage->peers[i].leg);
+        if (stage->peers[i].send != NULL)
+            peer_clear(&stage->peers[i]);
+    }
+    clv_media_free(stage->media);
+    g_free(stage->peers);
+    g_rand_free(stage->rand);
+}
+
+static void
+publish(Stage *stage, ClvConferenceId conference, guint32 talks, guint32 hears)
+{
+    ClvMixPlan *plan = g_malloc0(sizeof *plan + stage->n * sizeof plan->members[0]);
+
+    plan->conference = conference;
+    for (guint i = 0; i < stage->n; i++) {
+        if (stage->peers[i].conference == conference)
+            plan->members[plan->n_members++] =
+                (ClvMixMember){stage->peers[i].leg, (talks >> i & 1) != 0, (hears >> i & 1) != 0};
+    }
+    clv_media_publish(stage->media, plan);
+}
+
+static void
+send_frame(Stage *stage, Peer *peer)
+{
+    guint8 bytes[2048];
+    gsize len = peer_make(peer, bytes, sizeof bytes);
+
+    if ((guint)g_rand_int_range(stage->rand, 0, 100) < stage->loss_percent)
+        return;
+    if (stage->held_len == 0 &&
+        (guint)g_rand_int_range(stage->rand, 0, 100) < stage->swap_percent) {
+        memcpy(stage->held, bytes, len);
+        stage->held_len = len;
+        stage->held_by = peer;
+        return;
+    }
+    peer_send(peer, bytes, len);
+    if (stage->held_by == peer && stage->held_len > 0) {
+        peer_send(peer, stage->held, stage->held_len);
+        stage->held_len = 0;
+        stage->held_by = NULL;
+    }
+}
+
+/* Frames of 20 ms, in real time; events are taken as they come. */
+static void
+play(Stage *stage, guint frames)
+{
+    struct itimerspec every = {.it_interval = {.tv_nsec = 20000000},
+                               .it_value = {.tv_nsec = 20000000}};
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+    g_assert_cmpint(timerfd_settime(timer, 0, &every, NULL), ==, 0);
+    while (frames > 0) {
+        struct pollfd fds[2] = {{timer, POLLIN, 0}, {clv_media_event_fd(stage->media), POLLIN, 0}};
+        guint64 due = 0;
+
+        g_assert_cmpint(poll(fds, 2, 2000), >, 0);
+        if (fds[1].revents != 0)
+            clv_media_dispatch(stage->media, note_event, stage);
+        if (fds[0].revents == 0)
+            continue;
+        g_assert_cmpint(read(timer, &due, sizeof due), ==, sizeof due);
+        for (; due > 0 && frames > 0; due--, frames--) {
+            for (guint i = 0; i < stage->n; i++) {
+                if (stage->peers[i].send != NULL && stage->peers[i].amplitude > 0)
+                    send_frame(stage, &stage->peers[i]);
+            }
+        }
+        for (guint i = 0; i < stage->n; i++) {
+            if (stage->peers[i].send != NULL)
+                peer_receive(&stage->peers[i]);
+        }
+    }
+    close(timer);
+}
+
+static void
+forget_heard(Stage *stage)
+{
+    for (guint i = 0; i < stage->n; i++)
+        stage->peers[i].n_heard = stage->peers[i].got = stage->peers[i].seq_gaps = 0;
+}
+
+static ClvMediaStats
+stats_of(Stage *stage, guint i)
+{
+    ClvMediaStats stats;
+
+    g_assert_true(clv_media_stats(stage->media, stage->peers[i].leg, &stats));
+    return stats;
+}
+
+/* Everybody in the one conference, each with a tone of his own. */
+static void
+stage_fill(Stage *stage, guint n, ClvSrtpSuite suite)
+{
+    static const double tones[] = {310, 470, 690, 830, 1130, 1370, 1610, 1890};
+
+    stage_open(stage, n, FALSE);
+    for (guint i = 0; i < n; i++) {
+        peer_init(&stage->peers[i], i + 1, 1, suite, CLV_G711_ULAW, tones[i]);
+        peer_join(&stage->peers[i], stage->media);
+    }
+    publish(stage, 1, ~0u, ~0u);
+}
+
+static void
+assert_hears(const Peer *ear, const Peer *mouth, gboolean heard)
+{
+    double amplitude = peer_hears(ear, mouth->hz, SETTLED);
+
+    if (heard) {
+        g_assert_cmpfloat(amplitude, >, 0.8 * mouth->amplitude);
+        g_assert_cmpfloat(amplitude, <, 1.2 * mouth->amplitude);
+    } else {
+        g_assert_cmpfloat(amplitude, <, ABSENT);
+    }
+}
+
+/* ---- who hears whom ----------------------------------------------------------------------- */
+
+static void
+test_all_hear_all_but_themselves(gconstpointer use_libsrtp)
+{
+    static const double tones[] = {310, 470, 690, 830, 1130, 1370, 1610, 1890};
+    enum { N = 8 };
+    Stage stage;
+
+    stage_open(&stage, N, GPOINTER_TO_INT(use_libsrtp));
+    for (guint i = 0; i < N; i++) { /* five in one conference, three in another; all suites */
+        peer_init(&stage.peers[i], i + 1, i < 5 ? 1 : 2,
+                  (ClvSrtpSuite)(1 + i % (CLV_N_SRTP_SUITES - 1)),
+                  i % 2 == 0 ? CLV_G711_ULAW : CLV_G711_ALAW, tones[i]);
+        peer_join(&stage.peers[i], stage.media);
+    }
+    publish(&stage, 1, ~0u, ~0u);
+    publish(&stage, 2, ~0u, ~0u);
+    play(&stage, 150);
+    for (guint i = 0; i < N; i++) {
+        Peer *ear = &stage.peers[i];
+        ClvMediaStats stats = stats_of(&stage, i);
+
+        g_assert_cmpuint(ear->bad, ==, 0);
+        g_assert_cmpuint(ear->seq_gaps, ==, 0);
+        g_assert_cmpuint(ear->got, >, 130);
+        for (guint k = 0; k < N; k++)
+            assert_hears(ear, &stage.peers[k],
+                         k != i && stage.peers[k].conference == ear->conference);
+        g_assert_cmpuint(ear->last_csrcs, ==, i < 5 ? 4 : 2);
+        for (guint c = 0; c < ear->last_csrcs; c++)
+            g_assert_cmphex(ear->csrcs[c], !=, ear->ssrc);
+        g_assert_cmphex(stats.rx_ssrc, ==, ear->ssrc);
+        g_assert_cmphex(stats.tx_ssrc, ==, ear->mixer_ssrc);
+        g_assert_cmpuint(stats.rx_packets, >, 140);
+        g_assert_cmpuint(stats.rx_auth_failed + stats.rx_clear + stats.rx_malformed, ==, 0);
+        g_assert_cmpint(stats.level_dbov, >, -28); /* a tone of 3000 has -24 dBov */
+        g_assert_cmpint(stats.level_dbov, <, -20);
+    }
+    g_assert_cmpuint(stage.events[CLV_MEDIA_FIRST_PACKET], ==, N);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_TALKING], ==, N);
+    g_assert_cmpuint(stage.value[CLV_MEDIA_TALKING], ==, 1);
+    stage_close(&stage);
+}
+
+static void
+test_the_plan_says_who_talks_and_who_hears(void)
+{
+    Stage stage;
+
+    stage_fill(&stage, 4, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    publish(&stage, 1, 0x3, 0xd); /* 0 both, 1 talks only, 2 and 3 hear only */
+    play(&stage, 120);
+    assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
+    assert_hears(&stage.peers[0], &stage.peers[0], FALSE);
+    assert_hears(&stage.peers[0], &stage.peers[2], FALSE);
+    g_assert_cmpuint(stage.peers[1].got, <=, 2); /* from before the second plan */
+    for (guint i = 2; i < 4; i++) {
+        assert_hears(&stage.peers[i], &stage.peers[0], TRUE);
+        assert_hears(&stage.peers[i], &stage.peers[1], TRUE);
+        assert_hears(&stage.peers[i], &stage.peers[5 - i], FALSE);
+    }
+    g_assert_cmpuint(stats_of(&stage, 3).rx_packets, >, 100); /* received, yet not heard */
+    stage_close(&stage);
+}
+
+static void
+test_silence_is_sent_as_well(void)
+{
+    Stage stage;
+
+    stage_open(&stage, 2, FALSE);
+    for (guint i = 0; i < 2; i++) {
+        peer_init(&stage.peers[i], i + 1, 1, CLV_SRTP_AEAD_AES_128_GCM, CLV_G711_ALAW, 0);
+        peer_join(&stage.peers[i], stage.media);
+    }
+    publish(&stage, 1, ~0u, ~0u);
+    play(&stage, 60);
+    for (guint i = 0; i < 2; i++) {
+        g_assert_cmpuint(stage.peers[i].got, >=, 50);
+        for (guint s = 0; s < stage.peers[i].n_heard; s++)
+            g_assert_cmpint(ABS(stage.peers[i].heard[s]), <=, 8);
+    }
+    stage_close(&stage);
+}
+
+static void
+test_hold_stops_and_resume_goes_on(void)
+{
+    Stage stage;
+    GError *error = NULL;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    play(&stage, 30);
+    g_assert_true(
+        clv_media_change(stage.media, 1, CLV_DIR_INACTIVE, NULL, NULL, 0, "PCMU", &error));
+    play(&stage, 10);
+    forget_heard(&stage);
+    play(&stage, 70);
+    g_assert_cmpuint(stage.peers[0].got, ==, 0);
+    assert_hears(&stage.peers[1], &stage.peers[0], FALSE);
+    g_assert_true(
+        clv_media_change(stage.media, 1, CLV_DIR_SENDRECV, NULL, NULL, 0, "PCMU", &error));
+    forget_heard(&stage);
+    play(&stage, 110);
+    assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
+    assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
+    g_assert_cmpuint(stage.peers[0].markers, ==, 2);
+    stage_close(&stage);
+}
+
+/* ---- a bad network ------------------------------------------------------------------------ */
+
+static void
+test_loss_and_reordering_leave_the_tone_standing(void)
+{
+    Stage stage;
+
+    stage_fill(&stage, 3, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    stage.loss_percent = 5;
+    stage.swap_percent = 5;
+    play(&stage, 300);
+    for (guint i = 0; i < 3; i++) {
+        ClvMediaStats stats = stats_of(&stage, i);
+
+        g_assert_cmpuint(stats.rx_lost, >, 3);
+        g_assert_cmpuint(stats.rx_lost, <, 40);
+        g_assert_cmpuint(stats.concealed, >, 3);
+        g_assert_cmpuint(stats.rx_replayed, ==, 0);
+        for (guint k = 0; k < 3; k++) {
+            double amplitude = peer_hears(&stage.peers[i], stage.peers[k].hz, SETTLED);
+
+            if (k == i)
+                g_assert_cmpfloat(amplitude, <, ABSENT);
+            else
+                g_assert_cmpfloat(amplitude, >, 0.55 * stage.peers[k].amplitude);
+        }
+    }
+    stage_close(&stage);
+}
+
+/* ---- hostile packets ---------------------------------------------------------------------- */
+
+static void
+test_forged_replayed_and_clear_packets_are_counted_and_dropped(void)
+{
+    static const guint8 stun[20] = {0x00, 0x01}, dtls[30] = {22, 0xfe, 0xfd};
+    static const guint8 app[20] = {0x80, 204, 0, 4};
+    guint8 bytes[2048], clear[172] = {0x80, 0x00, 0x12, 0x34};
+    Stage stage;
+    Peer stranger;
+    ClvMediaStats stats;
+    gsize len;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    play(&stage, 60);
+    peer_init(&stranger, 99, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80, CLV_G711_ULAW, 2500);
+    stranger.mixer_port = stage.peers[0].mixer_port;
+    forget_heard(&stage);
+    for (guint i = 0; i < 60; i++) {
+        len = peer_make(&stranger, bytes, sizeof bytes); /* under keys of his own */
+        peer_send(&stranger, bytes, len);
+        memset(clear + 12, 0x12, 160);
+        clear[3]++;
+        peer_send(&stranger, clear, sizeof clear);
+        peer_send(&stranger, stun, sizeof stun);
+        peer_send(&stranger, dtls, sizeof dtls);
+        peer_send(&stranger, app, sizeof app);
+        len = peer_make(&stage.peers[0], bytes, sizeof bytes); /* the true one, */
+        peer_send(&stage.peers[0], bytes, len);
+        peer_send(&stranger, bytes, len); /* and again from elsewhere */
+        play(&stage, 1);
+    }
+    play(&stage, 60);
+    stats = stats_of(&stage, 0);
+    g_assert_cmpuint(stats.rx_auth_failed, >=, 60);
+    g_assert_cmpuint(stats.rx_clear, >=, 180);
+    g_assert_cmpuint(stats.rx_replayed, >=, 60);
+    g_assert_cmpuint(stats.rx_wrong_source, >=, 120);
+    assert_hears(&stage.peers[1], &stranger, FALSE);
+    g_assert_cmpuint(stage.peers[0].got, >, 100); /* still at the old address */
+    peer_receive(&stranger);
+    g_assert_cmpuint(stranger.got + stranger.bad, ==, 0);
+    peer_clear(&stranger);
+    stage_close(&stage);
+}
+
+static void
+test_the_address_follows_authentic_packets(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    Stage stage;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    play(&stage, 50);
+    close(stage.peers[0].fd); /* the binding of his NAT has gone; a new one */
+    stage.peers[0].fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(stage.peers[0].fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+    forget_heard(&stage);
+    play(&stage, 120);
+    g_assert_cmpuint(stage.peers[0].got, >, 110);
+    assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
+    assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
+    stage_close(&stage);
+}
+
+static void
+test_an_ssrc_belongs_to_who_came_first(void)
+{
+    Stage stage;
+
+    stage_fill(&stage, 3, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    stage.peers[2].amplitude = 0; /* not yet */
+    play(&stage, 30);
+    stage.peers[2].ssrc = stage.peers[0].ssrc;
+    stage.peers[2].amplitude = 3000;
+    forget_heard(&stage);
+    play(&stage, 120);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_COLLISION], >=, 1);
+    g_assert_cmpuint(stage.last[CLV_MEDIA_COLLISION], ==, 3);
+    assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
+    assert_hears(&stage.peers[1], &stage.peers[2], FALSE);
+    stage.peers[2].ssrc ^= 0x1234; /* he resolves it */
+    forget_heard(&stage);
+    play(&stage, 120);
+    assert_hears(&stage.peers[1], &stage.peers[2], TRUE);
+    stage_close(&stage);
+}
+
+static void
+test_one_key_for_both_ways_is_refused(void)
+{
+    Stage stage;
+    GError *error = NULL;
+    ClvSrtpKeys *keys;
+
+    stage_fill(&stage, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    keys = &stage.peers[0].to_mixer;
+    g_assert_false(clv_media_rekey(stage.media, 1, keys, keys, &error));
+    g_assert_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_SRTP);
+    g_clear_error(&error);
+    stage_close(&stage);
+}
+
+/* ---- keys, reports, ends ------------------------------------------------------------------ */
+
+static void
+test_rekeying_loses_nothing(void)
+{
+    Stage stage;
+    GError *error = NULL;
+    Peer *peer;
+    Peer fresh;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    play(&stage, 40);
+    peer = &stage.peers[0];
+    peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
+    g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
+    play(&stage, 10); /* the peer still sends under the old keys */
+    clv_srtp_carry(fresh.send, peer->send);
+    clv_srtp_carry(fresh.receive, peer->receive);
+    clv_srtp_free(peer->send);
+    clv_srtp_free(peer->receive);
+    peer->send = g_steal_pointer(&fresh.send);
+    peer->receive = g_steal_pointer(&fresh.receive);
+    peer->bad = 0;
+    forget_heard(&stage);
+    play(&stage, 140);
+    g_assert_cmpuint(peer->bad, ==, 0);
+    g_assert_cmpuint(stats_of(&stage, 0).rx_auth_failed, ==, 0);
+    g_assert_cmpuint(stats_of(&stage, 0).rx_lost, ==, 0);
+    assert_hears(peer, &stage.peers[1], TRUE);
+    assert_hears(&stage.peers[1], peer, TRUE);
+    close(fresh.fd);
+    stage_close(&stage);
+}
+
+static void
+test_reports_come_and_byes_are_told(void)
+{
+    Stage stage;
+
+    stage_open(&stage, 2, FALSE);
+    for (guint i = 0; i < 2; i++) {
+        peer_init(&stage.peers[i], i + 1, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_32, CLV_G711_ULAW, 400);
+        stage.peers[i].mux = i == 0;
+        peer_join(&stage.peers[i], stage.media);
+    }
+    publish(&stage, 1, ~0u, ~0u);
+    for (guint turn = 0; turn < 40 && (stage.peers[0].reports == 0 || stage.peers[1].reports == 0);
+         turn++)
+        play(&stage, 10);
+    g_assert_cmpuint(stage.peers[0].reports, >, 0);
+    g_assert_cmpuint(stage.peers[1].reports, >, 0);
+    for (guint i = 0; i < 2; i++) {
+        peer_send_report(&stage.peers[i], FALSE);
+        play(&stage, 3);
+        g_assert_cmpuint(stage.events[CLV_MEDIA_BYE], ==, i);
+        peer_send_report(&stage.peers[i], TRUE);
+        play(&stage, 3);
+        g_assert_cmpuint(stage.events[CLV_MEDIA_BYE], ==, i + 1);
+        g_assert_cmpuint(stage.last[CLV_MEDIA_BYE], ==, i + 1);
+    }
+    for (guint i = 0; i < 2; i++)
+        clv_media_close(stage.media, i + 1);
+    play(&stage, 5);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_CLOSED], ==, 2);
+    g_assert_cmpuint(stage.peers[0].byes, ==, 1);
+    g_assert_cmpuint(stage.peers[1].byes, ==, 1);
+    g_assert_cmpuint(stage.peers[0].bad + stage.peers[1].bad, ==, 0);
+    stage_close(&stage);
+}
+
+static void
+test_silence_is_told_once(void)
+{
+    Stage stage;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    play(&stage, 30);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 0);
+    stage.peers[1].amplitude = 0; /* sends no more */
+    play(&stage, 90);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 1);
+    g_assert_cmpuint(stage.last[CLV_MEDIA_SILENT], ==, 2);
+    g_assert_cmpuint(stage.last[CLV_MEDIA_TALKING], ==, 2);
+    g_assert_cmpuint(stage.value[CLV_MEDIA_TALKING], ==, 0);
+    stage_close(&stage);
+}
+
+/* Legs come and go by the hundred in the middle of two who talk. */
+static void
+test_churn_disturbs_nobody(void)
+{
+    enum { TURNS = 12, BATCH = 25 };
+    Stage stage;
+    ClvMediaTotals totals;
+    guint opened = 0;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    play(&stage, 40);
+    forget_heard(&stage);
+    for (guint turn = 0; turn < TURNS; turn++) {
+        Peer guests[BATCH];
+
+        for (guint i = 0; i < BATCH; i++) {
+            peer_init(&guests[i], 1000 + opened++, 1 + i % 5, CLV_SRTP_AEAD_AES_128_GCM,
+                      CLV_G711_ULAW, 2000);
+            peer_join(&guests[i], stage.media);
+        }
+        play(&stage, 3);
+        for (guint i = 0; i < BATCH; i++) {
+            clv_media_close(stage.media, guests[i].leg);
+            peer_clear(&guests[i]);
+        }
+        for (ClvConferenceId c = 2; c <= 5; c++)
+            clv_media_end(stage.media, c);
+    }
+    play(&stage, 60);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_CLOSED], ==, TURNS * BATCH);
+    clv_media_totals(stage.media, &totals);
+    g_assert_cmpuint(totals.legs, ==, 2);
+    g_assert_cmpuint(totals.conferences, ==, 1);
+    g_assert_cmpuint(stage.peers[0].seq_gaps + stage.peers[1].seq_gaps, ==, 0);
+    stage.peers[0].n_heard = MIN(stage.peers[0].n_heard, G_N_ELEMENTS(stage.peers[0].heard));
+    assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
+    assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
+    stage_close(&stage);
+}
+
+static void
+test_errors_are_sentences(void)
+{
+    Stage stage;
+    GError *error = NULL;
+    ClvMediaStats stats;
+
+    stage_fill(&stage, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    g_assert_null(clv_media_ports_open(stage.media, "not an address", &error));
+    g_assert_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_ADDRESS);
+    g_clear_error(&error);
+    g_assert_false(
+        clv_media_change(stage.media, 77, CLV_DIR_SENDRECV, NULL, NULL, 0, "PCMU", &error));
+    g_assert_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_LEG);
+    g_clear_error(&error);
+    g_assert_false(
+        clv_media_change(stage.media, 1, CLV_DIR_SENDRECV, NULL, NULL, 96, "opus", &error));
+    g_assert_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_CODEC);
+    g_clear_error(&error);
+    g_assert_false(clv_media_stats(stage.media, 77, &stats));
+    clv_media_close(stage.media, 77);
+    stage_close(&stage);
+}
+
+static void
+test_ssrcs_are_never_given_twice(void)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_direct_hash, g_direct_equal);
+    Stage stage;
+
+    stage_open(&stage, 0, FALSE);
+    for (guint i = 0; i < 5000; i++)
+        g_assert_true(g_hash_table_add(seen, GUINT_TO_POINTER(clv_media_new_ssrc(stage.media, 1))));
+    stage_close(&stage);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_data_func("/media/all-hear-all-but-themselves", GINT_TO_POINTER(FALSE),
+                         test_all_hear_all_but_themselves);
+    g_test_add_data_func("/media/all-hear-all-but-themselves-by-libsrtp", GINT_TO_POINTER(TRUE),
+                         test_all_hear_all_but_themselves);
+    g_test_add_func("/media/the-plan-says-who-talks-and-who-hears",
+                    test_the_plan_says_who_talks_and_who_hears);
+    g_test_add_func("/media/silence-is-sent-as-well", test_silence_is_sent_as_well);
+    g_test_add_func("/media/hold-stops-and-resume-goes-on", test_hold_stops_and_resume_goes_on);
+    g_test_add_func("/media/loss-and-reordering-leave-the-tone-standing",
+                    test_loss_and_reordering_leave_the_tone_standing);
+    g_test_add_func("/media/forged-replayed-and-clear-packets-are-counted-and-dropped",
+                    test_forged_replayed_and_clear_packets_are_counted_and_dropped);
+    g_test_add_func("/media/the-address-follows-authentic-packets",
+                    test_the_address_follows_authentic_packets);
+    g_test_add_func("/media/an-ssrc-belongs-to-who-came-first",
+                    test_an_ssrc_belongs_to_who_came_first);
+    g_test_add_func("/media/one-key-for-both-ways-is-refused",
+                    test_one_key_for_both_ways_is_refused);
+    g_test_add_func("/media/rekeying-loses-nothing", test_rekeying_loses_nothing);
+    g_test_add_func("/media/reports-come-and-byes-are-told", test_reports_come_and_byes_are_told);
+    g_test_add_func("/media/silence-is-told-once", test_silence_is_told_once);
+    g_test_add_func("/media/churn-disturbs-nobody", test_churn_disturbs_nobody);
+    g_test_add_func("/media/errors-are-sentences", test_errors_are_sentences);
+    g_test_add_func("/media/ssrcs-are-never-given-twice", test_ssrcs_are_never_given_twice);
+    return g_test_run();
+}
