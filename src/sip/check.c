@@ -56,12 +56,32 @@ is_encoded(const sip_t *msg)
            g_ascii_strcasecmp(encoding->k_items[0], "identity") != 0;
 }
 
+static gboolean
+accepts_sdp(const sip_t *msg)
+{
+    static const char *const fit[] = {"application/sdp", "application/*", "*/*"};
+
+    for (const sip_accept_t *a = msg->sip_accept; a != NULL; a = a->ac_next) {
+        for (gsize i = 0; i < G_N_ELEMENTS(fit); i++) {
+            if (a->ac_type != NULL && g_ascii_strcasecmp(a->ac_type, fit[i]) == 0)
+                return TRUE;
+        }
+    }
+    return msg->sip_accept == NULL;
+}
+
 /* A body that we do not understand may be ignored only when its sender says so (RFC 3261 20.11). */
 gboolean
 clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
 {
     const sip_content_disposition_t *disposition = msg->sip_content_disposition;
 
+    if (msg->sip_request->rq_method == sip_method_invite && !accepts_sdp(msg)) {
+        sip->totals.refused++;
+        nta_incoming_treply(irq, SIP_406_NOT_ACCEPTABLE, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
+                            TAG_END());
+        return TRUE;
+    }
     if (msg->sip_payload == NULL || msg->sip_payload->pl_len == 0)
         return FALSE;
     if (disposition != NULL && disposition->cd_optional)

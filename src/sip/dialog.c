@@ -81,6 +81,14 @@ drop_request(Dialog *d)
     d->request = NULL;
 }
 
+static void
+drop_ringing(Dialog *d)
+{
+    if (d->ringing != NULL)
+        nta_reliable_destroy(d->ringing);
+    d->ringing = NULL;
+}
+
 /* Nothing more to be said: every Sofia object goes. Safe to call twice. */
 void
 clv_dialog_bury(Dialog *d)
@@ -89,6 +97,7 @@ clv_dialog_bury(Dialog *d)
     d->state = DIALOG_BURIED;
     clv_session_stop(d);
     g_clear_pointer(&d->ack_timer, clv_timer_cancel);
+    drop_ringing(d);
     drop_incoming(&d->invite);
     drop_incoming(&d->update);
     drop_request(d);
@@ -550,6 +559,7 @@ dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
     if (peer->tport != NULL && tport_is_stream(peer->tport))
         d->tport = tport_ref(peer->tport);
     d->peer_has_update = sip_is_allowed(msg->sip_allow, SIP_METHOD_UPDATE);
+    d->wants_reliable = sip_has_feature(msg->sip_require, "100rel") != 0;
     clv_session_asked(d, msg);
     return d;
 }
@@ -598,6 +608,33 @@ find(ClvSip *sip, ClvLegId leg)
     return g_hash_table_lookup(sip->dialogs, &leg);
 }
 
+static void accept_invite(Dialog *d, const char *sdp);
+
+/* The PRACK of a reliable 18x, or (NULL) that none came or none is needed any more. A 200 that came
+ * in between has waited for it. */
+static int
+on_prack(Dialog *d, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg)
+{
+    if (rel != d->ringing)
+        return 0;
+
+    clv_dialog_ref(d);
+    if (prack != NULL) {
+        nta_incoming_treply(prack, SIP_200_OK, TAG_END());
+        nta_incoming_destroy(prack);
+    }
+    drop_ringing(d);
+    if (prack != NULL && d->answer_waits && d->state == DIALOG_OPENING) {
+        char *sdp = g_steal_pointer(&d->sdp);
+
+        d->answer_waits = FALSE;
+        accept_invite(d, sdp);
+        clv_secret_free_string(sdp);
+    }
+    clv_dialog_unref(d);
+    return 0;
+}
+
 void
 clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
 {
@@ -605,12 +642,17 @@ clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_ur
 
     g_return_if_fail(status > 100 && status < 200);
 
-    if (d == NULL || d->invite == NULL || d->invite_answered)
+    if (d == NULL || d->invite == NULL || d->invite_answered || d->ringing != NULL)
         return;
 
     set_contact(d, contact_uri);
-    nta_incoming_treply(d->invite, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
-                        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
+    if (d->wants_reliable)
+        d->ringing = nta_reliable_treply(d->invite, on_prack, d, (int)status, NULL,
+                                         SIPTAG_CONTACT_STR(d->contact),
+                                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
+    else
+        nta_incoming_treply(d->invite, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
+                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
 }
 
 void
@@ -645,6 +687,11 @@ accept_invite(Dialog *d, const char *sdp)
 {
     if (d->invite == NULL || d->invite_answered)
         return;
+    if (d->ringing != NULL) {
+        set_sdp(d, sdp);
+        d->answer_waits = TRUE;
+        return;
+    }
 
     d->invite_answered = TRUE;
     if (d->state == DIALOG_OPENING)

@@ -16,6 +16,13 @@ tests_integration_sip_echo_server_SOURCES = tests/integration/sip-echo-server.c 
 tests_integration_sip_echo_server_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_integration_sip_echo_server_LDADD = libclv-sip.la
 
+check_PROGRAMS += tests/integration/test-sip
+TESTS += tests/integration/test-sip
+tests_integration_test_sip_SOURCES = tests/integration/test-sip.c tests/integration/raw-peer.h \
+	tests/integration/raw-peer.c $(SIP_HUB)
+tests_integration_test_sip_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_integration_test_sip_LDADD = libclv-sip.la
+
 sip_tests = tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status
 check_PROGRAMS += $(sip_tests)
 TESTS += $(sip_tests)

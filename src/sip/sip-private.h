@@ -58,6 +58,9 @@ struct Dialog {
     tport_t *tport;          /* (nullable) the connection the INVITE came by */
     nta_incoming_t *invite;  /* (nullable) unanswered or unacknowledged INVITE, first or later */
     gboolean invite_answered;
+    gboolean wants_reliable; /* the first INVITE requires 100rel */
+    nta_reliable_t *ringing; /* (nullable) 18x whose PRACK is out */
+    gboolean answer_waits;   /* accepted meanwhile, with .sdp */
     gboolean we_offered;     /* the 200 to invite carries our offer; the answer is in the ACK */
     nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
     nta_outgoing_t *request; /* (nullable) our BYE or session refresh */

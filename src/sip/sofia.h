@@ -9,6 +9,7 @@ typedef struct Dialog Dialog;
 #define NTA_LEG_MAGIC_T void /* ClvSip for the default leg, Dialog for the others */
 #define NTA_INCOMING_MAGIC_T struct Dialog
 #define NTA_OUTGOING_MAGIC_T struct Dialog
+#define NTA_RELIABLE_MAGIC_T struct Dialog
 
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/nta.h>

@@ -65,21 +65,23 @@ answer(const ClvSdp *offer)
 }
 
 static void
-accept_offer(Hub *hub, ClvLegId leg, const ClvSdp *offer)
+accept_offer(Hub *hub, ClvLegId leg, const ClvSdp *offer, gboolean first)
 {
     char *text = answer(offer);
 
-    if (text != NULL)
+    if (text != NULL) {
         clv_sip_accept(hub->sip, leg, HUB_CONFERENCE, text);
-    else
+    } else {
+        hub->n_alive -= first ? 1 : 0;
         clv_sip_refuse(hub->sip, leg, CLV_CODE_UNSECURED, 0, NULL);
+    }
     clv_secret_free_string(text);
 }
 
 void
 hub_accept(Hub *hub, ClvLegId leg)
 {
-    accept_offer(hub, leg, NULL);
+    accept_offer(hub, leg, NULL, TRUE);
 }
 
 static void
@@ -116,11 +118,11 @@ on_invite(Hub *hub, const ClvSipEvent *event)
             clv_sip_refuse(hub->sip, event->leg, CLV_CODE_UNAUTHENTICATED, 0, NULL);
             return;
         }
-        accept_offer(hub, event->leg, event->invite->offer);
+        accept_offer(hub, event->leg, event->invite->offer, TRUE);
         return;
     case HUB_ACCEPTS:
         clv_sip_progress(hub->sip, event->leg, 180, HUB_CONFERENCE);
-        accept_offer(hub, event->leg, event->invite->offer);
+        accept_offer(hub, event->leg, event->invite->offer, TRUE);
         return;
     case HUB_RINGS:
         clv_sip_progress(hub->sip, event->leg, 180, HUB_CONFERENCE);
@@ -131,7 +133,7 @@ on_invite(Hub *hub, const ClvSipEvent *event)
         return;
     case HUB_ENDS_AT_ONCE:
         hub->n_alive--;
-        accept_offer(hub, event->leg, event->invite->offer);
+        accept_offer(hub, event->leg, event->invite->offer, TRUE);
         clv_sip_end(hub->sip, event->leg, "SIP;cause=200;text=\"conference ended\"");
         return;
     case HUB_WAITS:
@@ -149,7 +151,7 @@ on_event(void *user, const ClvSipEvent *event)
     if (event->kind == CLV_SIP_INVITE)
         on_invite(hub, event);
     else if (event->kind == CLV_SIP_REOFFER && !hub->reoffers_wait)
-        accept_offer(hub, event->leg, event->offer);
+        accept_offer(hub, event->leg, event->offer, FALSE);
     else if (event->kind == CLV_SIP_ENDED)
         hub->n_alive--;
 }
