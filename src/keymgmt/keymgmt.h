@@ -29,7 +29,8 @@ typedef gboolean (*ClvRandom)(void *user, guint8 *out, gsize len);
 /* Seen-message memory of one scheme (base/replay.h). */
 typedef struct ClvReplay ClvReplay;
 
-/* The server's own credentials and limits; one per KMS, outlives all states. */
+/* The server's own credentials and limits. open() copies the structure; what it points to outlives
+ * all states. */
 typedef struct ClvKeymgmtConfig {
     const char *kms_uri;     /* IDRkms, "sip:kms@operator.example" */
     const guint8 *psk_id;    /* IDRpsk (byte string) */
@@ -65,7 +66,8 @@ typedef struct ClvKeymgmtInput {
     gsize len;
 } ClvKeymgmtInput;
 
-/* Filled by a step; clear with clv_keymgmt_output_clear() (cleanses the keys). */
+/* Zeroed before the first step; each step clears what the one before has left and fills it anew.
+ * Clear with clv_keymgmt_output_clear() (cleanses the keys). */
 typedef struct ClvKeymgmtOutput {
     /* WANT_KMS */
     ClvKmsRequest kms_request;

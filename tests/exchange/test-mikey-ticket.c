@@ -1365,12 +1365,6 @@ test_authentic_error(void)
     world_free(world);
 }
 
-static gboolean
-no_random(void *user, guint8 *out, gsize len)
-{
-    return FALSE;
-}
-
 static void
 test_no_randomness(void)
 {
@@ -1382,15 +1376,15 @@ test_no_randomness(void)
 
     make_transfer(bob);
     sdp = sdp_with(transfer_of(bob));
-    world->config.random = no_random;
+    world->dry = TRUE;
     server = server_new(world, CLV_PURPOSE_JOIN, sdp);
     assert_refused(server, open_and_ask(server), CLV_CODE_INTERNAL, -1, "*random*");
 
-    world->config.random = world_random;
+    world->dry = FALSE;
     server = server_new(world, CLV_PURPOSE_JOIN, sdp);
     g_assert_cmpint(open_and_ask(server), ==, CLV_KEYMGMT_WANT_KMS);
     answer = kms_answer_to(server);
-    world->config.random = no_random;
+    world->dry = TRUE;
     assert_refused(server, step(server, answer->data, answer->len), CLV_CODE_INTERNAL, -1,
                    "*random*");
     sdp_free(sdp);

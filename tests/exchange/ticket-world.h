@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#pragma GCC diagnostic ignored "-Wunused-function" /* no program needs them all */
+
 #include <libmikey/mikey.h>
 #include <string.h>
 
@@ -34,6 +36,7 @@ typedef struct World World;
 struct World {
     gint64 now_us;
     guint64 random;
+    gboolean dry; /* no randomness is to be had */
     ClvReplay *replay;
     ClvKeymgmtConfig config;
     guint8 server_psk[32];
@@ -59,7 +62,7 @@ world_random(void *user, guint8 *out, gsize len)
                         G_GUINT64_CONSTANT(1442695040888963407);
         out[i] = (guint8)(world->random >> 56);
     }
-    return TRUE;
+    return !world->dry;
 }
 
 static bool
@@ -490,7 +493,6 @@ step(Server *server, const guint8 *answer, gsize len)
 {
     ClvKeymgmtInput in = {.now_us = server->world->now_us, .bytes = answer, .len = len};
 
-    clv_keymgmt_output_clear(&server->out);
     return clv_mikey_ticket_ops.step(server->state, &in, &server->out, &server->error);
 }
 
@@ -498,7 +500,12 @@ step(Server *server, const guint8 *answer, gsize len)
 static ClvKeymgmtNext
 open_and_ask(Server *server)
 {
+    ClvKeymgmtConfig config = *server->setup.config; /* as a caller's own, gone after open() */
+
+    server->setup.config = &config;
     server->state = clv_mikey_ticket_ops.open(&server->setup, &server->error);
+    server->setup.config = NULL;
+    memset(&config, 0x7f, sizeof(config));
     g_assert_no_error(server->error);
     return step(server, NULL, 0);
 }

@@ -107,7 +107,7 @@ clv_ticket_hash(const MikeyTicket *ticket)
 static gboolean
 ask_kms(ClvKeymgmtState *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
 {
-    const ClvKeymgmtConfig *config = state->config;
+    const ClvKeymgmtConfig *config = &state->config;
     MikeyKey psk = {.len = 0};
     MikeyAccount account = {
         .psk = &psk,
@@ -136,7 +136,7 @@ ask_kms(ClvKeymgmtState *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
 static gboolean
 first_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
 {
-    MikeyEnv env = clv_ticket_env(state->config, in->now_us);
+    MikeyEnv env = clv_ticket_env(&state->config, in->now_us);
     MikeyBytes octets = mikey_bytes(state->lines.message.data, state->lines.message.len);
     MikeyStatus status;
 
@@ -182,20 +182,21 @@ check_our_name(ClvKeymgmtState *state, const MikeyResolution *resolution)
 {
     MikeyIdentity named = mikey_resolution_responder(resolution);
     MikeyIdentity focus = mikey_identity_uri(state->focus_uri);
+    g_autofree char *name = NULL;
 
-    if (!mikey_identity_equal(&named, &focus))
-        return clv_ticket_refuse(&state->refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
-                                 "ALARM: the KMS resolved the ticket for %.*s in place of %s; its "
-                                 "rule for conference URIs is wrong",
-                                 (int)MIN(named.data.len, 200), (const char *)named.data.data,
-                                 state->focus_uri);
-    return TRUE;
+    if (mikey_identity_equal(&named, &focus))
+        return TRUE;
+    name = clv_ticket_identity(&named);
+    return clv_ticket_refuse(&state->refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
+                             "ALARM: the KMS resolved the ticket for %s in place of %s; its rule "
+                             "for conference URIs is wrong",
+                             name != NULL ? name : "no URI", state->focus_uri);
 }
 
 static gboolean
 remember(ClvKeymgmtState *state, gint64 now_us)
 {
-    const ClvKeymgmtConfig *config = state->config;
+    const ClvKeymgmtConfig *config = &state->config;
     gint64 expires_us = mikey_ntp_to_unix_us(mikey_offer_timestamp(state->offer)) +
                         (config->skew_s + 1) * G_USEC_PER_SEC;
     guint8 names[2][MIKEY_DIGEST_LEN];
@@ -373,7 +374,7 @@ answer(ClvKeymgmtState *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
 static gboolean
 second_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
 {
-    MikeyEnv env = clv_ticket_env(state->config, in->now_us);
+    MikeyEnv env = clv_ticket_env(&state->config, in->now_us);
     MikeyResolution *resolution = NULL;
     MikeyPeerError kms_error = {0, false};
     MikeyStatus status;
@@ -403,7 +404,7 @@ clv_ticket_answerer_open(const ClvKeymgmtSetup *setup)
 {
     ClvKeymgmtState *state = g_new0(ClvKeymgmtState, 1);
 
-    state->config = setup->config;
+    state->config = *setup->config;
     state->purpose = setup->purpose;
     state->focus_uri = g_strdup(setup->focus_uri);
     state->factory_uris = g_strdupv((char **)setup->factory_uris);
@@ -418,7 +419,7 @@ clv_ticket_answerer_open(const ClvKeymgmtSetup *setup)
 static void
 add_error_line(ClvKeymgmtState *state, gint64 now_us, ClvKeymgmtOutput *out)
 {
-    MikeyEnv env = clv_ticket_env(state->config, now_us);
+    MikeyEnv env = clv_ticket_env(&state->config, now_us);
     MikeyBytes at_fault = mikey_bytes(state->lines.message.data, state->lines.message.len);
     MikeyBuffer message = MIKEY_BUFFER_INIT;
     MikeyBuffer value = MIKEY_BUFFER_INIT;
@@ -452,6 +453,7 @@ ClvKeymgmtNext
 clv_ticket_answerer_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
                          GError **error)
 {
+    clv_keymgmt_output_clear(out);
     switch (state->stage) {
     case TICKET_OPENED:
         if (!first_step(state, in, out))

@@ -93,7 +93,7 @@ check_flags(const Early *e)
 static gboolean
 check_prf(const Early *e)
 {
-    MikeyEnv env = clv_ticket_env(e->state->config, e->now_us);
+    MikeyEnv env = clv_ticket_env(&e->state->config, e->now_us);
 
     if (mikey_suite_check(e->policy->prf, &env) != MIKEY_OK)
         return clv_ticket_refuse(e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_PRF,
@@ -108,7 +108,7 @@ static gboolean
 check_validity(const Early *e)
 {
     const MikeyPolicy *p = e->policy;
-    const ClvKeymgmtConfig *config = e->state->config;
+    const ClvKeymgmtConfig *config = &e->state->config;
     gint64 now_s = e->now_us / G_USEC_PER_SEC;
     gint64 lifetime_s;
 
@@ -180,10 +180,10 @@ check_list(const Early *e)
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     gboolean named = FALSE;
 
-    if (e->policy->n_responders > e->state->config->max_responders)
+    if (e->policy->n_responders > e->state->config.max_responders)
         return clv_ticket_refuse(e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_POLICY,
                                  "the ticket names %zu responders, the limit is %u",
-                                 e->policy->n_responders, e->state->config->max_responders);
+                                 e->policy->n_responders, e->state->config.max_responders);
 
     for (gsize i = 0; i < e->policy->n_responders; i++) {
         char *name = clv_ticket_identity(&e->policy->responders[i]);
@@ -214,7 +214,7 @@ check_kms(const Early *e)
         return TRUE;
 
     named = clv_ticket_identity(&e->policy->kms);
-    ours = clv_identity_canonical(e->state->config->kms_uri, -1);
+    ours = clv_identity_canonical(e->state->config.kms_uri, -1);
     if (g_strcmp0(named, ours) != 0)
         return clv_ticket_refuse(e->refusal, CLV_CODE_FORBIDDEN, MIKEY_BAD_IDENTITY,
                                  "the ticket is from a foreign KMS, %s",
@@ -333,7 +333,7 @@ static gboolean
 check_replay(const Early *e)
 {
     guint8 message[MIKEY_DIGEST_LEN], bundle[MIKEY_DIGEST_LEN];
-    ClvReplay *replay = e->state->config->replay;
+    ClvReplay *replay = e->state->config.replay;
 
     if (!clv_ticket_replay_names(e->state->offer, message, bundle))
         return clv_ticket_refuse(e->refusal, CLV_CODE_INTERNAL, MIKEY_CRYPTO,

@@ -64,7 +64,7 @@ typedef enum TicketStage {
 } TicketStage;
 
 struct ClvKeymgmtState {
-    const ClvKeymgmtConfig *config;
+    ClvKeymgmtConfig config;
     TicketStage stage;
     ClvPurpose purpose;
     char *focus_uri;
@@ -80,7 +80,7 @@ struct ClvKeymgmtState {
     guint cs_line;         /* number of the m-line by which our crypto sessions go; 0: none */
 };
 
-/* What libmikey wants to know of the world at @now_us. */
+/* What libmikey wants to know of the world at @now_us; @config must live as long. */
 MikeyEnv clv_ticket_env(const ClvKeymgmtConfig *config, gint64 now_us);
 /* (transfer full) (nullable): NULL unless it is a URI that names somebody */
 char *clv_ticket_identity(const MikeyIdentity *identity);

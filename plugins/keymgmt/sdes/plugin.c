@@ -15,7 +15,7 @@
 #include "keymgmt/schemes.h"
 
 struct ClvKeymgmtState {
-    const ClvKeymgmtConfig *config;
+    ClvKeymgmtConfig config;
     SdesLine chosen; /* holds the peer's key */
     GError *refusal; /* (nullable) what is wrong with the offer */
 };
@@ -146,7 +146,7 @@ sdes_open(const ClvKeymgmtSetup *setup, GError **error)
     }
 
     state = g_new0(ClvKeymgmtState, 1);
-    state->config = setup->config;
+    state->config = *setup->config;
     if (tags_are_unique(media, &state->refusal))
         choose_line(media, setup->suites, &state->chosen, &state->refusal);
     return state;
@@ -183,11 +183,12 @@ sdes_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *o
 {
     char line[SDES_MAX_LINE];
 
+    clv_keymgmt_output_clear(out);
     if (state->refusal != NULL) {
         g_propagate_error(error, g_error_copy(state->refusal));
         return CLV_KEYMGMT_FAILED;
     }
-    if (!make_tx(state->config, &state->chosen.keys, &out->tx, error))
+    if (!make_tx(&state->config, &state->chosen.keys, &out->tx, error))
         return CLV_KEYMGMT_FAILED;
 
     out->rx = state->chosen.keys;
