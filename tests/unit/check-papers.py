@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Is every function and file that the papers name really there? Speaks TAP.
+
+The papers are found beside the source; a function is `name()` in backquotes, a file is a path
+below src, plugins, tests or scripts.
+"""
+import os
+import re
+import sys
+
+TOP = os.environ.get('G_TEST_SRCDIR') or os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                                      '..', '..')
+PAPERS = ('doc/MAP.md', 'doc/PROTOCOLS.md', 'HACKING.md', 'README.md', 'CONTRIBUTING.md')
+
+
+def read(path):
+    with open(os.path.join(TOP, path), encoding='utf-8') as file:
+        return file.read()
+
+
+def source():
+    """All C text of the tree."""
+    text = []
+    for root in ('src', 'plugins'):
+        for folder, _, names in os.walk(os.path.join(TOP, root)):
+            text += [read(os.path.join(folder, n)) for n in sorted(names) if n.endswith('.c')]
+    return '\n'.join(text)
+
+
+def missing_functions(paper, code):
+    # A definition begins in column 0, or names the function in a table of another room.
+    names = sorted(set(re.findall(r'`([a-z_][a-z0-9_]+)\(\)`', paper)))
+    return [name for name in names
+            if not re.search(r'(?m)^%s\(|^EXPORTED.*\b%s\(' % (name, name), code)
+            and name not in ('sdp_parse',)]
+
+
+def missing_files(paper):
+    paths = sorted(set(re.findall(r'`((?:src|plugins|tests|scripts|doc)/[\w./-]*\w)`', paper)))
+    return [path for path in paths
+            if not re.search(r'[A-Z]', os.path.dirname(path)) and 'X' not in path
+            and not os.path.exists(os.path.join(TOP, path))]
+
+
+def main():
+    code = source()
+    print(f'1..{len(PAPERS)}')
+    failed = 0
+    for number, path in enumerate(PAPERS, 1):
+        paper = read(path)
+        missing = missing_functions(paper, code) + missing_files(paper)
+        print(f'{"not ok" if missing else "ok"} {number} - {path} names what is there')
+        if missing:
+            failed += 1
+            print('# not found: ' + ', '.join(missing))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
