@@ -32,10 +32,16 @@ call_new(ClvHub *hub)
 }
 
 static void
-negotiation_clear(Negotiation *n)
+close_state(Negotiation *n)
 {
     if (n->state != NULL)
-        n->ops->close(n->state);
+        n->ops->close(g_steal_pointer(&n->state));
+}
+
+static void
+negotiation_clear(Negotiation *n)
+{
+    close_state(n);
     clv_keymgmt_output_clear(&n->out);
     clv_sdp_free(n->offer);
     g_free(n->key_id);
@@ -156,6 +162,7 @@ keys_done(Leg *leg, Room *room, Negotiation *n)
     ClvEvent event = {.kind = CLV_EV_KEYS, .leg = leg->id, .keys = &n->keys};
 
     clv_timer_cancel(g_steal_pointer(&leg->progress));
+    close_state(n); /* and what it knows of keys */
     n->keyed = n->out.has_media;
     n->keys = (ClvEvKeys){
         .proof = n->out.proof,
@@ -232,7 +239,6 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
     ClvHub *hub = leg->hub;
     const ClvPolicyView *view = clv_conference_policy(room->conference);
     const ClvPolicyFactory *factory = clv_policy_find_factory(hub->policy, leg->request_uri);
-    ClvKeymgmtConfig config = hub->kms.keymgmt;
     g_autoptr(GError) error = NULL;
     ClvCode code = n->media_code;
     ClvKeymgmtSetup setup;
@@ -249,10 +255,11 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
     n->key_id = n->ops->offer_id(n->offer, key_media_index(n));
     if (leg->ssrc == 0)
         leg->ssrc = clv_media_new_ssrc(hub->media, room->id);
-    config.max_ticket_lifetime_s = clv_policy_max_ticket_lifetime_s(view);
-    config.max_responders = clv_policy_max_participants(view) + 2;
+    n->config = hub->kms.keymgmt;
+    n->config.max_ticket_lifetime_s = clv_policy_max_ticket_lifetime_s(view);
+    n->config.max_responders = clv_policy_max_participants(view) + 2;
     setup = (ClvKeymgmtSetup){
-        .config = &config,
+        .config = &n->config,
         .purpose = leg->purpose,
         .offer = n->offer,
         .media_index = key_media_index(n),

@@ -38,6 +38,7 @@ typedef struct Negotiation {
     ClvSdpChoice choice;
     const ClvKeymgmtOps *ops; /* (nullable) */
     ClvKeymgmtState *state;   /* (nullable) */
+    ClvKeymgmtConfig config;  /* the KMS's, with this conference's limits; outlives the state */
     ClvKeymgmtOutput out;
     ClvEvKeys keys; /* points into out */
     gboolean keyed; /* out holds keys that the media has not yet */

@@ -5,6 +5,15 @@ libclv_config_la_SOURCES = %D%/config.h %D%/config.c
 libclv_config_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 libclv_config_la_LIBADD = libclv-base.la
 
+sbin_PROGRAMS += conclaved
+conclaved_SOURCES = %D%/main.c %D%/hub.h %D%/hub-private.h %D%/hub.c %D%/call.c %D%/keys.c \
+	%D%/console.c %D%/watch.h %D%/watch.c
+conclaved_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SYSTEMD_CFLAGS)
+conclaved_LDADD = libclv-config.la libclv-control.la libclv-conference.la libclv-policy.la \
+	libclv-keymgmt.la libclv-sip.la libclv-media.la libclv-kms.la libmikey.la libclv-base.la \
+	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(SRTP_LIBS) $(CURL_LIBS) $(MHD_LIBS) $(GLIB_LIBS) \
+	$(SYSTEMD_LIBS)
+
 dist_man_MANS += man/conclaved.8 man/conclavectl.1 man/conclave.conf.5
 
 check_PROGRAMS += tests/unit/test-config
