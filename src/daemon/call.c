@@ -541,7 +541,8 @@ call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
 {
     Negotiation *n = &leg->next;
 
-    if (offer == NULL) { /* they want our offer: what is in force stays in force */
+    call_forget_keys(leg); /* of a re-offer that was cancelled on its way */
+    if (offer == NULL) {   /* they want our offer: what is in force stays in force */
         clv_sip_accept(leg->hub->sip, leg->id, clv_conference_uri(room->conference), leg->answer);
         return;
     }
