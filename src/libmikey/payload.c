@@ -169,7 +169,7 @@ mikey_dh_write(MikeyWriter *w, uint8_t next, const MikeyDh *dh)
     mikey_write_u8(w, next);
     mikey_write_u8(w, dh->group);
     write_sized(w, known, len, dh->value);
-    mikey_write_u8(w, (uint8_t)(dh->reserved << 4 | (dh->kv & 0x0fu)));
+    mikey_write_u8(w, (uint8_t)((unsigned)dh->reserved << 4 | (dh->kv & 0x0fu)));
     if (dh->kv == MIKEY_KV_SPI) {
         mikey_write_lv8(w, dh->spi);
     } else if (dh->kv == MIKEY_KV_INTERVAL) {

@@ -11,8 +11,8 @@
 #define ANY_CSB 0xffffffffu
 
 typedef struct Suite {
-    MikeyMacAlg mac;
-    MikeyEncrAlg encr;
+    uint8_t mac;  /* a MikeyMacAlg */
+    uint8_t encr; /* a MikeyEncrAlg */
     size_t key_len;
     size_t hash_len;
 } Suite;
@@ -33,13 +33,13 @@ suite_of(uint8_t prf)
 MikeyEncrAlg
 mikey_suite_encr(uint8_t prf)
 {
-    return suite_of(prf)->encr;
+    return (MikeyEncrAlg)suite_of(prf)->encr;
 }
 
 MikeyMacAlg
 mikey_suite_mac(uint8_t prf)
 {
-    return suite_of(prf)->mac;
+    return (MikeyMacAlg)suite_of(prf)->mac;
 }
 
 size_t

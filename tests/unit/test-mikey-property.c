@@ -510,7 +510,7 @@ exported_symbols_are_those_declared(void)
 static void
 the_library_exports_its_symbol_file(void)
 {
-    g_autofree char *nm = g_find_program_in_path("nm"), *out = NULL, *list = NULL, *text = NULL;
+    g_autofree char *nm = g_find_program_in_path("nm"), *out = NULL, *text = NULL;
     g_autofree char *library = g_test_build_filename(G_TEST_BUILT, ".libs/libmikey.so", NULL);
     g_auto(GStrv) lines = NULL;
     g_autoptr(GString) got = g_string_new(NULL);
