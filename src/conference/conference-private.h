@@ -17,7 +17,7 @@ typedef struct Member {
     MemberState state;
     char *sip_identity; /* (nullable) digest or assertion */
     ClvProof sip_proof;
-    char *identity;     /* (nullable) best proven so far; before KEYS the SIP one */
+    char *identity; /* (nullable) best proven so far; before KEYS the SIP one */
     ClvProof proof;
     char *display_name; /* (nullable) */
     char *peer;

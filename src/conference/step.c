@@ -19,11 +19,11 @@ struct ClvConference {
     char *uri;
     ClvPolicyView *view;
     Roster roster;
-    gint64 born_us; /* monotonic */
+    gint64 born_us;         /* monotonic */
     gint64 now_us, wall_us; /* of the event in hand */
-    char *creator;           /* (nullable) */
-    char **ticket_names;     /* (nullable) T of the allowed set */
-    char *creation_ticket;   /* (nullable) */
+    char *creator;          /* (nullable) */
+    char **ticket_names;    /* (nullable) T of the allowed set */
+    char *creation_ticket;  /* (nullable) */
     gboolean locked;
     gboolean joined_once;  /* somebody has been connected with media */
     gboolean creator_came; /* the creator has had a dialog */
@@ -77,7 +77,7 @@ tell(ClvConference *c, const Member *member, const char *what)
 }
 
 static void G_GNUC_PRINTF(4, 5)
-note(ClvConference *c, ClvLegId leg, const char *identity, const char *format, ...)
+    note(ClvConference *c, ClvLegId leg, const char *identity, const char *format, ...)
 {
     va_list args;
     char *text;
@@ -85,8 +85,8 @@ note(ClvConference *c, ClvLegId leg, const char *identity, const char *format, .
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    act(c, (ClvAction){
-               .kind = CLV_ACT_LOG, .leg = leg, .text = text, .identity = g_strdup(identity)});
+    act(c,
+        (ClvAction){.kind = CLV_ACT_LOG, .leg = leg, .text = text, .identity = g_strdup(identity)});
 }
 
 static void
@@ -111,9 +111,7 @@ arm(ClvConference *c, ClvTimerKind timer, gint64 deadline_us)
     if (c->deadline_us[timer] == deadline_us)
         return;
     c->deadline_us[timer] = deadline_us;
-    act(c, (ClvAction){.kind = CLV_ACT_TIMER,
-                       .timer = timer,
-                       .delay_ms = (delay_us + 999) / 1000});
+    act(c, (ClvAction){.kind = CLV_ACT_TIMER, .timer = timer, .delay_ms = (delay_us + 999) / 1000});
 }
 
 static void
@@ -180,8 +178,7 @@ host_is_in(const ClvConference *c)
         const Member *member = c->roster.members->pdata[i];
 
         if (member->state == MEMBER_CONNECTED && member->has_media &&
-            (is_creator(c, member) ||
-             clv_policy_is_owner(c->view, member->identity, c->creator)))
+            (is_creator(c, member) || clv_policy_is_owner(c->view, member->identity, c->creator)))
             return TRUE;
     }
     return FALSE;
@@ -222,15 +219,13 @@ is_banned(const ClvConference *c, const Member *member)
 }
 
 static ClvPolicyVerdict
-judge(const ClvConference *c, const Member *member, ClvPolicyOp op,
-      const char *const *ticket_names)
+judge(const ClvConference *c, const Member *member, ClvPolicyOp op, const char *const *ticket_names)
 {
     ClvPolicyFacts facts = facts_of(c, member);
 
     if (is_banned(c, member))
-        return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN,
-                                  .reason = "removed",
-                                  .rule = "ban-on-removal"};
+        return (ClvPolicyVerdict){
+            .code = CLV_CODE_FORBIDDEN, .reason = "removed", .rule = "ban-on-removal"};
     if (op == CLV_OP_CREATE)
         facts.ticket_names = ticket_names;
     return clv_policy_decide(c->view, op, &facts);
@@ -240,9 +235,9 @@ judge(const ClvConference *c, const Member *member, ClvPolicyOp op,
 
 /* Legs to remove together, so that all are cut before the first is told. */
 typedef struct Removal {
-    GPtrArray *members;   /* Member, of the roster; in the end owned here */
-    GPtrArray *notes;     /* (element-type utf8): one line for each, in the same order */
-    ClvCode code;         /* final answer of those that have none yet */
+    GPtrArray *members; /* Member, of the roster; in the end owned here */
+    GPtrArray *notes;   /* (element-type utf8): one line for each, in the same order */
+    ClvCode code;       /* final answer of those that have none yet */
     guint retry_after_s;
     const char *reason;   /* Reason of the BYEs */
     gboolean keys_over;   /* key management has ended by itself, or never began */
@@ -262,7 +257,7 @@ removal_new(ClvCode code, const char *reason)
 }
 
 static void G_GNUC_PRINTF(3, 4)
-removal_add(Removal *removal, Member *member, const char *format, ...)
+    removal_add(Removal *removal, Member *member, const char *format, ...)
 {
     va_list args;
 
@@ -536,8 +531,7 @@ static gboolean
 changes_allowed_set(const ClvConference *c, const Member *member, const ClvEvKeys *keys)
 {
     return !member->creates && keys->sets_allowed && keys->ticket_names != NULL &&
-           keys->ticket_names[0] != NULL &&
-           g_strcmp0(keys->ticket_hash, c->creation_ticket) != 0 &&
+           keys->ticket_names[0] != NULL && g_strcmp0(keys->ticket_hash, c->creation_ticket) != 0 &&
            judge(c, member, CLV_OP_ALLOW_CHANGE, NULL).allow;
 }
 
@@ -855,8 +849,7 @@ static void
 step_after_end(ClvConference *c, const ClvEvent *event)
 {
     if (event->kind == CLV_EV_JOIN)
-        act(c, (ClvAction){
-                   .kind = CLV_ACT_REFUSE, .leg = event->leg, .code = CLV_CODE_NOT_FOUND});
+        act(c, (ClvAction){.kind = CLV_ACT_REFUSE, .leg = event->leg, .code = CLV_CODE_NOT_FOUND});
     if (event->kind == CLV_EV_POLICY)
         clv_policy_view_free(event->view);
 }

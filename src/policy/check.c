@@ -37,8 +37,9 @@ check_secure(Loader *loader, const Group *group, const Effective *effective)
     if (suites->set->len == 0)
         fail(loader, group, suites, "found no suite, expected one at least with secure=required");
     if (anonymity->number == ANONYMITY_ALLOW)
-        fail(loader, group, anonymity, "found 'allow', expected hide or reject with "
-                                       "secure=required");
+        fail(loader, group, anonymity,
+             "found 'allow', expected hide or reject with "
+             "secure=required");
 }
 
 static void
@@ -68,8 +69,9 @@ check_dates(Loader *loader, const Group *group, const Effective *effective)
     const Rule *after = rule_of(effective, KEY_NOT_AFTER);
 
     if (before->number != 0 && after->number != 0 && before->number >= after->number)
-        fail(loader, group, after, "found a time that is not later than not-before, expected a "
-                                   "later one");
+        fail(loader, group, after,
+             "found a time that is not later than not-before, expected a "
+             "later one");
 }
 
 /* A conference whose tickets no factory's KMS service can resolve. */
@@ -79,9 +81,10 @@ check_service(Loader *loader, const Group *group, const Effective *effective)
     if (group->kind == GROUP_CONFERENCE && group->uris != NULL && group->factory == NULL &&
         rule_of(effective, KEY_SCHEDULED)->number &&
         allows_scheme(effective, CLV_SCHEME_MIKEY_TICKET))
-        clv_policy_fail(loader, group, "uri", "found '%s', which belongs to no factory, expected "
-                                              "sip:NAME.SERVICE@HOST with the service and host of "
-                                              "a [factory], for tickets to be resolved",
+        clv_policy_fail(loader, group, "uri",
+                        "found '%s', which belongs to no factory, expected "
+                        "sip:NAME.SERVICE@HOST with the service and host of "
+                        "a [factory], for tickets to be resolved",
                         group->uris[0]);
 }
 
@@ -92,17 +95,19 @@ check_sense(Loader *loader, const Group *group, const Effective *effective)
     gboolean scheduled = rule_of(effective, KEY_SCHEDULED)->number != 0;
 
     if (group->kind != GROUP_DEFAULT && rule_of(effective, KEY_DIAL_IN)->number == 0)
-        clv_policy_warn(loader, group, "dial-in", "found 'no', and this version does not dial out: "
-                                                  "%s can join", scheduled ? "nobody"
-                                                                           : "only the creator");
+        clv_policy_warn(loader, group, "dial-in",
+                        "found 'no', and this version does not dial out: "
+                        "%s can join",
+                        scheduled ? "nobody" : "only the creator");
     if (scheduled && rule_of(effective, KEY_NO_TICKET_LIST)->number == NO_LIST_CREATOR_ONLY &&
         rule_of(effective, KEY_TICKET_AUTHORITY)->number != AUTHORITY_EXTEND)
         clv_policy_warn(loader, group, "no-ticket-list",
                         "found 'creator-only' in a scheduled conference, which has no creator: "
                         "nobody can join before an owner's ticket names people");
     if (group->kind == GROUP_CONFERENCE && !scheduled)
-        clv_policy_warn(loader, group, "scheduled", "found no scheduled=yes: this conference does "
-                                                    "not exist");
+        clv_policy_warn(loader, group, "scheduled",
+                        "found no scheduled=yes: this conference does "
+                        "not exist");
 }
 
 static void (*const checks[])(Loader *, const Group *, const Effective *) = {

@@ -106,9 +106,12 @@ is_nobody(const Case *in, const char *identity)
 }
 
 static gboolean (*const word_matches[N_ID_WORDS])(const Case *, const char *) = {
-    [WORD_CREATOR] = is_creator,       [WORD_TICKET] = is_in_ticket,
-    [WORD_OWNERS] = is_owner,          [WORD_MODERATORS] = is_moderator,
-    [WORD_PARTICIPANTS] = is_participant, [WORD_ANY] = is_anybody,
+    [WORD_CREATOR] = is_creator,
+    [WORD_TICKET] = is_in_ticket,
+    [WORD_OWNERS] = is_owner,
+    [WORD_MODERATORS] = is_moderator,
+    [WORD_PARTICIPANTS] = is_participant,
+    [WORD_ANY] = is_anybody,
     [WORD_NOBODY] = is_nobody,
 };
 
@@ -566,18 +569,29 @@ check_moderator(const Case *in)
 typedef gboolean (*Check)(const Case *in);
 
 static const Check create_checks[] = {
-    check_time,   check_signalling,   check_create_deny,   check_deny,     check_anonymous,
-    check_diverted, check_scheme,     check_auth,          check_lifetime, check_create_allow,
-    check_create_counts, check_create_empty, NULL,
+    check_time,
+    check_signalling,
+    check_create_deny,
+    check_deny,
+    check_anonymous,
+    check_diverted,
+    check_scheme,
+    check_auth,
+    check_lifetime,
+    check_create_allow,
+    check_create_counts,
+    check_create_empty,
+    NULL,
 };
 static const Check join_checks[] = {
-    check_time,    check_signalling, check_deny,   check_anonymous,       check_diverted,
-    check_dial_in, check_locked,     check_creator_present, check_scheme, check_auth,
-    check_lifetime, check_allowed_set, check_endpoints, check_full,       NULL,
+    check_time,      check_signalling, check_deny,     check_anonymous,
+    check_diverted,  check_dial_in,    check_locked,   check_creator_present,
+    check_scheme,    check_auth,       check_lifetime, check_allowed_set,
+    check_endpoints, check_full,       NULL,
 };
 static const Check stay_checks[] = {
-    check_time, check_signalling, check_deny, check_anonymous, check_diverted,
-    check_auth, check_allowed_set, NULL,
+    check_time,     check_signalling, check_deny,        check_anonymous,
+    check_diverted, check_auth,       check_allowed_set, NULL,
 };
 static const Check remove_checks[] = {check_deny, check_auth, check_moderator, NULL};
 static const Check end_checks[] = {check_deny, check_auth, check_owner, NULL};

@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void G_GNUC_PRINTF(3, 4)
-fail(GPtrArray *errors, const char *path, const char *format, ...)
+static void G_GNUC_PRINTF(3, 4) fail(GPtrArray *errors, const char *path, const char *format, ...)
 {
     g_autofree char *text = NULL;
     va_list args;
@@ -89,7 +88,8 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Paths of the *.conf files, in byte order of their names. Editors' left-overs (".x", "x~") are none. */
+/* Paths of the *.conf files, in byte order of their names. Editors' left-overs (".x", "x~") are
+ * none. */
 static GPtrArray *
 list_dropins(const char *dropin_dir, GPtrArray *errors)
 {

@@ -3,6 +3,7 @@
 #include "policy/policy-private.h"
 
 #include "base/identity.h"
+#include "base/option.h"
 
 #include <string.h>
 
@@ -17,36 +18,8 @@ const char *const clv_policy_id_words[N_ID_WORDS + 1] = {
     [N_ID_WORDS] = NULL,
 };
 
-#define EXPECTED_PATTERN \
+#define EXPECTED_PATTERN                                                                           \
     "an identity, *@domain, *@*.domain, tel:+digits*, @list or a word such as 'any'"
-
-char **
-clv_policy_split(const char *value)
-{
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    g_autoptr(GString) member = g_string_new(NULL);
-
-    if (*value == '\0')
-        return g_strv_builder_end(builder);
-    for (const char *p = value;; p++) {
-        if (*p == '\\' && p[1] == ';') {
-            g_string_append_c(member, ';');
-            p++;
-            continue;
-        }
-        if (*p != ';' && *p != '\0') {
-            g_string_append_c(member, *p);
-            continue;
-        }
-        g_strstrip(member->str);
-        if (*p == ';' || member->str[0] != '\0')
-            g_strv_builder_add(builder, member->str);
-        if (*p == '\0')
-            break;
-        g_string_truncate(member, 0);
-    }
-    return g_strv_builder_end(builder);
-}
 
 static void
 problem(GPtrArray *problems, const char *found, const char *expected)
@@ -75,7 +48,8 @@ parse_word(const char *text, IdWord word, guint id_words, Pattern *out, GPtrArra
 {
     if ((id_words & (1u << word)) == 0) {
         g_ptr_array_add(problems, g_strdup_printf("found '%s', expected an identity: this word "
-                                                  "has no meaning here", text));
+                                                  "has no meaning here",
+                                                  text));
         return FALSE;
     }
     out->kind = PATTERN_WORD;
@@ -86,8 +60,6 @@ parse_word(const char *text, IdWord word, guint id_words, Pattern *out, GPtrArra
 static gboolean
 parse_identity(const char *text, Pattern *out, GPtrArray *problems)
 {
-    g_autoptr(GError) error = NULL;
-
     if (strchr(text, '*') == NULL) {
         out->kind = PATTERN_EXACT;
         out->text = clv_identity_canonical(text, -1);
@@ -95,13 +67,11 @@ parse_identity(const char *text, Pattern *out, GPtrArray *problems)
             problem(problems, text, EXPECTED_PATTERN);
         return out->text != NULL;
     }
-    if (!clv_identity_pattern_check(text, &error)) {
-        problem(problems, text, EXPECTED_PATTERN);
-        return FALSE;
-    }
     out->kind = PATTERN_GLOB;
-    out->text = g_ascii_strdown(text, -1); /* a domain or digits: nothing here has a case */
-    return TRUE;
+    out->text = clv_identity_pattern_canonical(text, NULL);
+    if (out->text == NULL)
+        problem(problems, text, EXPECTED_PATTERN);
+    return out->text != NULL;
 }
 
 static IdWord
@@ -164,7 +134,7 @@ IdList *
 clv_policy_ids_parse(const char *value, guint id_words, const IdContext *context,
                      GPtrArray *problems)
 {
-    g_auto(GStrv) members = clv_policy_split(value);
+    g_auto(GStrv) members = clv_ini_split_list(value);
     IdList *ids = g_rc_box_new0(IdList);
     guint before = problems->len;
 

@@ -32,14 +32,14 @@ struct Group {
     GHashTable *entries; /* key -> Entry that counts */
     GPtrArray *order;    /* all entries */
 
-    Rule *rules[N_KEYS]; /* (nullable) own values */
-    guint64 final;       /* bits of KeyId */
-    const Group *parent; /* (nullable) template= or inherit= */
-    gboolean broken;     /* inherits from itself, or too deep */
-    gboolean reading;    /* [list]: being read */
-    IdList *ids;         /* [list] */
-    char **uris;         /* canonical; factory: and aliases */
-    const char *match;   /* (nullable) */
+    Rule *rules[N_KEYS];  /* (nullable) own values */
+    guint64 final;        /* bits of KeyId */
+    const Group *parent;  /* (nullable) template= or inherit= */
+    gboolean broken;      /* inherits from itself, or too deep */
+    gboolean reading;     /* [list]: being read */
+    IdList *ids;          /* [list] */
+    char **uris;          /* canonical; factory: and aliases */
+    const char *match;    /* (nullable) */
     const Group *factory; /* (nullable) */
 };
 
@@ -75,8 +75,8 @@ void clv_policy_warn(Loader *loader, const Group *group, const char *key, const 
     G_GNUC_PRINTF(4, 5);
 
 /* Where the rule was written, or, of a built-in one, at the group that lives by it. */
-void clv_policy_fail_rule(Loader *loader, const Group *group, const Rule *rule,
-                          const char *format, ...) G_GNUC_PRINTF(4, 5);
+void clv_policy_fail_rule(Loader *loader, const Group *group, const Rule *rule, const char *format,
+                          ...) G_GNUC_PRINTF(4, 5);
 
 /* The consistency rules that concern values (check.c). */
 void clv_policy_check_rules(Loader *loader, const Group *group, const Effective *effective);

@@ -246,8 +246,10 @@ collect(Loader *loader, const ClvIni *ini)
             return;
         group = group_at(loader, title, file, line);
         if (!g_hash_table_add(seen, group))
-            warn(loader, group, NULL, "found a second time (line %u), expected once; both are "
-                                      "merged", line);
+            warn(loader, group, NULL,
+                 "found a second time (line %u), expected once; both are "
+                 "merged",
+                 line);
     }
     for (guint i = 0; i < clv_ini_n_entries(ini); i++) {
         const ClvIniEntry *entry = clv_ini_entry(ini, i);
@@ -275,7 +277,8 @@ read_policy_group(Loader *loader)
     if (group == NULL) {
         g_ptr_array_add(loader->errors,
                         g_strdup_printf("%s:1: [policy] format: found nothing, expected format=1 "
-                                        "in the main file", loader->main_name));
+                                        "in the main file",
+                                        loader->main_name));
         return;
     }
     value = value_of(group, "format");
@@ -327,13 +330,13 @@ nearest_key(const Group *group, const char *name)
 static void
 unknown_key(Loader *loader, const Group *group, const char *name)
 {
-    g_autofree char *expected =
-        g_strdup_printf("a key of [%s%s]", group_kinds[group->kind].word,
-                        group_kinds[group->kind].named ? " NAME" : "");
+    g_autofree char *expected = g_strdup_printf("a key of [%s%s]", group_kinds[group->kind].word,
+                                                group_kinds[group->kind].named ? " NAME" : "");
 
     if (group_kinds[group->kind].holds_values && clv_policy_key_is_planned(name)) {
-        fail(loader, group, name, "found a key that is not supported in this version, expected it "
-                                  "to be left out");
+        fail(loader, group, name,
+             "found a key that is not supported in this version, expected it "
+             "to be left out");
         return;
     }
     if (clv_policy_key_find(name) != N_KEYS) {
@@ -375,19 +378,23 @@ static void
 read_final(Loader *loader, Group *group)
 {
     const char *value = value_of(group, "final");
-    g_auto(GStrv) names = clv_policy_split(value != NULL ? value : "");
+    g_auto(GStrv) names = clv_ini_split_list(value != NULL ? value : "");
 
     for (char **name = names; *name != NULL; name++) {
         KeyId id = clv_policy_key_find(*name);
 
         if (id == N_KEYS && clv_policy_key_is_planned(*name))
-            fail(loader, group, "final", "found '%s', which is not supported in this version, "
-                                         "expected it to be left out", *name);
+            fail(loader, group, "final",
+                 "found '%s', which is not supported in this version, "
+                 "expected it to be left out",
+                 *name);
         else if (id == N_KEYS)
             fail(loader, group, "final", "found '%s', expected names of keys", *name);
         else if (clv_policy_keys[id].narrow == NARROW_NO)
-            fail(loader, group, "final", "found '%s', which has no stricter value, expected a key "
-                                         "that has one", *name);
+            fail(loader, group, "final",
+                 "found '%s', which has no stricter value, expected a key "
+                 "that has one",
+                 *name);
         else
             group->final |= G_GUINT64_CONSTANT(1) << id;
     }
@@ -445,8 +452,8 @@ read_list(Loader *loader, Group *group, GPtrArray *problems)
     loader->list_depth++;
     if (value == NULL)
         fail(loader, group, "members", "found nothing, expected a list of identities");
-    group->ids = clv_policy_ids_parse(value != NULL ? value : "", list_words, &loader->id_context,
-                                      own);
+    group->ids =
+        clv_policy_ids_parse(value != NULL ? value : "", list_words, &loader->id_context, own);
     for (guint i = 0; i < own->len; i++)
         fail(loader, group, "members", "%s", (const char *)own->pdata[i]);
     loader->list_depth--;
@@ -571,7 +578,7 @@ static void
 read_factory_uris(Loader *loader, Group *group)
 {
     const char *value = value_of(group, "uri");
-    g_auto(GStrv) texts = clv_policy_split(value != NULL ? value : "");
+    g_auto(GStrv) texts = clv_ini_split_list(value != NULL ? value : "");
     g_autoptr(GStrvBuilder) uris = g_strv_builder_new();
 
     if (texts[0] == NULL)
@@ -632,8 +639,10 @@ factory_of(Loader *loader, Group *group, const char *uri)
     if (name != NULL && named == NULL)
         fail(loader, group, "factory", "found '%s', expected the name of a [factory]", name);
     else if (named != found)
-        fail(loader, group, "uri", "found '%s', expected sip:NAME.SERVICE@HOST with the service "
-                                   "and host of [%s]", uri, named->title);
+        fail(loader, group, "uri",
+             "found '%s', expected sip:NAME.SERVICE@HOST with the service "
+             "and host of [%s]",
+             uri, named->title);
     return named;
 }
 
@@ -659,8 +668,10 @@ static void
 tie_match(Loader *loader, Group *group, const char *text)
 {
     if (!g_str_has_prefix(text, "sip:") || strchr(text, '@') == NULL || strchr(text, '*') == NULL)
-        fail(loader, group, "match", "found '%s', expected a SIP URI with '*', such as "
-                                     "sip:*.hall@example.org", text);
+        fail(loader, group, "match",
+             "found '%s', expected a SIP URI with '*', such as "
+             "sip:*.hall@example.org",
+             text);
     if (g_hash_table_contains(group->entries, "factory"))
         fail(loader, group, "factory", "found together with match=, expected it with uri= alone");
     group->match = text;
@@ -674,7 +685,8 @@ tie_conference(Loader *loader, Group *group)
     const char *match = value_of(group, "match");
 
     if ((uri == NULL) == (match == NULL))
-        fail(loader, group, uri != NULL ? "match" : "uri", "found %s, expected one of uri= and match=",
+        fail(loader, group, uri != NULL ? "match" : "uri",
+             "found %s, expected one of uri= and match=",
              uri != NULL ? "both uri= and match=" : "neither uri= nor match=");
     else if (uri != NULL)
         tie_exact(loader, group, uri);
@@ -732,8 +744,10 @@ check_matches(Loader *loader)
         const Group *group = loader->matches->pdata[i];
 
         if (strlen(group->match) > MAX_GLOB) {
-            fail(loader, group, "match", "found a pattern of more than %d octets, expected at most "
-                                         "as many", MAX_GLOB);
+            fail(loader, group, "match",
+                 "found a pattern of more than %d octets, expected at most "
+                 "as many",
+                 MAX_GLOB);
             g_ptr_array_set_size(loader->matches, 0);
             return;
         }
@@ -743,9 +757,10 @@ check_matches(Loader *loader)
             const Group *a = loader->matches->pdata[i], *b = loader->matches->pdata[j];
 
             if (literal_len(a->match) == literal_len(b->match) && globs_meet(a->match, b->match))
-                fail(loader, a, "match", "found '%s', which overlaps '%s' of [%s] and is as long, "
-                                         "expected one of them to say more", a->match, b->match,
-                     b->title);
+                fail(loader, a, "match",
+                     "found '%s', which overlaps '%s' of [%s] and is as long, "
+                     "expected one of them to say more",
+                     a->match, b->match, b->title);
         }
     }
 }
@@ -1008,7 +1023,8 @@ clv_policy_parse(const char *name, const char *text, gsize len, GPtrArray *error
 
     if (len > CLV_POLICY_MAX_BYTES) {
         g_ptr_array_add(errors, g_strdup_printf("%s: found %" G_GSIZE_FORMAT " octets, expected at "
-                                                "most %u", name, len, CLV_POLICY_MAX_BYTES));
+                                                "most %u",
+                                                name, len, CLV_POLICY_MAX_BYTES));
         return NULL;
     }
     ini = clv_ini_parse(name, text, len, errors);

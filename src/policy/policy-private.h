@@ -75,7 +75,11 @@ typedef enum Narrow {
 typedef enum Live { LIVE_NEW, LIVE_TIGHTEN, LIVE_ANY } Live;
 
 /* enum values: words of the tables in keys.c, in their order */
-typedef enum TicketAuthority { AUTHORITY_EXTEND, AUTHORITY_REPLACE, AUTHORITY_NARROW } TicketAuthority;
+typedef enum TicketAuthority {
+    AUTHORITY_EXTEND,
+    AUTHORITY_REPLACE,
+    AUTHORITY_NARROW
+} TicketAuthority;
 typedef enum NoTicketList { NO_LIST_POLICY, NO_LIST_CREATOR_ONLY } NoTicketList;
 typedef enum Auth { AUTH_DIGEST, AUTH_ASSERTED, AUTH_EITHER, AUTH_TICKET } Auth;
 typedef enum OnDisallow { DISALLOW_KEEP, DISALLOW_REMOVE } OnDisallow;
@@ -95,9 +99,9 @@ typedef struct Key {
     gint64 min, max;
     gboolean none_allowed;
     const char *const *words;
-    guint served;          /* bits of the words that this version serves; 0: all of them */
-    const char *unserved;  /* what to say of the others */
-    guint id_words;        /* IDS: bits of IdWord that may stand here */
+    guint served;         /* bits of the words that this version serves; 0: all of them */
+    const char *unserved; /* what to say of the others */
+    guint id_words;       /* IDS: bits of IdWord that may stand here */
 } Key;
 
 extern const Key clv_policy_keys[N_KEYS];
@@ -158,9 +162,6 @@ IdList *clv_policy_ids_ref(IdList *ids);
 void clv_policy_ids_unref(IdList *ids);
 gboolean clv_policy_ids_equal(const IdList *a, const IdList *b);
 
-/* Splits at ';' with '\;' as a literal; a last ';' is allowed; members are stripped. */
-char **clv_policy_split(const char *value);
-
 /* ---- rules (rule.c) ---- */
 
 typedef struct Clause {
@@ -191,7 +192,7 @@ Rule *clv_policy_rule_narrow(Rule *low, Rule *high);
 /* ---- snapshot and views ---- */
 
 typedef struct Effective {
-    char *title;           /* "factory adhoc" */
+    char *title; /* "factory adhoc" */
     Rule *rules[N_KEYS];
 } Effective;
 

@@ -60,7 +60,7 @@ typedef struct Parsing {
 } Parsing;
 
 static void G_GNUC_PRINTF(3, 4)
-expected(const Parsing *parsing, const char *found, const char *format, ...)
+    expected(const Parsing *parsing, const char *found, const char *format, ...)
 {
     g_autofree char *sentence = NULL;
     va_list args;
@@ -68,8 +68,7 @@ expected(const Parsing *parsing, const char *found, const char *format, ...)
     va_start(args, format);
     sentence = g_strdup_vprintf(format, args);
     va_end(args);
-    g_ptr_array_add(parsing->problems,
-                    g_strdup_printf("found '%s', expected %s", found, sentence));
+    g_ptr_array_add(parsing->problems, g_strdup_printf("found '%s', expected %s", found, sentence));
 }
 
 static char *
@@ -129,8 +128,8 @@ parse_time(Rule *rule, const char *value, const Parsing *parsing)
 
     if (is_none(value) && (key->none_allowed || (key->min == 0 && value[0] == '0')))
         return;
-    if (!is_none(value) && clv_parse_time_ms(value, &rule->number, NULL) && rule->number >= key->min &&
-        rule->number <= key->max)
+    if (!is_none(value) && clv_parse_time_ms(value, &rule->number, NULL) &&
+        rule->number >= key->min && rule->number <= key->max)
         return;
     min = format_time(key->min);
     max = format_time(key->max);
@@ -189,7 +188,7 @@ set_has(const GArray *set, guint8 word)
 static void
 parse_set(Rule *rule, const char *value, const Parsing *parsing)
 {
-    g_auto(GStrv) members = clv_policy_split(value);
+    g_auto(GStrv) members = clv_ini_split_list(value);
 
     rule->set = g_array_new(FALSE, FALSE, sizeof(guint8));
     for (char **member = members; *member != NULL; member++) {
@@ -282,9 +281,9 @@ Rule *
 clv_policy_rule_builtin(KeyId id)
 {
     const Key *key = &clv_policy_keys[id];
-    g_autofree char *origin =
-        strlen(key->fallback) < 40 ? g_strdup_printf("built-in %s=%s", key->name, key->fallback)
-                                   : g_strdup_printf("built-in %s", key->name);
+    g_autofree char *origin = strlen(key->fallback) < 40
+                                  ? g_strdup_printf("built-in %s=%s", key->name, key->fallback)
+                                  : g_strdup_printf("built-in %s", key->name);
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
     Rule *rule = clv_policy_rule_parse(id, key->fallback, origin, NULL, problems);
 
@@ -297,7 +296,7 @@ clv_policy_rule_builtin(KeyId id)
 static gboolean
 set_equal(const GArray *a, const GArray *b)
 {
-    return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
 static gboolean

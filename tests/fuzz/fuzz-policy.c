@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/fuzz/fuzz-policy.c - can a policy file do more than be right or wrong?
  *
- * The input is one policy, or a running and a new one with an octet 0x1e between them. What loads is
- * asked for a verdict on everybody, and merged; what does not must have said why.
+ * The input is one policy, or a running and a new one with an octet 0x1e between them. What loads
+ * is asked for a verdict on everybody, and merged; what does not must have said why.
  */
 #include "policy/policy.h"
 

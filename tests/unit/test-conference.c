@@ -198,7 +198,7 @@ law_sees_action(Law *law, const ClvAction *action)
 static void
 law_sees_order(const GArray *actions)
 {
-    static const int rank_of[] = {[CLV_ACT_CUT] = 1, [CLV_ACT_BYE] = 2, [CLV_ACT_REFUSE] = 2,
+    static const int rank_of[] = {[CLV_ACT_CUT] = 1,  [CLV_ACT_BYE] = 2,    [CLV_ACT_REFUSE] = 2,
                                   [CLV_ACT_PLAN] = 3, [CLV_ACT_ROSTER] = 4, [CLV_ACT_ENDED] = 5};
     int highest = 0;
 
@@ -472,9 +472,8 @@ static void
 play_new(Play *play, const Words *w)
 {
     play->policy = parse_policy(play->policy_text->str);
-    play->conference =
-        clv_conference_new(77, "sip:abc.conf1@example.org", view_of(play, play->policy),
-                           play->now_us, play->actions);
+    play->conference = clv_conference_new(77, "sip:abc.conf1@example.org",
+                                          view_of(play, play->policy), play->now_us, play->actions);
     g_assert_cmpstr(clv_conference_uri(play->conference), ==, "sip:abc.conf1@example.org");
     report(play, NULL);
 }
@@ -498,9 +497,8 @@ play_join(Play *play, const Words *w)
         .secured = !has(w, "udp"),
         .tls = !has(w, "udp") && !has(w, "trusted"),
         .has_media = !has(w, "nomedia"),
-        .peer_direction = direction != NULL
-                              ? (ClvDirection)find_name(direction_names, 4, direction)
-                              : CLV_DIR_SENDRECV,
+        .peer_direction = direction != NULL ? (ClvDirection)find_name(direction_names, 4, direction)
+                                            : CLV_DIR_SENDRECV,
         .n_by_creator = number(w, "n"),
         .n_total = number(w, "total"),
     };
@@ -597,8 +595,7 @@ play_gone(Play *play, const Words *w)
 static void
 play_talking(Play *play, const Words *w)
 {
-    step(play,
-         &(ClvEvent){.kind = CLV_EV_TALKING, .leg = leg_of(w), .flag = has(w, "on") ? 7 : 0});
+    step(play, &(ClvEvent){.kind = CLV_EV_TALKING, .leg = leg_of(w), .flag = has(w, "on") ? 7 : 0});
 }
 
 static void
@@ -624,9 +621,9 @@ play_end(Play *play, const Words *w)
 static void
 play_timer(Play *play, const Words *w)
 {
-    step(play, &(ClvEvent){.kind = CLV_EV_TIMER,
-                           .timer = (ClvTimerKind)find_name(timer_names, CLV_N_TIMERS,
-                                                            w->words[1])});
+    step(play,
+         &(ClvEvent){.kind = CLV_EV_TIMER,
+                     .timer = (ClvTimerKind)find_name(timer_names, CLV_N_TIMERS, w->words[1])});
 }
 
 /* Time goes on; nothing happens. */
@@ -725,7 +722,8 @@ play_line(Play *play, const char *line, gboolean *in_policy)
     if (line[0] == '|') {
         if (!*in_policy)
             g_string_assign(play->policy_text, policy_head);
-        g_string_append_printf(play->policy_text, "%s\n", g_str_has_prefix(line, "| ") ? line + 2 : "");
+        g_string_append_printf(play->policy_text, "%s\n",
+                               g_str_has_prefix(line, "| ") ? line + 2 : "");
     } else if (g_str_has_prefix(line, "use ")) {
         g_free(play->use);
         play->use = g_strdup(line + 4);
@@ -870,8 +868,8 @@ random_join(Play *play, GRand *rand, gboolean creates)
     };
 
     if (join.proof != CLV_PROOF_NONE)
-        join.identity = g_rand_int_range(rand, 0, 12) == 0 ? anybody(rand)
-                                                           : people[(play->last_leg + 1) % 3];
+        join.identity =
+            g_rand_int_range(rand, 0, 12) == 0 ? anybody(rand) : people[(play->last_leg + 1) % 3];
     step(play, &(ClvEvent){.kind = CLV_EV_JOIN,
                            .leg = g_rand_int_range(rand, 0, 20) == 0 && last_is_live(play)
                                       ? play->last_leg
@@ -940,9 +938,9 @@ static void
 random_opening(Play *play, GRand *rand)
 {
     static const char *const opening[] = {
-        "join alice digest ticket create", "keys 1 alice names=bob,carol,dave@elsewhere.example "
-                                           "hash=aa",
-        "media-ready 1", "confirmed 1"};
+        "join alice digest ticket create",
+        "keys 1 alice names=bob,carol,dave@elsewhere.example hash=aa", "media-ready 1",
+        "confirmed 1"};
 
     if (g_rand_int_range(rand, 0, 8) == 0) {
         random_join(play, rand, TRUE);
@@ -977,8 +975,7 @@ random_event(Play *play, GRand *rand)
     else if (dice < 87)
         step(play, &(ClvEvent){.kind = CLV_EV_GONE, .leg = leg, .cause = "bye"});
     else if (dice < 90)
-        step(play, &(ClvEvent){
-                       .kind = CLV_EV_TALKING, .leg = leg, .flag = g_rand_boolean(rand)});
+        step(play, &(ClvEvent){.kind = CLV_EV_TALKING, .leg = leg, .flag = g_rand_boolean(rand)});
     else if (dice < 91 && g_rand_int_range(rand, 0, 6) == 0)
         step(play, &(ClvEvent){.kind = CLV_EV_KICK, .who = anybody(rand)});
     else if (dice < 92 && g_rand_int_range(rand, 0, 6) == 0)
