@@ -17,6 +17,7 @@ import tempfile
 import time
 
 BUILD = os.environ.get('G_TEST_BUILDDIR', '.')
+SOURCE = os.environ.get('G_TEST_SRCDIR', os.path.join(os.path.dirname(__file__), '../..'))
 UA = os.path.join(BUILD, 'conclave-ua')
 KMS = os.path.join(BUILD, 'conclave-kms')
 TIMEOUT = 30
@@ -401,6 +402,29 @@ def they_hear_each_other_by_ticket():
             check(alice[1]['proven_peer'] == 'sip:bob@127.0.0.1', alice)
             check(bob[1]['proven_peer'] == 'sip:alice@127.0.0.1', bob)
             check(alice[1]['mki'] == bob[1]['mki'] and len(alice[1]['mki']) == 8, alice)
+
+
+@test
+def a_peer_written_from_the_rfcs_is_understood():
+    peer = os.path.join(SOURCE, 'tests/e2e/peer/peer.py')
+    with Kms() as kms:
+        for transport in ('udp', 'tcp'):
+            ua = Ua('answer', '--listen', '127.0.0.1', '--transport', transport, '--keymgmt',
+                    'mikey', *kms.options('bob'), *HEAR['answer'])
+            try:
+                port = ua.wait_for('listening')['contact'].split(':')[2].split(';')[0]
+                said = subprocess.run(
+                    [sys.executable, peer, 'call', 'sip:bob@127.0.0.1', '--server',
+                     f'127.0.0.1:{port}', '--transport', transport, *kms.options('alice'),
+                     '--tone', '440', '--duration', '2.5', '--expect-hear', '1000:-20',
+                     '--expect-silent', '440:-50'], capture_output=True, text=True, check=False,
+                    timeout=TIMEOUT)
+                check(said.returncode == 0, said.stdout + said.stderr)
+                status, report = ua.finish()
+                check(status == 0 and report['proven_peer'] == 'sip:alice@127.0.0.1', report)
+                check(report['bad_auth'] == 0 and report['received'] > 80, report)
+            finally:
+                ua.stop()
 
 
 @test
