@@ -29,7 +29,8 @@ typedef enum ClvEventKind {
     CLV_EV_TALKING,      /* .flag */
     CLV_EV_KICK,         /* .who: (nullable) canonical identity; else .leg alone */
     CLV_EV_END,          /* .cause: by the operator, shutdown */
-    CLV_EV_POLICY,       /* .view: (transfer full) new effective policy */
+    CLV_EV_POLICY,       /* .view: (transfer full) new effective policy; (nullable) NULL: the files
+                            know this scheduled conference no more, it ends when it is empty */
     CLV_EV_TIMER,        /* .timer */
 } ClvEventKind;
 
@@ -116,6 +117,10 @@ GArray *clv_actions_new(void);
 
 /**
  * clv_conference_new:
+ * A scheduled conference (clv_policy_scheduled()) stays when it is empty and ends at not-after, by
+ * order, or after a CLV_EV_POLICY without view; max-duration bounds each meeting in it, and bans
+ * last until the meeting is over.
+ *
  * @uri: canonical conference URI
  * @view: (transfer full): effective policy
  * @out: actions (first-join timer)

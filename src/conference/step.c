@@ -19,7 +19,8 @@ struct ClvConference {
     char *uri;
     ClvPolicyView *view;
     Roster roster;
-    gint64 born_us;         /* monotonic */
+    gint64 life_us;         /* monotonic: since when max-duration counts; 0: it does not */
+    gboolean scheduled;     /* exists by the file: stays when it is empty, until not-after */
     gint64 now_us, wall_us; /* of the event in hand */
     char *creator;          /* (nullable) */
     char **ticket_names;    /* (nullable) T of the allowed set */
@@ -139,8 +140,10 @@ arm_duration(ClvConference *c)
 {
     gint64 longest_ms = clv_policy_max_duration_ms(c->view);
     gint64 not_after_us = clv_policy_not_after_us(c->view);
-    gint64 deadline_us = longest_ms != 0 ? c->born_us + longest_ms * 1000 : G_MAXINT64;
+    gint64 deadline_us = G_MAXINT64;
 
+    if (longest_ms != 0 && c->life_us != 0)
+        deadline_us = c->life_us + longest_ms * 1000;
     if (not_after_us != 0 && c->wall_us != 0)
         deadline_us = MIN(deadline_us, c->now_us + not_after_us - c->wall_us);
     if (deadline_us == G_MAXINT64)
@@ -361,12 +364,36 @@ is_overdue(const ClvConference *c, ClvTimerKind timer)
            clv_roster_n_pending(&c->roster) == 0;
 }
 
+/* A scheduled conference goes on; who comes next begins a meeting of his own. */
+static void
+meeting_over(ClvConference *c)
+{
+    g_hash_table_remove_all(c->roster.banned);
+    c->joined_once = FALSE;
+    c->life_us = 0;
+    disarm(c, CLV_TIMER_EMPTY);
+    arm_duration(c);
+}
+
+static void
+everybody_left(ClvConference *c)
+{
+    if (c->scheduled)
+        meeting_over(c);
+    else
+        end_conference(c, "everybody has left");
+}
+
 /* After legs have come or gone: which clocks run now, and is the time up already? */
 static void
 look_around(ClvConference *c)
 {
     gboolean alone = clv_roster_n_connected(&c->roster) == 0;
 
+    if (!alone && c->life_us == 0) {
+        c->life_us = c->now_us;
+        arm_duration(c);
+    }
     if (!alone)
         c->joined_once = TRUE;
     if (c->joined_once)
@@ -382,7 +409,7 @@ look_around(ClvConference *c)
     if (is_overdue(c, CLV_TIMER_FIRST_JOIN))
         end_conference(c, "nobody joined in time");
     else if (is_overdue(c, CLV_TIMER_EMPTY))
-        end_conference(c, "everybody has left");
+        everybody_left(c);
 }
 
 /* Without its creation a conference is nothing, unless somebody else is on the way in already. */
@@ -755,11 +782,30 @@ measure_anew(ClvConference *c, ClvTimerKind timer, gint64 length_ms)
         arm(c, timer, c->since_us[timer] + length_ms * 1000);
 }
 
+/* The file knows this conference no more: it goes when it is empty, or has lasted long enough. */
+static void
+lose_schedule(ClvConference *c)
+{
+    if (!c->scheduled)
+        return;
+    c->scheduled = FALSE;
+    c->joined_once = TRUE;
+    if (c->life_us == 0)
+        c->life_us = c->now_us;
+    note(c, 0, NULL, "no longer scheduled: ends when it is empty");
+    arm_duration(c);
+    look_around(c);
+}
+
 static void
 on_policy(ClvConference *c, const ClvEvent *event)
 {
     gboolean was_locked = clv_policy_locked(c->view);
 
+    if (event->view == NULL) {
+        lose_schedule(c);
+        return;
+    }
     clv_policy_view_free(c->view);
     c->view = event->view;
     if (clv_policy_locked(c->view) != was_locked)
@@ -774,6 +820,31 @@ on_policy(ClvConference *c, const ClvEvent *event)
     look_around(c);
 }
 
+/* Everybody out of a scheduled conference. */
+static void
+end_meeting(ClvConference *c)
+{
+    Removal removal = removal_new(CLV_CODE_UNAVAILABLE, REASON_ENDED);
+
+    for (guint i = 0; i < c->roster.members->len; i++) {
+        Member *member = c->roster.members->pdata[i];
+
+        removal_add(&removal, member, "%s leaves: the meeting has lasted long enough",
+                    name_of(member));
+    }
+    meeting_over(c);
+    remove_some(c, &removal);
+}
+
+/* Wall clock and monotonic clock may part by a little. */
+static gboolean
+is_past_schedule(const ClvConference *c)
+{
+    gint64 not_after_us = clv_policy_not_after_us(c->view);
+
+    return !c->scheduled || (not_after_us != 0 && c->wall_us + G_USEC_PER_SEC >= not_after_us);
+}
+
 static void
 on_timer(ClvConference *c, const ClvEvent *event)
 {
@@ -782,8 +853,10 @@ on_timer(ClvConference *c, const ClvEvent *event)
     if ((guint)timer >= CLV_N_TIMERS || c->deadline_us[timer] == 0 ||
         c->now_us < c->deadline_us[timer])
         return; /* cancelled or put off meanwhile */
-    if (timer == CLV_TIMER_DURATION)
+    if (timer == CLV_TIMER_DURATION && is_past_schedule(c))
         end_conference(c, "its time is over");
+    else if (timer == CLV_TIMER_DURATION)
+        end_meeting(c);
     else if (timer == CLV_TIMER_CREATOR)
         end_conference(c, "its creator has left");
     else
@@ -801,12 +874,14 @@ clv_conference_new(ClvConferenceId id, const char *uri, ClvPolicyView *view, gin
     c->id = id;
     c->uri = g_strdup(uri);
     c->view = view;
-    c->born_us = now_us;
+    c->scheduled = clv_policy_scheduled(view);
+    c->life_us = c->scheduled ? 0 : now_us;
     c->now_us = now_us;
     c->locked = clv_policy_locked(view);
     clv_roster_init(&c->roster);
     c->out = out;
-    start(c, CLV_TIMER_FIRST_JOIN, clv_policy_first_join_timeout_ms(view));
+    if (!c->scheduled)
+        start(c, CLV_TIMER_FIRST_JOIN, clv_policy_first_join_timeout_ms(view));
     arm_duration(c);
     c->out = NULL;
     return c;
@@ -850,7 +925,7 @@ step_after_end(ClvConference *c, const ClvEvent *event)
 {
     if (event->kind == CLV_EV_JOIN)
         act(c, (ClvAction){.kind = CLV_ACT_REFUSE, .leg = event->leg, .code = CLV_CODE_NOT_FOUND});
-    if (event->kind == CLV_EV_POLICY)
+    if (event->kind == CLV_EV_POLICY && event->view != NULL)
         clv_policy_view_free(event->view);
 }
 

@@ -260,6 +260,9 @@ law_sees_step(Law *law, const ClvEvent *event, const GArray *actions,
     law_sees_order(actions);
     for (guint i = 0; i < actions->len; i++)
         law_sees_action(law, &g_array_index(actions, ClvAction, i));
+    if (event != NULL && event->kind == CLV_EV_TIMER &&
+        clv_policy_scheduled(clv_conference_policy(conference)))
+        g_hash_table_remove_all(law->banned); /* a meeting may be over */
     if (event != NULL && event->kind == CLV_EV_KICK && event->who != NULL &&
         clv_policy_ban_on_removal(clv_conference_policy(conference)))
         g_hash_table_add(law->banned, g_strdup(event->who));
@@ -652,6 +655,13 @@ play_policy(Play *play, const Words *w)
     step(play, &event);
 }
 
+/* The files know the scheduled conference no more. */
+static void
+play_policy_gone(Play *play, const Words *w)
+{
+    step(play, &(ClvEvent){.kind = CLV_EV_POLICY});
+}
+
 static void
 play_show(Play *play, const Words *w)
 {
@@ -694,6 +704,7 @@ static const struct {
     {"timer", play_timer},
     {"after", play_after},
     {"policy", play_policy},
+    {"policy-gone", play_policy_gone},
     {"show", play_show},
 };
 
