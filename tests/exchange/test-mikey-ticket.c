@@ -654,6 +654,20 @@ names_octets(Caller *c)
 }
 
 static void
+of_nobody(Caller *c)
+{
+    c->policy.initiator = mikey_identity_bytes(mikey_bytes_str(BOB));
+    seal_own_ticket(c); /* a KMS would not */
+}
+
+static void
+of_no_sip_user(Caller *c)
+{
+    c->policy.initiator = mikey_identity_uri("mailto:bob@operator.example");
+    seal_own_ticket(c);
+}
+
+static void
 from_elsewhere(Caller *c)
 {
     c->world->config.kms_uri = "sip:kms@elsewhere.example";
@@ -685,6 +699,8 @@ test_bad_tickets(void)
         {names_one_twice, {CLV_CODE_TICKET_REFUSED, 15, "*named twice*"}},
         {names_no_user, {CLV_CODE_TICKET_REFUSED, 7, "responder 2*not a SIP or tel URI*"}},
         {names_octets, {CLV_CODE_TICKET_REFUSED, 7, "responder 2*not a SIP or tel URI*"}},
+        {of_nobody, {CLV_CODE_TICKET_REFUSED, 7, "*by a URI whose*"}},
+        {of_no_sip_user, {CLV_CODE_TICKET_REFUSED, 7, "*by a URI whose*"}},
         {from_elsewhere, {CLV_CODE_FORBIDDEN, -1, "*foreign KMS*"}},
     };
 

@@ -327,7 +327,7 @@ try_ticket(Caller *caller)
     return status;
 }
 
-/* A ticket that the caller makes himself (D = 0). */
+/* A ticket that no KMS has made, whatever its D flag says. */
 static void
 seal_own_ticket(Caller *caller)
 {
