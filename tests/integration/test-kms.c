@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -1232,8 +1234,8 @@ test_terminal_without_kms(void)
 
 typedef struct Program {
     char *folder, *keys, *binary;
-    GSubprocess *process;
-    GDataInputStream *out, *err;
+    GPid pid; /* 0: not running */
+    FILE *out, *err;
     GString *log; /* all of standard error */
     char *url;
 } Program;
@@ -1252,8 +1254,9 @@ static int
 program_run(Program *program, char **out_text, const char *words, ...)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    g_autoptr(GSubprocess) process = NULL;
+    g_autofree char *out = NULL, *err = NULL;
     g_autoptr(GError) error = NULL;
+    int status = 0;
     va_list args;
 
     g_ptr_array_add(argv, program->binary);
@@ -1264,62 +1267,85 @@ program_run(Program *program, char **out_text, const char *words, ...)
         g_ptr_array_add(argv, (char *)word);
     va_end(args);
     g_ptr_array_add(argv, NULL);
-    process =
-        g_subprocess_newv((const char *const *)argv->pdata,
-                          G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error);
+    g_spawn_sync(NULL, (char **)argv->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status,
+                 &error);
     g_assert_no_error(error);
-    g_assert_true(g_subprocess_communicate_utf8(process, NULL, NULL, out_text, NULL, &error));
-    g_assert_no_error(error);
-    return g_subprocess_get_exit_status(process);
+    g_assert_true(WIFEXITED(status));
+    *out_text = g_strconcat(out, err, NULL);
+    return WEXITSTATUS(status);
+}
+
+/* Returns: (transfer full) (nullable): the next line without its end */
+static char *
+read_line(FILE *file)
+{
+    char *line = NULL, *copy = NULL;
+    size_t room = 0;
+
+    if (getline(&line, &room, file) >= 0)
+        copy = g_strdup(g_strchomp(line));
+    free(line);
+    return copy;
 }
 
 static void
 program_start(Program *program)
 {
     static const char ready[] = "conclave-kms ready at ";
+    char *argv[] = {
+        program->binary,       (char *)"--keys",      program->keys,   (char *)"--listen",
+        (char *)"127.0.0.1:0", (char *)"--log-level", (char *)"debug", NULL};
     g_autoptr(GError) error = NULL;
     g_autofree char *line = NULL;
+    int out, err;
 
-    program->process = g_subprocess_new(
-        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error, program->binary,
-        "--keys", program->keys, "--listen", "127.0.0.1:0", "--log-level", "debug", NULL);
+    g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &program->pid,
+                             NULL, &out, &err, &error);
     g_assert_no_error(error);
-    program->out = g_data_input_stream_new(g_subprocess_get_stdout_pipe(program->process));
-    program->err = g_data_input_stream_new(g_subprocess_get_stderr_pipe(program->process));
-    line = g_data_input_stream_read_line(program->out, NULL, NULL, &error);
-    g_assert_no_error(error);
+    program->out = fdopen(out, "r");
+    program->err = fdopen(err, "r");
+    line = read_line(program->out);
     g_assert_nonnull(line);
     g_assert_true(g_str_has_prefix(line, ready));
     program->url = g_strdup(line + strlen(ready));
 }
 
+/* Returns: FALSE at the end of the log */
+static gboolean
+program_read_log(Program *program, const char *piece, gboolean *out_found)
+{
+    g_autofree char *line = read_line(program->err);
+
+    if (line == NULL)
+        return FALSE;
+    g_string_append_printf(program->log, "%s\n", line);
+    *out_found = piece != NULL && strstr(line, piece) != NULL;
+    return TRUE;
+}
+
 static void
 program_wait_for_log(Program *program, const char *piece)
 {
-    for (;;) {
-        g_autofree char *line = g_data_input_stream_read_line(program->err, NULL, NULL, NULL);
+    gboolean found = FALSE;
 
-        if (line == NULL)
+    while (!found)
+        if (!program_read_log(program, piece, &found))
             g_error("the log ended without '%s'", piece);
-        g_string_append_printf(program->log, "%s\n", line);
-        if (strstr(line, piece) != NULL)
-            return;
-    }
 }
 
 static void
 program_stop(Program *program, int signal_number)
 {
-    g_autofree char *line = NULL;
+    gboolean found;
+    int status = 0;
 
-    g_subprocess_send_signal(program->process, signal_number);
-    while ((line = g_data_input_stream_read_line(program->err, NULL, NULL, NULL)) != NULL) {
-        g_string_append_printf(program->log, "%s\n", line);
-        g_free(line);
-    }
-    g_assert_true(g_subprocess_wait(program->process, NULL, NULL));
-    g_assert_true(g_subprocess_get_if_exited(program->process));
-    g_assert_cmpint(g_subprocess_get_exit_status(program->process), ==, 0);
+    kill(program->pid, signal_number);
+    while (program_read_log(program, NULL, &found))
+        continue;
+    g_assert_cmpint(waitpid(program->pid, &status, 0), ==, program->pid);
+    program->pid = 0;
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 0);
 }
 
 static void
@@ -1328,17 +1354,18 @@ program_close(Program *program, gconstpointer unused)
     g_autoptr(GDir) dir = g_dir_open(program->folder, 0, NULL);
     const char *name;
 
-    if (program->process != NULL)
-        g_subprocess_force_exit(program->process);
+    if (program->pid > 0) {
+        kill(program->pid, SIGKILL);
+        waitpid(program->pid, NULL, 0);
+    }
     while ((name = g_dir_read_name(dir)) != NULL) {
         g_autofree char *path = g_build_filename(program->folder, name, NULL);
 
         g_unlink(path);
     }
     g_rmdir(program->folder);
-    g_clear_object(&program->out);
-    g_clear_object(&program->err);
-    g_clear_object(&program->process);
+    g_clear_pointer(&program->out, fclose);
+    g_clear_pointer(&program->err, fclose);
     g_string_free(program->log, TRUE);
     g_free(program->url);
     g_free(program->folder);
@@ -1405,7 +1432,7 @@ test_program(Program *program, gconstpointer unused)
 
     program_add_user(program, "bob");
     g_assert_false(program_asks(program, "bob", &bob));
-    g_subprocess_send_signal(program->process, SIGHUP);
+    kill(program->pid, SIGHUP);
     program_wait_for_log(program, "key file read again: 2 users");
     g_assert_true(program_asks(program, "bob", &bob_now));
 
@@ -1414,7 +1441,7 @@ test_program(Program *program, gconstpointer unused)
     broken = g_strconcat(whole, "[user carol]\npsk = nonsense\n", NULL);
     g_assert_true(
         g_file_set_contents_full(program->keys, broken, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
-    g_subprocess_send_signal(program->process, SIGHUP);
+    kill(program->pid, SIGHUP);
     program_wait_for_log(program, "the old one stays");
     g_assert_true(program_asks(program, "alice", &alice_again));
     program_stop(program, SIGTERM);
