@@ -65,6 +65,30 @@ tests_fuzz_fuzz_mikey_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_mikey_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_mikey_LDADD = $(tests_fuzz_replay_mikey_LDADD)
 
+# ---- keyfile: users, services and rules of the KMS ----
+fuzz_replays += %D%/replay-keyfile
+fuzz_programs += %D%/fuzz-keyfile
+EXTRA_DIST += %D%/corpus/keyfile
+tests_fuzz_replay_keyfile_SOURCES = %D%/fuzz-keyfile.c $(REPLAY_MAIN)
+tests_fuzz_replay_keyfile_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_replay_keyfile_LDADD = $(KMS_TEST_LDADD)
+tests_fuzz_fuzz_keyfile_SOURCES = %D%/fuzz-keyfile.c
+tests_fuzz_fuzz_keyfile_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_fuzz_keyfile_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_keyfile_LDADD = $(KMS_TEST_LDADD)
+
+# ---- kms-request: what is posted to the KMS ----
+fuzz_replays += %D%/replay-kms-request
+fuzz_programs += %D%/fuzz-kms-request
+EXTRA_DIST += %D%/corpus/kms-request
+tests_fuzz_replay_kms_request_SOURCES = %D%/fuzz-kms-request.c $(KMS_PARTIES) $(REPLAY_MAIN)
+tests_fuzz_replay_kms_request_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_replay_kms_request_LDADD = $(KMS_TEST_LDADD)
+tests_fuzz_fuzz_kms_request_SOURCES = %D%/fuzz-kms-request.c $(KMS_PARTIES)
+tests_fuzz_fuzz_kms_request_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_fuzz_kms_request_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_kms_request_LDADD = $(KMS_TEST_LDADD)
+
 # ---- all of them ----
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
