@@ -14,12 +14,13 @@
 extern "C" {
 #endif
 
-#define MIKEY_MAX_MESSAGE 65535u     /* octets of a message */
-#define MIKEY_MAX_PAYLOADS 128u      /* payloads of a message */
-#define MIKEY_MAX_POLICY_CHAIN 1024u /* payloads of TP data: a ticket may name a large conference  \
-                                      */
-#define MIKEY_MAX_KEYS 32u           /* key data sub-payloads of one KEMAC */
-#define MIKEY_MAX_KEY 64u            /* octets of one key */
+#define MIKEY_MAX_MESSAGE 65535u /* octets of a message */
+#define MIKEY_MAX_PAYLOADS 128u  /* payloads of a message */
+#define MIKEY_MAX_POLICY_CHAIN                                                                     \
+    1024u                  /* payloads of TP data: a ticket may name a large conference            \
+                            */
+#define MIKEY_MAX_KEYS 32u /* key data sub-payloads of one KEMAC */
+#define MIKEY_MAX_KEY 64u  /* octets of one key */
 #define MIKEY_MAX_ENCRYPTED (1u << 20) /* octets under one counter-mode key and IV */
 #define MIKEY_DEFAULT_SKEW_S 300u
 #define MIKEY_DIGEST_LEN 32u

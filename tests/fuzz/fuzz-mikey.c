@@ -38,7 +38,7 @@ static MikeyEnv
 env_of(const MikeyMessage *message)
 {
     const MikeyPayload *t = mikey_message_find(message, MIKEY_T, 0);
-    MikeyEnv env = { .allow_128 = true, .random = constant };
+    MikeyEnv env = {.allow_128 = true, .random = constant};
 
     if (t != NULL)
         env.now = mikey_timestamp_iv(&t->u.timestamp);
@@ -68,8 +68,8 @@ write_again(const MikeyMessage *message)
 static void
 as_offer(MikeyBytes octets, const MikeyEnv *env)
 {
-    static const MikeyKey psk = { { 1, 2, 3 }, 32 };
-    MikeyAccount account = { .psk = &psk, .prf = MIKEY_PRF_HMAC_SHA_256 };
+    static const MikeyKey psk = {{1, 2, 3}, 32};
+    MikeyAccount account = {.psk = &psk, .prf = MIKEY_PRF_HMAC_SHA_256};
     MikeyBuffer error = MIKEY_BUFFER_INIT;
     MikeyOffer *offer = NULL;
     MikeyResolve *resolve = NULL;
@@ -90,7 +90,7 @@ as_offer(MikeyBytes octets, const MikeyEnv *env)
 static void
 as_query(MikeyBytes octets, const MikeyEnv *env)
 {
-    static const MikeyKey psk = { { 4, 5, 6 }, 32 };
+    static const MikeyKey psk = {{4, 5, 6}, 32};
     MikeyBuffer error = MIKEY_BUFFER_INIT;
     MikeyQuery *query = NULL;
 
@@ -106,8 +106,8 @@ as_query(MikeyBytes octets, const MikeyEnv *env)
 static void
 as_answer(MikeyBytes octets, const MikeyEnv *env)
 {
-    static const MikeyKey psk = { { 7, 8, 9 }, 32 };
-    MikeyAccount account = { .psk = &psk, .prf = MIKEY_PRF_HMAC_SHA_256 };
+    static const MikeyKey psk = {{7, 8, 9}, 32};
+    MikeyAccount account = {.psk = &psk, .prf = MIKEY_PRF_HMAC_SHA_256};
     MikeyPolicy policy = mikey_policy_default();
     MikeyIdentity bob = mikey_identity_uri("sip:bob@operator.example");
     MikeyRequest *request = NULL;
@@ -127,7 +127,7 @@ as_answer(MikeyBytes octets, const MikeyEnv *env)
 static void
 try_ticket(const MikeyMessage *message)
 {
-    static const MikeyKey tpk = { { 10, 11, 12 }, 32 };
+    static const MikeyKey tpk = {{10, 11, 12}, 32};
     const MikeyTicket *ticket = mikey_message_ticket(message);
     MikeyTicketSecrets *secrets;
     MikeyTicket *copy = NULL;
@@ -148,7 +148,7 @@ static void
 try_message(MikeyBytes octets)
 {
     MikeyMessage *message = NULL;
-    MikeyBytes ids[] = { mikey_bytes_str("mikey") };
+    MikeyBytes ids[] = {mikey_bytes_str("mikey")};
     MikeyEnv env;
 
     if (mikey_message_parse(octets, &message) != MIKEY_OK)

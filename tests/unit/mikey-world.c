@@ -90,12 +90,12 @@ MikeyAccount
 world_account(const World *world, const char *name)
 {
     bool alice = strcmp(name, WORLD_ALICE) == 0;
-    MikeyAccount account = { .psk = alice ? &world->alice_psk : &world->bob_psk,
-                             .psk_id = mikey_identity_bytes(
-                                 mikey_bytes_str(alice ? "alice" : "bob")),
-                             .self = mikey_identity_uri(name),
-                             .kms = mikey_identity_uri(WORLD_KMS),
-                             .prf = world->policy.prf };
+    MikeyAccount account = {.psk = alice ? &world->alice_psk : &world->bob_psk,
+                            .psk_id =
+                                mikey_identity_bytes(mikey_bytes_str(alice ? "alice" : "bob")),
+                            .self = mikey_identity_uri(name),
+                            .kms = mikey_identity_uri(WORLD_KMS),
+                            .prf = world->policy.prf};
 
     return account;
 }
@@ -138,7 +138,7 @@ kms_open(World *world, MikeyBytes question, MikeyQuery **out_query)
 MikeyStatus
 world_kms_grant(World *world, MikeyBytes question, MikeyBuffer *out_answer)
 {
-    MikeyGrantSetup setup = { .tpk = &world->tpk, .tpk_id = mikey_bytes_str("tpk-1") };
+    MikeyGrantSetup setup = {.tpk = &world->tpk, .tpk_id = mikey_bytes_str("tpk-1")};
     MikeyQuery *query = NULL;
     MikeyStatus status = kms_open(world, question, &query);
 
@@ -157,15 +157,15 @@ world_grant(World *world, MikeyBytes answer, MikeyGrant **out_grant)
 MikeyStatus
 world_transfer(World *world)
 {
-    MikeyTransferSetup setup = { .responder = mikey_identity_uri(WORLD_BOB),
-                                 .csb_id = 0x4a5769bf,
-                                 .lines = world->alice_lines,
-                                 .n_lines = world->n_lines,
-                                 .profiles = world->alice_profiles,
-                                 .n_profiles = world->n_alice_profiles,
-                                 .sdp_ids = mikey_bytes_str("mikey"),
-                                 .keys = &world->alice_key,
-                                 .n_keys = world->alice_key.key.len > 0 };
+    MikeyTransferSetup setup = {.responder = mikey_identity_uri(WORLD_BOB),
+                                .csb_id = 0x4a5769bf,
+                                .lines = world->alice_lines,
+                                .n_lines = world->n_lines,
+                                .profiles = world->alice_profiles,
+                                .n_profiles = world->n_alice_profiles,
+                                .sdp_ids = mikey_bytes_str("mikey"),
+                                .keys = &world->alice_key,
+                                .n_keys = world->alice_key.key.len > 0};
 
     return mikey_transfer_new(world->grant, &setup, &world->env, &world->transfer);
 }
@@ -215,13 +215,13 @@ world_resolved(World *world, MikeyBytes answer, MikeyResolution **out_resolution
 MikeyStatus
 world_answer(World *world, MikeyOffer *offer, MikeyBuffer *out_answer, MikeyBundle **out_bundle)
 {
-    MikeyAnswerSetup setup = { .lines = world->bob_lines,
-                               .n_lines = world->n_lines,
-                               .profiles = world->bob_profiles,
-                               .n_profiles = world->n_bob_profiles,
-                               .offerer_first = world->offerer_first,
-                               .keys = &world->bob_key,
-                               .n_keys = world->bob_key.key.len > 0 };
+    MikeyAnswerSetup setup = {.lines = world->bob_lines,
+                              .n_lines = world->n_lines,
+                              .profiles = world->bob_profiles,
+                              .n_profiles = world->n_bob_profiles,
+                              .offerer_first = world->offerer_first,
+                              .keys = &world->bob_key,
+                              .n_keys = world->bob_key.key.len > 0};
 
     return mikey_offer_answer(offer, &setup, &world->env, out_answer, out_bundle);
 }
@@ -252,11 +252,11 @@ world_receive_transfer(World *world, MikeyBytes octets)
     return status;
 }
 
-#define STEP(call)                                                                                \
-    do {                                                                                          \
-        MikeyStatus status_of_step = (call);                                                      \
-        if (status_of_step != MIKEY_OK)                                                           \
-            return status_of_step;                                                                \
+#define STEP(call)                                                                                 \
+    do {                                                                                           \
+        MikeyStatus status_of_step = (call);                                                       \
+        if (status_of_step != MIKEY_OK)                                                            \
+            return status_of_step;                                                                 \
     } while (0)
 
 MikeyStatus

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <string.h>
 
-#define assert_status(got, expected)                                                              \
+#define assert_status(got, expected)                                                               \
     g_assert_cmpstr(mikey_status_string(got), ==, mikey_status_string(expected))
 
 static void
@@ -78,15 +78,15 @@ static const struct {
     MikeyPrf prf;
     guint32 flags;
 } kinds[] = {
-    { "forked", 1, MIKEY_FLAGS_PROFILE },
-    { "forked-reusable", 1, MIKEY_FLAGS_PROFILE | MIKEY_FLAG_J },
-    { "not-forked", 1, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_I },
-    { "without-rand-r", 1, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_G },
-    { "without-rand-i", 1, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_H },
-    { "resolving-optional", 1,
-      MIKEY_FLAG_D | MIKEY_FLAG_F | MIKEY_FLAG_H | MIKEY_FLAG_N | MIKEY_FLAG_O },
-    { "128-bit", 0, MIKEY_FLAGS_PROFILE },
-    { "128-bit-not-forked", 0, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_I },
+    {"forked", 1, MIKEY_FLAGS_PROFILE},
+    {"forked-reusable", 1, MIKEY_FLAGS_PROFILE | MIKEY_FLAG_J},
+    {"not-forked", 1, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_I},
+    {"without-rand-r", 1, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_G},
+    {"without-rand-i", 1, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_H},
+    {"resolving-optional", 1,
+     MIKEY_FLAG_D | MIKEY_FLAG_F | MIKEY_FLAG_H | MIKEY_FLAG_N | MIKEY_FLAG_O},
+    {"128-bit", 0, MIKEY_FLAGS_PROFILE},
+    {"128-bit-not-forked", 0, MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_I},
 };
 
 static void
@@ -118,8 +118,7 @@ a_transfer_without_answer_works(void)
     MikeySrtp a, b;
 
     world_init(&w);
-    w.policy.flags =
-        MIKEY_FLAG_D | MIKEY_FLAG_E | MIKEY_FLAG_H | MIKEY_FLAG_N | MIKEY_FLAG_O;
+    w.policy.flags = MIKEY_FLAG_D | MIKEY_FLAG_E | MIKEY_FLAG_H | MIKEY_FLAG_N | MIKEY_FLAG_O;
     w.n_alice_profiles = 1;
     assert_status(world_run(&w), MIKEY_OK);
     g_assert_cmpuint(w.messages[WORLD_TRANSFER_RESP].len, ==, 0);
@@ -234,9 +233,9 @@ responders_do_not_share_keys(void)
     carol.self = w.responders[1];
     assert_status(mikey_resolve_new(w.offer, &carol, &w.env, &resolve), MIKEY_OK);
     assert_status(world_kms_resolve(&w, mikey_resolve_octets(resolve), &told), MIKEY_OK);
-    assert_status(mikey_resolve_finish(resolve, mikey_bytes(told.data, told.len), &w.env,
-                                       &resolution, NULL),
-                  MIKEY_OK);
+    assert_status(
+        mikey_resolve_finish(resolve, mikey_bytes(told.data, told.len), &w.env, &resolution, NULL),
+        MIKEY_OK);
     g_assert_cmpuint(mikey_resolution_n_keys(resolution), ==, 1);
     g_assert_false(mikey_key_equal(&mikey_resolution_key(resolution, 0)->key,
                                    &mikey_resolution_key(w.resolution, 0)->key));
@@ -251,7 +250,7 @@ responders_do_not_share_keys(void)
 static MikeyKeyWish
 wish(MikeyKeyType type, guint8 spi)
 {
-    MikeyKeyWish w = { .type = type, .key_len = 32, .spi_len = 1, .spi = { spi } };
+    MikeyKeyWish w = {.type = type, .key_len = 32, .spi_len = 1, .spi = {spi}};
 
     return w;
 }
@@ -260,8 +259,8 @@ static void
 tek_and_gtgk_are_not_forked_and_salts_neither(void)
 {
     World w;
-    MikeyKeyWish wishes[4] = { wish(MIKEY_KEY_GTGK, 1), wish(MIKEY_KEY_TEK_SALT, 2),
-                               wish(MIKEY_KEY_TGK_SALT, 3), wish(MIKEY_KEY_TGK, 4) };
+    MikeyKeyWish wishes[4] = {wish(MIKEY_KEY_GTGK, 1), wish(MIKEY_KEY_TEK_SALT, 2),
+                              wish(MIKEY_KEY_TGK_SALT, 3), wish(MIKEY_KEY_TGK, 4)};
 
     wishes[1].salt_len = 12;
     wishes[2].salt_len = 12;
@@ -313,9 +312,9 @@ static void
 a_responder_cannot_call_with_the_ticket(void)
 {
     World w;
-    MikeyTransferSetup setup = { .responder = mikey_identity_uri(WORLD_BOB), .csb_id = 99 };
+    MikeyTransferSetup setup = {.responder = mikey_identity_uri(WORLD_BOB), .csb_id = 99};
     MikeySrtpProfile profile = MIKEY_SRTP_AEAD_AES_256_GCM;
-    MikeyLine line = { .keyed = true, .ssrc = 1 };
+    MikeyLine line = {.keyed = true, .ssrc = 1};
     MikeyTicketSecrets *secrets = g_new0(MikeyTicketSecrets, 1);
     MikeyGrant *stolen = NULL;
     MikeyTransfer *forged = NULL;
@@ -347,7 +346,7 @@ static void
 borrowed_initiator_data_is_noticed(void)
 {
     World w;
-    MikeyTransferSetup setup = { .responder = mikey_identity_uri(WORLD_BOB), .csb_id = 99 };
+    MikeyTransferSetup setup = {.responder = mikey_identity_uri(WORLD_BOB), .csb_id = 99};
     MikeyTicketSecrets *secrets = g_new0(MikeyTicketSecrets, 1);
     MikeyBytes genuine, forged_data;
     MikeyGrant *stolen = NULL;
@@ -435,6 +434,260 @@ answers_of_other_exchanges_are_refused(void)
     world_clear(&w);
 }
 
+/* ---- messages that a peer with the right keys, or none, gets wrong ---- */
+
+/* A message laid open for changes */
+typedef struct Draft {
+    MikeyMessage *message;
+    MikeyHeader header;
+    MikeyCs cs[8];
+    MikeyPayload payloads[16];
+    gsize n;
+} Draft;
+
+static void
+draft_open(Draft *d, MikeyBytes octets)
+{
+    memset(d, 0, sizeof(*d));
+    assert_status(mikey_message_parse(octets, &d->message), MIKEY_OK);
+    d->header = *mikey_message_header(d->message);
+    memcpy(d->cs, d->header.cs, d->header.n_cs * sizeof(*d->cs));
+    d->header.cs = d->cs;
+    d->n = mikey_message_n_payloads(d->message);
+    for (gsize i = 0; i < d->n; i++)
+        d->payloads[i] = *mikey_message_payload(d->message, i);
+}
+
+static MikeyPayload *
+draft_find(Draft *d, guint8 number)
+{
+    for (gsize i = 0; i < d->n; i++) {
+        if (d->payloads[i].number == number)
+            return &d->payloads[i];
+    }
+    g_error("no payload %u", number);
+}
+
+/* Writes it again; with @auth its MAC is made anew, @tail is what V covers besides */
+static MikeyBuffer
+draft_close(Draft *d, const MikeyKey *auth, MikeyBytes tail)
+{
+    MikeyWriter w = MIKEY_WRITER_INIT;
+    MikeyBuffer out = MIKEY_BUFFER_INIT;
+    gsize len = 0;
+
+    d->header.next = d->payloads[0].number;
+    mikey_header_write(&w, &d->header);
+    for (gsize i = 0; i < d->n; i++)
+        mikey_payload_write(&w, i + 1 < d->n ? d->payloads[i + 1].number : 0, &d->payloads[i]);
+    assert_status(mikey_writer_finish(&w, &out), MIKEY_OK);
+    if (auth != NULL) {
+        MikeyBytes parts[2] = {mikey_bytes(out.data, out.len - 32), tail};
+
+        assert_status(
+            mikey_mac(MIKEY_MAC_HMAC_SHA_256_256, auth, parts, 2, out.data + out.len - 32, &len),
+            MIKEY_OK);
+    }
+    mikey_message_free(d->message);
+    return out;
+}
+
+static World *crafted_world;
+
+static void
+assert_offer(Draft *d, MikeyStatus expected)
+{
+    MikeyBuffer octets = draft_close(d, NULL, mikey_bytes(NULL, 0));
+    MikeyOffer *offer = NULL;
+
+    assert_status(world_open(crafted_world, mikey_bytes(octets.data, octets.len), &offer),
+                  expected);
+    mikey_offer_free(offer);
+    mikey_buffer_clear(&octets);
+    draft_open(d, world_octets(crafted_world, WORLD_TRANSFER_INIT));
+}
+
+static void
+odd_offers_are_refused_before_the_kms_is_asked(void)
+{
+    static const guint8 short_mac[20] = {0};
+    World w;
+    Draft d;
+
+    world_init(&w);
+    w.policy.flags |= MIKEY_FLAG_L;
+    w.alice_key.type = MIKEY_KEY_GTGK;
+    w.alice_key.key.len = 32;
+    w.alice_key.kv = MIKEY_KV_SPI;
+    w.alice_key.spi_len = 3;
+    run_well(&w);
+    crafted_world = &w;
+    draft_open(&d, world_octets(&w, WORLD_TRANSFER_INIT));
+    assert_offer(&d, MIKEY_OK);
+    draft_find(&d, MIKEY_RANDR)->u.rand.rand.len = 15;
+    assert_offer(&d, MIKEY_SHORT_RAND);
+    draft_find(&d, MIKEY_KEMAC)->u.kemac.encr_alg = MIKEY_ENCR_AES_CM_128;
+    assert_offer(&d, MIKEY_BAD_ENCR_ALG);
+    draft_find(&d, MIKEY_KEMAC)->u.kemac.mac_alg = MIKEY_MAC_HMAC_SHA_1_160;
+    draft_find(&d, MIKEY_KEMAC)->u.kemac.mac = mikey_bytes(short_mac, 20);
+    assert_offer(&d, MIKEY_BAD_MAC_ALG);
+    draft_find(&d, MIKEY_V)->u.v.alg = MIKEY_MAC_HMAC_SHA_1_160;
+    draft_find(&d, MIKEY_V)->u.v.mac.len = 20;
+    assert_offer(&d, MIKEY_BAD_MAC_ALG);
+    draft_find(&d, MIKEY_V)->u.v.alg = MIKEY_MAC_NULL;
+    draft_find(&d, MIKEY_V)->u.v.mac.len = 0;
+    assert_offer(&d, MIKEY_BAD_MAC_ALG);
+    d.header.prf = 2;
+    assert_offer(&d, MIKEY_BAD_PRF);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.flags &= ~MIKEY_FLAG_L;
+    assert_offer(&d, MIKEY_POLICY_VIOLATED);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.flags &= ~MIKEY_FLAG_I;
+    assert_offer(&d, MIKEY_POLICY_VIOLATED);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.initiator_data.len = 0;
+    assert_offer(&d, MIKEY_POLICY_VIOLATED);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.initiator_data.len -= 1;
+    assert_offer(&d, MIKEY_TRUNCATED);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.prf = 0;
+    assert_offer(&d, MIKEY_BAD_PRF);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.ticket_type = 7;
+    assert_offer(&d, MIKEY_BAD_TICKET);
+    draft_find(&d, MIKEY_TICKET)->u.ticket.flags &= ~MIKEY_FLAG_F;
+    assert_offer(&d, MIKEY_BAD_FLAGS);
+    draft_find(&d, MIKEY_IDR)->u.id.data = mikey_bytes_str("sip:mallory@operator.example");
+    assert_offer(&d, MIKEY_BAD_IDENTITY);
+    draft_find(&d, MIKEY_T)->u.timestamp.type = MIKEY_TS_COUNTER;
+    draft_find(&d, MIKEY_T)->u.timestamp.value = 1;
+    assert_offer(&d, MIKEY_BAD_TIME);
+    d.cs[1].policies[0] = 77;
+    assert_offer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[1].id = 1;
+    assert_offer(&d, MIKEY_BAD_SESSIONS);
+    d.header.map_type = MIKEY_MAP_EMPTY;
+    d.header.n_cs = 0;
+    assert_offer(&d, MIKEY_BAD_SESSIONS);
+    d.header.map_type = MIKEY_MAP_SRTP_ID;
+    assert_offer(&d, MIKEY_BAD_SESSIONS);
+    d.header.type = MIKEY_TRANSFER_RESP;
+    assert_offer(&d, MIKEY_BAD_DATA_TYPE);
+    d.payloads[d.n++] = *draft_find(&d, MIKEY_V);
+    assert_offer(&d, MIKEY_MALFORMED);
+    d.payloads[d.n] = d.payloads[d.n - 1];
+    d.payloads[d.n - 1] = *draft_find(&d, MIKEY_RANDR);
+    d.n++;
+    assert_offer(&d, MIKEY_DUPLICATE);
+    mikey_message_free(d.message);
+    world_clear(&w);
+}
+
+/* Key that bob signs his answer with; the KMS could tell it as well */
+static MikeyKey
+answer_auth(World *w, const MikeyMessage *answer)
+{
+    MikeyTicketSecrets *secrets = g_new0(MikeyTicketSecrets, 1);
+    MikeyLabel label = {.tag = MIKEY_TAG_RESP, .csb_id = mikey_offer_csb_id(w->offer)};
+    const MikeyMessage *offer = mikey_offer_message(w->offer);
+    MikeyMessageKeys keys;
+    MikeyKey mpkr;
+
+    label.rand_i = mikey_message_find(offer, MIKEY_RANDR, MIKEY_RANDR_INITIATOR)->u.rand.rand;
+    label.rand_r = mikey_message_find(answer, MIKEY_RANDR, MIKEY_RANDR_RESPONDER)->u.rand.rand;
+    assert_status(mikey_ticket_open(mikey_grant_ticket(w->grant), &w->tpk, secrets), MIKEY_OK);
+    assert_status(mikey_fork(MIKEY_PRF_HMAC_SHA_256, MIKEY_C_FORK_MPKR, &secrets->mpkr,
+                             mikey_message_find(answer, MIKEY_IDR, MIKEY_IDR_RESPONDER)->u.id.data,
+                             mikey_message_find(answer, MIKEY_RANDR, MIKEY_RANDR_KMS)->u.rand.rand,
+                             &mpkr),
+                  MIKEY_OK);
+    assert_status(mikey_message_keys(MIKEY_PRF_HMAC_SHA_256, &mpkr, &label, &keys), MIKEY_OK);
+    mikey_ticket_secrets_clear(secrets);
+    g_free(secrets);
+    return keys.auth;
+}
+
+static void
+assert_answer(Draft *d, MikeyStatus expected)
+{
+    World *w = crafted_world;
+    MikeyKey auth = answer_auth(w, d->message);
+    MikeyBuffer octets = draft_close(d, &auth, world_octets(w, WORLD_TRANSFER_INIT));
+    MikeyBundle *bundle = NULL;
+
+    assert_status(mikey_transfer_finish(w->transfer, mikey_bytes(octets.data, octets.len), &w->env,
+                                        &bundle, NULL),
+                  expected);
+    mikey_bundle_free(bundle);
+    mikey_buffer_clear(&octets);
+    draft_open(d, world_octets(w, WORLD_TRANSFER_RESP));
+}
+
+/* Even from the right responder, under the right MAC */
+static void
+odd_answers_are_refused(void)
+{
+    World w;
+    Draft d;
+
+    world_init(&w);
+    run_well(&w);
+    crafted_world = &w;
+    draft_open(&d, world_octets(&w, WORLD_TRANSFER_RESP));
+    assert_answer(&d, MIKEY_OK);
+    d.cs[0].ssrc ^= 1;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[1].has_ssrc = false;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[1].spi_len = 0;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[1].spi[0] ^= 1;
+    assert_answer(&d, MIKEY_BAD_KEYS);
+    d.cs[2].n_policies = 2;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[2].n_policies = 0;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[2].policies[0] = 9;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[2].prot = 1;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.header.n_cs = 3;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.cs[3].id = 5;
+    assert_answer(&d, MIKEY_BAD_SESSIONS);
+    d.header.csb_id ^= 1;
+    assert_answer(&d, MIKEY_MISMATCH);
+    mikey_message_free(d.message);
+    world_clear(&w);
+}
+
+/* A KMS that gives out a ticket which somebody has called with already */
+static void
+a_granted_ticket_has_no_initiator_data(void)
+{
+    World w;
+    Draft d;
+    MikeyLabel label = {.tag = MIKEY_TAG_RESP};
+    MikeyMessage *init = NULL;
+    MikeyMessageKeys keys;
+    MikeyBuffer octets;
+    MikeyGrant *grant = NULL;
+
+    world_init(&w);
+    run_well(&w);
+    assert_status(mikey_message_parse(world_octets(&w, WORLD_REQUEST_INIT), &init), MIKEY_OK);
+    label.csb_id = mikey_message_header(init)->csb_id;
+    label.rand_i = mikey_message_find(init, MIKEY_RANDR, 0)->u.rand.rand;
+    assert_status(mikey_message_keys(MIKEY_PRF_HMAC_SHA_256, &w.alice_psk, &label, &keys),
+                  MIKEY_OK);
+    draft_open(&d, world_octets(&w, WORLD_REQUEST_RESP));
+    draft_find(&d, MIKEY_TICKET)->u.ticket.initiator_data =
+        mikey_ticket_payload(mikey_offer_ticket(w.offer))->initiator_data;
+    octets = draft_close(&d, &keys.auth, world_octets(&w, WORLD_REQUEST_INIT));
+    assert_status(world_grant(&w, mikey_bytes(octets.data, octets.len), &grant),
+                  MIKEY_POLICY_VIOLATED);
+    g_assert_null(grant);
+    mikey_buffer_clear(&octets);
+    mikey_message_free(init);
+    world_clear(&w);
+}
+
 /* ---- order of checks ---- */
 
 static void
@@ -445,7 +698,7 @@ nothing_is_answered_before_it_is_verified(void)
     MikeyBuffer answer = MIKEY_BUFFER_INIT;
     MikeyBundle *bundle = NULL;
     MikeyQuery *query = NULL;
-    MikeyGrantSetup setup = { .tpk = NULL };
+    MikeyGrantSetup setup = {.tpk = NULL};
     MikeyIdentity bob = mikey_identity_uri(WORLD_BOB);
 
     world_init(&w);
@@ -457,12 +710,10 @@ nothing_is_answered_before_it_is_verified(void)
     g_assert_true(mikey_offer_is_verified(offer));
     assert_status(mikey_offer_verify(offer, w.resolution), MIKEY_ORDER);
 
-    assert_status(mikey_query_open(world_octets(&w, WORLD_REQUEST_INIT), &w.env, &query),
-                  MIKEY_OK);
+    assert_status(mikey_query_open(world_octets(&w, WORLD_REQUEST_INIT), &w.env, &query), MIKEY_OK);
     assert_status(mikey_query_grant(query, &setup, &w.env, &answer), MIKEY_ORDER);
     mikey_query_free(query);
-    assert_status(mikey_query_open(world_octets(&w, WORLD_RESOLVE_INIT), &w.env, &query),
-                  MIKEY_OK);
+    assert_status(mikey_query_open(world_octets(&w, WORLD_RESOLVE_INIT), &w.env, &query), MIKEY_OK);
     assert_status(mikey_query_open_ticket(query, &w.tpk, &w.env), MIKEY_ORDER);
     assert_status(mikey_query_authenticate(query, &w.bob_psk), MIKEY_OK);
     assert_status(mikey_query_resolve(query, &bob, &w.env, &answer), MIKEY_ORDER);
@@ -482,7 +733,7 @@ outputs_are_untouched_on_failure(void)
     MikeyGrant *grant = (MikeyGrant *)&w;
     MikeyBundle *bundle = (MikeyBundle *)&w;
     MikeyMessage *message = (MikeyMessage *)&w;
-    MikeyBuffer buffer = { (guint8 *)&w, 7 };
+    MikeyBuffer buffer = {(guint8 *)&w, 7};
 
     world_init(&w);
     run_well(&w);
@@ -549,7 +800,7 @@ tickets_end_and_begin(void)
 static void
 times_after_2036_are_not_in_1900(void)
 {
-    const gint64 moments[] = { 0, 2085978495, 2085978496, 2085978497, 4000000000 };
+    const gint64 moments[] = {0, 2085978495, 2085978496, 2085978497, 4000000000};
 
     for (size_t i = 0; i < G_N_ELEMENTS(moments); i++) {
         g_assert_cmpint(mikey_ntp32_to_unix(mikey_ntp32_from_unix(moments[i])), ==, moments[i]);
@@ -583,9 +834,8 @@ flags_that_contradict_each_other_are_refused(void)
     assert_status(mikey_flags_check(good & ~MIKEY_FLAG_E), MIKEY_BAD_FLAGS);
     assert_status(mikey_flags_check((good & ~MIKEY_FLAG_D) | MIKEY_FLAG_L | MIKEY_FLAG_K),
                   MIKEY_BAD_FLAGS);
-    assert_status(
-        mikey_flags_check((good & ~(MIKEY_FLAG_F | MIKEY_FLAG_G)) | MIKEY_FLAG_M),
-        MIKEY_BAD_FLAGS);
+    assert_status(mikey_flags_check((good & ~(MIKEY_FLAG_F | MIKEY_FLAG_G)) | MIKEY_FLAG_M),
+                  MIKEY_BAD_FLAGS);
 }
 
 /* Forked TGKs cannot be used without an answer to name the responder */
@@ -604,7 +854,7 @@ static void
 foreign_tickets_need_to_be_known(void)
 {
     World w;
-    const guint16 known[] = { 61440 };
+    const guint16 known[] = {61440};
     MikeyPolicy policy;
 
     world_init(&w);
@@ -640,7 +890,7 @@ static void
 a_policy_says_who_and_for_what(void)
 {
     World w;
-    MikeyIdentity apps[] = { mikey_identity_bytes(mikey_bytes_str("conclave:join")) };
+    MikeyIdentity apps[] = {mikey_identity_bytes(mikey_bytes_str("conclave:join"))};
     MikeyIdentity stranger = mikey_identity_uri("sip:mallory@operator.example");
     const MikeyPolicy *policy;
 
@@ -671,14 +921,13 @@ the_kms_says_when_it_changed_the_policy(void)
     World w;
     MikeyQuery *query = NULL;
     MikeyPolicy other;
-    MikeyGrantSetup setup = { .policy = &other };
+    MikeyGrantSetup setup = {.policy = &other};
     MikeyBuffer answer = MIKEY_BUFFER_INIT;
     MikeyGrant *grant = NULL;
 
     world_init(&w);
     assert_status(world_request(&w), MIKEY_OK);
-    assert_status(mikey_query_open(world_octets(&w, WORLD_REQUEST_INIT), &w.env, &query),
-                  MIKEY_OK);
+    assert_status(mikey_query_open(world_octets(&w, WORLD_REQUEST_INIT), &w.env, &query), MIKEY_OK);
     assert_status(mikey_query_authenticate(query, &w.alice_psk), MIKEY_OK);
     other = *mikey_query_policy(query);
     other.end_unix -= 60;
@@ -836,33 +1085,32 @@ errors_are_hints_until_they_are_authentic(void)
 {
     World w;
     MikeyBuffer error = MIKEY_BUFFER_INIT, again = MIKEY_BUFFER_INIT;
-    MikeyPeerError told = { 0, true };
+    MikeyPeerError told = {0, true};
     MikeyGrant *grant = NULL;
     MikeyQuery *query = NULL;
 
     world_init(&w);
     assert_status(world_request(&w), MIKEY_OK);
-    assert_status(mikey_error_new(world_octets(&w, WORLD_REQUEST_INIT), MIKEY_UNKNOWN_USER, &w.env,
-                                  &error),
-                  MIKEY_OK);
-    assert_status(mikey_request_finish(w.request, mikey_bytes(error.data, error.len), &w.env,
-                                       &grant, &told),
-                  MIKEY_PEER_ERROR);
+    assert_status(
+        mikey_error_new(world_octets(&w, WORLD_REQUEST_INIT), MIKEY_UNKNOWN_USER, &w.env, &error),
+        MIKEY_OK);
+    assert_status(
+        mikey_request_finish(w.request, mikey_bytes(error.data, error.len), &w.env, &grant, &told),
+        MIKEY_PEER_ERROR);
     g_assert_false(told.authentic);
     g_assert_cmpuint(told.number, ==, 0);
     /* nobody answers an error */
-    assert_status(mikey_error_new(mikey_bytes(error.data, error.len), MIKEY_REFUSED, &w.env,
-                                  &again),
-                  MIKEY_MALFORMED);
+    assert_status(
+        mikey_error_new(mikey_bytes(error.data, error.len), MIKEY_REFUSED, &w.env, &again),
+        MIKEY_MALFORMED);
     mikey_buffer_clear(&error);
 
-    assert_status(mikey_query_open(world_octets(&w, WORLD_REQUEST_INIT), &w.env, &query),
-                  MIKEY_OK);
+    assert_status(mikey_query_open(world_octets(&w, WORLD_REQUEST_INIT), &w.env, &query), MIKEY_OK);
     assert_status(mikey_query_authenticate(query, &w.alice_psk), MIKEY_OK);
     assert_status(mikey_query_error(query, MIKEY_BAD_POLICY, &w.env, &error), MIKEY_OK);
-    assert_status(mikey_request_finish(w.request, mikey_bytes(error.data, error.len), &w.env,
-                                       &grant, &told),
-                  MIKEY_PEER_ERROR);
+    assert_status(
+        mikey_request_finish(w.request, mikey_bytes(error.data, error.len), &w.env, &grant, &told),
+        MIKEY_PEER_ERROR);
     g_assert_true(told.authentic);
     g_assert_cmpuint(told.number, ==, 15);
     g_assert_null(grant);
@@ -881,9 +1129,9 @@ an_error_lists_what_would_do(void)
 
     world_init(&w);
     run_well(&w);
-    assert_status(mikey_offer_error(w.offer, MIKEY_BAD_PARAMETERS, w.bob_profiles, 2, &w.env,
-                                    &error),
-                  MIKEY_OK);
+    assert_status(
+        mikey_offer_error(w.offer, MIKEY_BAD_PARAMETERS, w.bob_profiles, 2, &w.env, &error),
+        MIKEY_OK);
     assert_status(mikey_message_parse(mikey_bytes(error.data, error.len), &message), MIKEY_OK);
     g_assert_cmpuint(mikey_message_header(message)->map_type, ==, MIKEY_MAP_GENERIC_ID);
     g_assert_cmpuint(mikey_message_find(message, MIKEY_ERR, 0)->u.err.number, ==, 10);
@@ -913,8 +1161,8 @@ static void
 the_list_of_protocols_must_be_the_same(void)
 {
     World w;
-    const MikeyBytes mikey[] = { mikey_bytes_str("mikey") };
-    const MikeyBytes two[] = { mikey_bytes_str("mikey"), mikey_bytes_str("keyp1") };
+    const MikeyBytes mikey[] = {mikey_bytes_str("mikey")};
+    const MikeyBytes two[] = {mikey_bytes_str("mikey"), mikey_bytes_str("keyp1")};
 
     world_init(&w);
     run_well(&w);
@@ -933,21 +1181,21 @@ base64_has_one_spelling(void)
         MikeyStatus status;
         size_t len;
     } texts[] = {
-        { "", MIKEY_OK, 0 },
-        { "AA==", MIKEY_OK, 1 },
-        { "AAA=", MIKEY_OK, 2 },
-        { "AAAA", MIKEY_OK, 3 },
-        { "+/+/", MIKEY_OK, 3 },
-        { "AB==", MIKEY_MALFORMED, 0 },
-        { "AAB=", MIKEY_MALFORMED, 0 },
-        { "A===", MIKEY_MALFORMED, 0 },
-        { "====", MIKEY_MALFORMED, 0 },
-        { "AA=A", MIKEY_MALFORMED, 0 },
-        { "AA==AAAA", MIKEY_MALFORMED, 0 },
-        { "AAA", MIKEY_MALFORMED, 0 },
-        { "AAA ", MIKEY_MALFORMED, 0 },
-        { "A\nAA", MIKEY_MALFORMED, 0 },
-        { "-_-_", MIKEY_MALFORMED, 0 },
+        {"", MIKEY_OK, 0},
+        {"AA==", MIKEY_OK, 1},
+        {"AAA=", MIKEY_OK, 2},
+        {"AAAA", MIKEY_OK, 3},
+        {"+/+/", MIKEY_OK, 3},
+        {"AB==", MIKEY_MALFORMED, 0},
+        {"AAB=", MIKEY_MALFORMED, 0},
+        {"A===", MIKEY_MALFORMED, 0},
+        {"====", MIKEY_MALFORMED, 0},
+        {"AA=A", MIKEY_MALFORMED, 0},
+        {"AA==AAAA", MIKEY_MALFORMED, 0},
+        {"AAA", MIKEY_MALFORMED, 0},
+        {"AAA ", MIKEY_MALFORMED, 0},
+        {"A\nAA", MIKEY_MALFORMED, 0},
+        {"-_-_", MIKEY_MALFORMED, 0},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
@@ -987,7 +1235,7 @@ only_mikey_is_taken_from_sdp(void)
 static MikeyStatus
 profile_of(const char *params, size_t len, guint8 prot, MikeySrtpProfile *out)
 {
-    MikeySp sp = { .prot = prot, .params = { (const guint8 *)params, len } };
+    MikeySp sp = {.prot = prot, .params = {(const guint8 *)params, len}};
 
     return mikey_sp_profile(&sp, out);
 }
@@ -1000,7 +1248,7 @@ policies_are_read_with_their_defaults(void)
     MikeySrtpProfile p = MIKEY_SRTP_NONE;
 
     for (int i = 1; i < MIKEY_SRTP_N_PROFILES; i++) {
-        MikeySp sp = { .params = mikey_srtp_profile_params((MikeySrtpProfile)i) };
+        MikeySp sp = {.params = mikey_srtp_profile_params((MikeySrtpProfile)i)};
 
         assert_status(mikey_sp_profile(&sp, &p), MIKEY_OK);
         g_assert_cmpint(p, ==, i);
@@ -1036,9 +1284,9 @@ printing_shows_payloads_but_no_key(void)
 {
     World w;
     g_autoptr(GString) text = g_string_new(NULL);
-    static const WorldMessage all[] = { WORLD_REQUEST_INIT, WORLD_REQUEST_RESP,
-                                        WORLD_TRANSFER_INIT, WORLD_RESOLVE_RESP };
-    MikeyKeyWish wishes[1] = { wish(MIKEY_KEY_TGK, 5) };
+    static const WorldMessage all[] = {WORLD_REQUEST_INIT, WORLD_REQUEST_RESP, WORLD_TRANSFER_INIT,
+                                       WORLD_RESOLVE_RESP};
+    MikeyKeyWish wishes[1] = {wish(MIKEY_KEY_TGK, 5)};
 
     world_init(&w);
     w.policy.has_wishes = true;
@@ -1075,9 +1323,9 @@ printing_shows_payloads_but_no_key(void)
 static void
 cleared_keys_are_zero(void)
 {
-    MikeyKey key = { .len = 0 };
-    const MikeyKey zero = { .len = 0 };
-    guint8 long_key[MIKEY_MAX_KEY + 1] = { 1 };
+    MikeyKey key = {.len = 0};
+    const MikeyKey zero = {.len = 0};
+    guint8 long_key[MIKEY_MAX_KEY + 1] = {1};
 
     assert_status(mikey_key_set(&key, long_key, MIKEY_MAX_KEY), MIKEY_OK);
     assert_status(mikey_key_set(&key, long_key, sizeof(long_key)), MIKEY_BAD_KEYS);
@@ -1102,7 +1350,10 @@ static const struct {
     const char *name;
     void (*test)(void);
 } tests[] = {
-#define TEST(name) { #name, name }
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
+    }
     TEST(both_sides_have_the_same_keys),
     TEST(peers_are_who_the_ticket_says),
     TEST(a_transfer_without_answer_works),
@@ -1118,6 +1369,9 @@ static const struct {
     TEST(a_wrong_psk_is_refused),
     TEST(a_ticket_under_another_tpk_is_refused),
     TEST(answers_of_other_exchanges_are_refused),
+    TEST(odd_offers_are_refused_before_the_kms_is_asked),
+    TEST(odd_answers_are_refused),
+    TEST(a_granted_ticket_has_no_initiator_data),
     TEST(nothing_is_answered_before_it_is_verified),
     TEST(outputs_are_untouched_on_failure),
     TEST(clocks_may_differ_by_the_skew_and_no_more),

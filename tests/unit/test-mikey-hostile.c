@@ -74,8 +74,7 @@ static MikeyStatus
 receive_transfer_resp(MikeyBytes octets)
 {
     MikeyBundle *bundle = NULL;
-    MikeyStatus status =
-        mikey_transfer_finish(world.transfer, octets, &world.env, &bundle, NULL);
+    MikeyStatus status = mikey_transfer_finish(world.transfer, octets, &world.env, &bundle, NULL);
 
     mikey_bundle_free(bundle);
     return status;
@@ -85,10 +84,9 @@ receive_transfer_resp(MikeyBytes octets)
 static MikeyStatus
 receive_error(MikeyBytes octets)
 {
-    MikeyPeerError error = { 0, false };
+    MikeyPeerError error = {0, false};
     MikeyBundle *bundle = NULL;
-    MikeyStatus status =
-        mikey_transfer_finish(world.transfer, octets, &world.env, &bundle, &error);
+    MikeyStatus status = mikey_transfer_finish(world.transfer, octets, &world.env, &bundle, &error);
 
     g_assert_null(bundle);
     if (status != MIKEY_PEER_ERROR)
@@ -103,13 +101,13 @@ typedef struct Case {
 } Case;
 
 static const Case cases[] = {
-    { "request-init", receive_request_init, WORLD_REQUEST_INIT },
-    { "request-resp", receive_request_resp, WORLD_REQUEST_RESP },
-    { "transfer-init", receive_transfer_init, WORLD_TRANSFER_INIT },
-    { "resolve-init", receive_resolve_init, WORLD_RESOLVE_INIT },
-    { "resolve-resp", receive_resolve_resp, WORLD_RESOLVE_RESP },
-    { "transfer-resp", receive_transfer_resp, WORLD_TRANSFER_RESP },
-    { "error", receive_error, WORLD_N_MESSAGES },
+    {"request-init", receive_request_init, WORLD_REQUEST_INIT},
+    {"request-resp", receive_request_resp, WORLD_REQUEST_RESP},
+    {"transfer-init", receive_transfer_init, WORLD_TRANSFER_INIT},
+    {"resolve-init", receive_resolve_init, WORLD_RESOLVE_INIT},
+    {"resolve-resp", receive_resolve_resp, WORLD_RESOLVE_RESP},
+    {"transfer-resp", receive_transfer_resp, WORLD_TRANSFER_RESP},
+    {"error", receive_error, WORLD_N_MESSAGES},
 };
 
 static void
@@ -217,7 +215,7 @@ flips_outside_macs_give_another_message(void)
     for (size_t bit = 0; bit < 8 * error.len; bit++) {
         g_autofree guint8 *exact = g_memdup2(error.data, error.len);
         MikeyMessage *message = NULL;
-        MikeyPeerError told = { 0, true };
+        MikeyPeerError told = {0, true};
         MikeyBundle *bundle = NULL;
 
         exact[bit / 8] ^= (guint8)(1u << bit % 8);
@@ -284,7 +282,7 @@ static MikeyStatus
 run_everything(World *w)
 {
     MikeyBuffer text = MIKEY_BUFFER_INIT, octets = MIKEY_BUFFER_INIT;
-    const MikeyBytes ids[] = { mikey_bytes_str("mikey") };
+    const MikeyBytes ids[] = {mikey_bytes_str("mikey")};
     MikeySrtp srtp;
     MikeyStatus status = world_run(w);
 
@@ -298,8 +296,8 @@ run_everything(World *w)
         status = mikey_sdp_decode(mikey_bytes(text.data, text.len), &octets);
     mikey_buffer_clear(&octets);
     if (status == MIKEY_OK)
-        status = mikey_offer_error(w->offer, MIKEY_BAD_PARAMETERS, w->bob_profiles, 2, &w->env,
-                                   &octets);
+        status =
+            mikey_offer_error(w->offer, MIKEY_BAD_PARAMETERS, w->bob_profiles, 2, &w->env, &octets);
     mikey_buffer_clear(&octets);
     mikey_buffer_clear(&text);
     return status;
@@ -308,8 +306,8 @@ run_everything(World *w)
 static void
 every_failing_allocation_is_survived(void)
 {
-    Memory memory = { 0, 0, 0 };
-    MikeyAllocator allocator = { counting_alloc, counting_release, &memory };
+    Memory memory = {0, 0, 0};
+    MikeyAllocator allocator = {counting_alloc, counting_release, &memory};
     MikeyStatus status = MIKEY_NO_MEMORY;
     guint failed = 0;
 

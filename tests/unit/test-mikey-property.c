@@ -47,9 +47,9 @@ draw_u8(void)
 }
 
 static const guint8 numbers[] = {
-    MIKEY_KEMAC, MIKEY_PKE,   MIKEY_DH,   MIKEY_T,   MIKEY_ID, MIKEY_CERT,
-    MIKEY_CHASH, MIKEY_SP,    MIKEY_RAND, MIKEY_ERR, MIKEY_TR, MIKEY_IDR,
-    MIKEY_RANDR, MIKEY_GENERAL_EXT, MIKEY_TP, MIKEY_TICKET, MIKEY_V, MIKEY_SIGN,
+    MIKEY_KEMAC, MIKEY_PKE,         MIKEY_DH,   MIKEY_T,      MIKEY_ID, MIKEY_CERT,
+    MIKEY_CHASH, MIKEY_SP,          MIKEY_RAND, MIKEY_ERR,    MIKEY_TR, MIKEY_IDR,
+    MIKEY_RANDR, MIKEY_GENERAL_EXT, MIKEY_TP,   MIKEY_TICKET, MIKEY_V,  MIKEY_SIGN,
 };
 
 static void
@@ -91,7 +91,7 @@ draw_tp_data(Pool *pool)
 
     mikey_write_u8(&w, MIKEY_IDR);
     for (gsize i = 0; i < n; i++) {
-        MikeyId id = { .role = MIKEY_IDR_RESPONDER, .type = draw_u8() };
+        MikeyId id = {.role = MIKEY_IDR_RESPONDER, .type = draw_u8()};
 
         id.data = draw(pool, 40);
         mikey_idr_write(&w, i + 1 < n ? MIKEY_IDR : MIKEY_LAST, &id);
@@ -136,8 +136,8 @@ draw_kv(Pool *pool, MikeyDh *dh)
 static MikeyPayload
 draw_payload(Pool *pool, guint8 number)
 {
-    static const gsize macs[] = { 0, 20, 32 }, hashes[] = { 20, 16, 32 }, dhs[] = { 192, 96, 128 };
-    MikeyPayload p = { .number = number };
+    static const gsize macs[] = {0, 20, 32}, hashes[] = {20, 16, 32}, dhs[] = {192, 96, 128};
+    MikeyPayload p = {.number = number};
 
     switch (number) {
     case MIKEY_KEMAC:
@@ -232,7 +232,7 @@ static void
 write_random(MikeyWriter *w, Pool *pool, MikeyPayload *payloads, gsize *out_n)
 {
     MikeyCs cs[8];
-    MikeyHeader header = { .type = 19, .prf = draw_u8() & 0x7f, .v = draw_u8() & 1, .cs = cs };
+    MikeyHeader header = {.type = 19, .prf = draw_u8() & 0x7f, .v = draw_u8() & 1, .cs = cs};
     gsize n = 0;
 
     header.csb_id = (guint32)g_test_rand_int();
@@ -358,7 +358,7 @@ every_payload_ends_where_it_ends(void)
         for (gsize len = 0; len < octets.len; len++) {
             g_autofree guint8 *exact = g_memdup2(octets.data, len);
             MikeyReader r = mikey_reader(mikey_bytes(exact, len));
-            MikeyPayload got = { .number = 77 };
+            MikeyPayload got = {.number = 77};
 
             g_assert_cmpint(mikey_payload_read(&r, numbers[i], &got), !=, MIKEY_OK);
             g_assert_cmpint(got.number, ==, 77);
@@ -373,7 +373,7 @@ static MikeyStatus
 parse_chain_of(gsize n, guint8 number, gsize pad)
 {
     MikeyWriter w = MIKEY_WRITER_INIT;
-    MikeyHeader header = { .type = 19, .next = number, .map_type = MIKEY_MAP_EMPTY };
+    MikeyHeader header = {.type = 19, .next = number, .map_type = MIKEY_MAP_EMPTY};
     g_autofree guint8 *octets = NULL;
     MikeyMessage *message = NULL;
     MikeyStatus status;
@@ -381,7 +381,7 @@ parse_chain_of(gsize n, guint8 number, gsize pad)
 
     mikey_header_write(&w, &header);
     for (gsize i = 0; i < n; i++) {
-        MikeyExt ext = { .type = 0 };
+        MikeyExt ext = {.type = 0};
 
         mikey_ext_write(&w, i + 1 < n ? number : MIKEY_LAST, &ext);
     }
@@ -414,8 +414,8 @@ writers_refuse_what_does_not_fit(void)
 {
     g_autofree guint8 *much = g_malloc0(70000);
     MikeyWriter w = MIKEY_WRITER_INIT;
-    MikeyBuffer out = { NULL, 3 };
-    MikeyV v = { .alg = MIKEY_MAC_HMAC_SHA_1_160, .mac = { much, 19 } };
+    MikeyBuffer out = {NULL, 3};
+    MikeyV v = {.alg = MIKEY_MAC_HMAC_SHA_1_160, .mac = {much, 19}};
 
     mikey_write_lv8(&w, mikey_bytes(much, 256));
     g_assert_cmpint(w.bad, ==, MIKEY_ARGUMENT);
@@ -436,7 +436,7 @@ writers_refuse_what_does_not_fit(void)
 static void
 a_bad_reader_gives_zeros(void)
 {
-    const guint8 octets[] = { 1, 2, 3 };
+    const guint8 octets[] = {1, 2, 3};
     MikeyReader r = mikey_reader(mikey_bytes(octets, sizeof(octets)));
     MikeyReader sub;
 
@@ -453,8 +453,8 @@ a_bad_reader_gives_zeros(void)
 
 /* ---- the door ---- */
 
-static const char *const headers[] = { "base", "cursor", "exchange", "header", "kms",  "payload",
-                                       "prf",  "sdp",    "seal",     "srtp",   "ticket" };
+static const char *const headers[] = {"base", "cursor", "exchange", "header", "kms",   "payload",
+                                      "prf",  "sdp",    "seal",     "srtp",   "ticket"};
 
 static char *
 slurp(const char *path)
@@ -472,8 +472,8 @@ slurp(const char *path)
 static void
 collect_names(const char *text, GHashTable *names)
 {
-    g_autoptr(GRegex) comment = g_regex_new("/\\*.*?\\*/|^#.*?[^\\\\]$",
-                                            G_REGEX_DOTALL | G_REGEX_MULTILINE, 0, NULL);
+    g_autoptr(GRegex) comment =
+        g_regex_new("/\\*.*?\\*/|^#.*?[^\\\\]$", G_REGEX_DOTALL | G_REGEX_MULTILINE, 0, NULL);
     g_autoptr(GRegex) name = g_regex_new("\\b(mikey_[a-z0-9_]+)\\s*\\(", 0, 0, NULL);
     g_autofree char *code = g_regex_replace_literal(comment, text, -1, 0, "", 0, NULL);
     g_autoptr(GMatchInfo) match = NULL;
@@ -514,7 +514,7 @@ the_library_exports_its_symbol_file(void)
     g_autofree char *library = g_test_build_filename(G_TEST_BUILT, ".libs/libmikey.so", NULL);
     g_auto(GStrv) lines = NULL;
     g_autoptr(GString) got = g_string_new(NULL);
-    char *argv[] = { nm, (char *)"-D", (char *)"--defined-only", library, NULL };
+    char *argv[] = {nm, (char *)"-D", (char *)"--defined-only", library, NULL};
     g_autoptr(GError) error = NULL;
 
     if (nm == NULL || !g_file_test(library, G_FILE_TEST_EXISTS)) {

@@ -42,7 +42,7 @@ static MikeyKey
 key_of(const Json *object, const char *name)
 {
     g_autoptr(GByteArray) octets = json_hex(object, name);
-    MikeyKey key = { .len = 0 };
+    MikeyKey key = {.len = 0};
 
     g_assert_cmpint(mikey_key_set(&key, octets->data, octets->len), ==, MIKEY_OK);
     return key;
@@ -67,25 +67,25 @@ flags_of(const char *letters)
 
 /* ---- payloads ---- */
 
-static const char *const id_roles[] = { "", "INITIATOR", "RESPONDER", "KMS", "PSK", "APPLICATION" };
-static const char *const id_types[] = { "NAI", "URI", "BYTES" };
-static const char *const ts_roles[] = { "", "ISSUE", "START", "END", "REKEY" };
-static const char *const ts_types[] = { "NTP_UTC", "NTP", "COUNTER", "NTP_UTC_32" };
-static const char *const encr_algs[] = { "NULL", "AES_CM_128", "AES_KW_128", "AES_CM_256" };
-static const char *const mac_algs[] = { "NULL", "HMAC_SHA_1_160", "HMAC_SHA_256_256" };
-static const char *const key_types[] = { "TGK",  "TGK_SALT",  "TEK", "TEK_SALT",
-                                         "GTGK", "GTGK_SALT", "MPK" };
-static const char *const errors[] = { [0] = "AUTH_FAILURE", [14] = "INVALID_TICKET",
-                                      [15] = "INVALID_TPPAR" };
+static const char *const id_roles[] = {"", "INITIATOR", "RESPONDER", "KMS", "PSK", "APPLICATION"};
+static const char *const id_types[] = {"NAI", "URI", "BYTES"};
+static const char *const ts_roles[] = {"", "ISSUE", "START", "END", "REKEY"};
+static const char *const ts_types[] = {"NTP_UTC", "NTP", "COUNTER", "NTP_UTC_32"};
+static const char *const encr_algs[] = {"NULL", "AES_CM_128", "AES_KW_128", "AES_CM_256"};
+static const char *const mac_algs[] = {"NULL", "HMAC_SHA_1_160", "HMAC_SHA_256_256"};
+static const char *const key_types[] = {"TGK",  "TGK_SALT",  "TEK", "TEK_SALT",
+                                        "GTGK", "GTGK_SALT", "MPK"};
+static const char *const errors[] = {
+    [0] = "AUTH_FAILURE", [14] = "INVALID_TICKET", [15] = "INVALID_TPPAR"};
 
 static void check_payload(const MikeyPayload *p, const Json *fields);
 
 static void
 check_timestamp(const MikeyTimestamp *t, const Json *fields)
 {
-    g_autofree char *value = g_strdup_printf(t->type < 2 ? "%016" G_GINT64_MODIFIER "x"
-                                                         : "%08" G_GINT64_MODIFIER "x",
-                                             (guint64)t->value);
+    g_autofree char *value =
+        g_strdup_printf(t->type < 2 ? "%016" G_GINT64_MODIFIER "x" : "%08" G_GINT64_MODIFIER "x",
+                        (guint64)t->value);
 
     assert_field(ts_types[t->type], fields, "ts_type");
     assert_field(ts_roles[t->role], fields, "role");
@@ -261,7 +261,7 @@ static void
 check_header(const MikeyHeader *header, const Json *fields)
 {
     g_autofree char *csb_id = g_strdup_printf("%08x", header->csb_id);
-    static const char *const maps[] = { "SRTP_ID", "EMPTY", "GENERIC_ID" };
+    static const char *const maps[] = {"SRTP_ID", "EMPTY", "GENERIC_ID"};
 
     g_assert_cmpstr(mikey_data_type_string(header->type), ==, json_text(fields, "data_type"));
     g_assert_cmpint(header->v, ==, json_number(fields, "v"));
@@ -348,9 +348,9 @@ prf_vector(const Json *vector)
     MikeyKey expected = key_of(vector, "outkey");
     MikeyKey outkey;
 
-    g_assert_cmpint(mikey_prf((guint8)json_number(vector, "prf"), &inkey, view(label),
-                              expected.len, &outkey),
-                    ==, MIKEY_OK);
+    g_assert_cmpint(
+        mikey_prf((guint8)json_number(vector, "prf"), &inkey, view(label), expected.len, &outkey),
+        ==, MIKEY_OK);
     g_assert_true(mikey_key_equal(&outkey, &expected));
 }
 
@@ -363,18 +363,18 @@ typedef struct LabelCase {
 } LabelCase;
 
 static const LabelCase label_cases[] = {
-    { "label/msg-init-auth", MIKEY_C_AUTH, MIKEY_TAG_INIT, 0, true, false },
-    { "label/msg-init-encr", MIKEY_C_ENCR, MIKEY_TAG_INIT, 0, true, false },
-    { "label/msg-init-salt", MIKEY_C_SALT, MIKEY_TAG_INIT, 0, true, false },
-    { "label/resolve-init-auth", MIKEY_C_AUTH, MIKEY_TAG_INIT, 0, false, true },
-    { "label/request-resp-auth", MIKEY_C_AUTH, MIKEY_TAG_RESP, 0, true, false },
-    { "label/transfer-resp-auth-g", MIKEY_C_AUTH, MIKEY_TAG_RESP, 0, true, true },
-    { "label/fork-mpkr", MIKEY_C_FORK_MPKR, MIKEY_TAG_FORK, 0, false, false },
-    { "label/fork-tgk", MIKEY_C_FORK_TGK, MIKEY_TAG_FORK, 0, false, false },
-    { "label/initiator-data-auth", MIKEY_C_AUTH, MIKEY_TAG_INITIATOR_DATA, 0, false, false },
-    { "label/tek-cs1-h", MIKEY_C_TEK, MIKEY_TAG_SESSION, 1, true, false },
-    { "label/tek-cs2-h-g", MIKEY_C_TEK, MIKEY_TAG_SESSION, 2, true, true },
-    { "label/salt-cs1-h", MIKEY_C_TGK_SALT, MIKEY_TAG_SESSION, 1, true, false },
+    {"label/msg-init-auth", MIKEY_C_AUTH, MIKEY_TAG_INIT, 0, true, false},
+    {"label/msg-init-encr", MIKEY_C_ENCR, MIKEY_TAG_INIT, 0, true, false},
+    {"label/msg-init-salt", MIKEY_C_SALT, MIKEY_TAG_INIT, 0, true, false},
+    {"label/resolve-init-auth", MIKEY_C_AUTH, MIKEY_TAG_INIT, 0, false, true},
+    {"label/request-resp-auth", MIKEY_C_AUTH, MIKEY_TAG_RESP, 0, true, false},
+    {"label/transfer-resp-auth-g", MIKEY_C_AUTH, MIKEY_TAG_RESP, 0, true, true},
+    {"label/fork-mpkr", MIKEY_C_FORK_MPKR, MIKEY_TAG_FORK, 0, false, false},
+    {"label/fork-tgk", MIKEY_C_FORK_TGK, MIKEY_TAG_FORK, 0, false, false},
+    {"label/initiator-data-auth", MIKEY_C_AUTH, MIKEY_TAG_INITIATOR_DATA, 0, false, false},
+    {"label/tek-cs1-h", MIKEY_C_TEK, MIKEY_TAG_SESSION, 1, true, false},
+    {"label/tek-cs2-h-g", MIKEY_C_TEK, MIKEY_TAG_SESSION, 2, true, true},
+    {"label/salt-cs1-h", MIKEY_C_TGK_SALT, MIKEY_TAG_SESSION, 1, true, false},
 };
 
 static const LabelCase *
@@ -395,7 +395,7 @@ label_vector(const Json *vector)
     g_autoptr(GByteArray) rand_r = json_hex(vector, "rand_r");
     g_autoptr(GByteArray) rand = json_hex(vector, "rand_kms_or_ticket_rand");
     g_autoptr(GByteArray) id = json_hex(vector, "id_data");
-    MikeyLabel label = { .constant = c->constant, .tag = c->tag, .cs_id = c->cs_id };
+    MikeyLabel label = {.constant = c->constant, .tag = c->tag, .cs_id = c->cs_id};
     MikeyWriter w = MIKEY_WRITER_INIT;
 
     label.csb_id = (guint32)g_ascii_strtoull(json_text(vector, "csb_id"), NULL, 16);
@@ -425,12 +425,10 @@ cipher_vector(const Json *vector)
     g_assert_cmpint(mikey_t_read(&r, &next, &t), ==, MIKEY_OK);
     g_assert_cmpint(mikey_iv(&salt, csb_id, &t, iv), ==, MIKEY_OK);
     assert_hex(mikey_bytes(iv, sizeof(iv)), vector, "iv");
-    g_assert_cmpint(mikey_cipher(MIKEY_ENCR_AES_CM_256, &encr, iv, view(plain), out), ==,
-                    MIKEY_OK);
+    g_assert_cmpint(mikey_cipher(MIKEY_ENCR_AES_CM_256, &encr, iv, view(plain), out), ==, MIKEY_OK);
     assert_hex(mikey_bytes(out, plain->len), vector, "aes_cm_256_ciphertext");
     encr.len = 16;
-    g_assert_cmpint(mikey_cipher(MIKEY_ENCR_AES_CM_128, &encr, iv, view(plain), out), ==,
-                    MIKEY_OK);
+    g_assert_cmpint(mikey_cipher(MIKEY_ENCR_AES_CM_128, &encr, iv, view(plain), out), ==, MIKEY_OK);
     assert_hex(mikey_bytes(out, plain->len), vector, "aes_cm_128_ciphertext");
 }
 
@@ -476,7 +474,7 @@ static MikeyEnv
 env_at(const MikeyMessage *message, Script *script)
 {
     const MikeyPayload *t = mikey_message_find(message, MIKEY_T, 0);
-    MikeyEnv env = { .now = t->u.timestamp.value, .random = script_random, .random_data = script };
+    MikeyEnv env = {.now = t->u.timestamp.value, .random = script_random, .random_data = script};
 
     return env;
 }
@@ -506,7 +504,7 @@ static MikeyAccount
 account_of(const Json *vector, const char *self, const MikeyKey *psk, const MikeyMessage *init)
 {
     const MikeyPayload *psk_id = mikey_message_find(init, MIKEY_IDR, MIKEY_IDR_PSK);
-    MikeyAccount account = { .psk = psk, .prf = MIKEY_PRF_HMAC_SHA_256 };
+    MikeyAccount account = {.psk = psk, .prf = MIKEY_PRF_HMAC_SHA_256};
 
     account.self = mikey_identity_uri(json_text(vector, self));
     account.kms = mikey_identity_uri(json_text(vector, "identity_kms"));
@@ -542,8 +540,8 @@ check_protection(const Json *vector, const char *which, const MikeyKey *inkey, M
     mikey_label_write(&w, &label);
     assert_hex(mikey_writer_octets(&w), labels, "encr");
     mikey_writer_clear(&w);
-    g_assert_cmpint(
-        mikey_mac(MIKEY_MAC_HMAC_SHA_256_256, &derived.auth, &part, 1, mac, &len), ==, MIKEY_OK);
+    g_assert_cmpint(mikey_mac(MIKEY_MAC_HMAC_SHA_256_256, &derived.auth, &part, 1, mac, &len), ==,
+                    MIKEY_OK);
     assert_hex(mikey_bytes(mac, len), vector, mac_name);
 }
 
@@ -556,9 +554,9 @@ request_vector(const Json *vector)
     MikeyMessage *init = parse(init_octets), *resp = parse(resp_octets);
     MikeyKey psk = key_of(vector, "psk");
     MikeyAccount account = account_of(vector, "identity_i", &psk, init);
-    Script script = { NULL, 0 };
+    Script script = {NULL, 0};
     MikeyEnv env = env_at(init, &script);
-    MikeyLabel label = { .csb_id = mikey_message_header(init)->csb_id, .rand_i = view(rand_i) };
+    MikeyLabel label = {.csb_id = mikey_message_header(init)->csb_id, .rand_i = view(rand_i)};
     MikeyPolicy policy = *mikey_message_policy(init);
     MikeyRequest *request = NULL;
     MikeyGrant *grant = NULL;
@@ -617,8 +615,8 @@ check_srtp(const MikeyBundle *bundle, const Json *list)
         const Json *fields = list->members->pdata[i];
         MikeySrtp srtp;
 
-        g_assert_cmpint(mikey_bundle_srtp(bundle, (guint8)json_number(fields, "cs_id"), &srtp),
-                        ==, MIKEY_OK);
+        g_assert_cmpint(mikey_bundle_srtp(bundle, (guint8)json_number(fields, "cs_id"), &srtp), ==,
+                        MIKEY_OK);
         g_assert_cmpint(srtp.profile, ==, MIKEY_SRTP_AEAD_AES_128_GCM);
         assert_key(&srtp.master_key, fields, "master_key");
         assert_key(&srtp.master_salt, fields, "master_salt");
@@ -635,13 +633,13 @@ grant_of(const Json *vector, const MikeyMessage *init)
     const Json *fields = json_get(vector, "session_keys")->members->pdata[0];
     g_autoptr(GByteArray) spi = json_hex(fields, "spi");
     MikeyKey mpki = key_of(vector, "mpki"), mpkr = key_of(vector, "mpkr");
-    MikeyKeyData key = { .type = MIKEY_KEY_TGK, .kv = MIKEY_KV_SPI, .spi_len = 4 };
+    MikeyKeyData key = {.type = MIKEY_KEY_TGK, .kv = MIKEY_KV_SPI, .spi_len = 4};
     MikeyGrant *grant = NULL;
 
     key.key = key_of(fields, "key");
     memcpy(key.spi, spi->data, spi->len);
-    g_assert_cmpint(mikey_grant_new(mikey_message_ticket(init), &mpki, &mpkr, &key, 1, &grant),
-                    ==, MIKEY_OK);
+    g_assert_cmpint(mikey_grant_new(mikey_message_ticket(init), &mpki, &mpkr, &key, 1, &grant), ==,
+                    MIKEY_OK);
     return grant;
 }
 
@@ -650,18 +648,18 @@ static void
 check_caller(const Json *vector, const GByteArray *init_octets, const GByteArray *resp_octets)
 {
     MikeyMessage *init = parse(init_octets), *resp = parse(resp_octets);
-    const MikeySrtpProfile profiles[] = { MIKEY_SRTP_AES_CM_128_HMAC_SHA1_80,
-                                          MIKEY_SRTP_AEAD_AES_128_GCM };
-    const MikeyLine lines[] = { { .keyed = true, .ssrc = 0x10203040 },
-                                { .keyed = true, .ssrc = 0x10203041 } };
-    MikeyTransferSetup setup = { .responder = mikey_identity_uri(json_text(vector, "identity_r")),
-                                 .csb_id = mikey_message_header(init)->csb_id,
-                                 .lines = lines,
-                                 .n_lines = 2,
-                                 .profiles = profiles,
-                                 .n_profiles = 2,
-                                 .sdp_ids = mikey_bytes_str("mikey") };
-    Script script = { NULL, 0 };
+    const MikeySrtpProfile profiles[] = {MIKEY_SRTP_AES_CM_128_HMAC_SHA1_80,
+                                         MIKEY_SRTP_AEAD_AES_128_GCM};
+    const MikeyLine lines[] = {{.keyed = true, .ssrc = 0x10203040},
+                               {.keyed = true, .ssrc = 0x10203041}};
+    MikeyTransferSetup setup = {.responder = mikey_identity_uri(json_text(vector, "identity_r")),
+                                .csb_id = mikey_message_header(init)->csb_id,
+                                .lines = lines,
+                                .n_lines = 2,
+                                .profiles = profiles,
+                                .n_profiles = 2,
+                                .sdp_ids = mikey_bytes_str("mikey")};
+    Script script = {NULL, 0};
     MikeyEnv env = env_at(init, &script);
     MikeyGrant *grant = grant_of(vector, init);
     MikeyTransfer *transfer = NULL;
@@ -697,19 +695,18 @@ check_called(const Json *vector, const GByteArray *init_octets, const GByteArray
     MikeyMessage *ask_message = parse(ask), *init = parse(init_octets), *resp = parse(resp_octets);
     MikeyKey psk = key_of(resolve_vector, "psk");
     MikeyAccount account = account_of(resolve_vector, "identity_r", &psk, ask_message);
-    const MikeySrtpProfile profiles[] = { MIKEY_SRTP_AEAD_AES_128_GCM };
-    const MikeyLine lines[] = { { .keyed = true, .ssrc = 0x50607080 },
-                                { .keyed = true, .ssrc = 0x50607081 } };
-    MikeyAnswerSetup setup = { .lines = lines, .n_lines = 2, .profiles = profiles,
-                               .n_profiles = 1 };
-    Script script = { NULL, 0 };
+    const MikeySrtpProfile profiles[] = {MIKEY_SRTP_AEAD_AES_128_GCM};
+    const MikeyLine lines[] = {{.keyed = true, .ssrc = 0x50607080},
+                               {.keyed = true, .ssrc = 0x50607081}};
+    MikeyAnswerSetup setup = {.lines = lines, .n_lines = 2, .profiles = profiles, .n_profiles = 1};
+    Script script = {NULL, 0};
     MikeyEnv env = env_at(init, &script);
     MikeyOffer *offer = NULL;
     MikeyResolve *resolve = NULL;
     MikeyResolution *resolution = NULL;
     MikeyBuffer answer = MIKEY_BUFFER_INIT;
     MikeyBundle *bundle = NULL;
-    const MikeyBytes ids[] = { mikey_bytes_str("mikey") };
+    const MikeyBytes ids[] = {mikey_bytes_str("mikey")};
 
     g_assert_cmpint(mikey_offer_open(view(init_octets), &env, &offer), ==, MIKEY_OK);
     g_assert_cmpint(mikey_sdp_ids_check(mikey_offer_message(offer), ids, 1), ==, MIKEY_OK);
@@ -750,13 +747,13 @@ check_forking(const Json *vector)
     MikeyBytes id = mikey_bytes_str(json_text(forking, "id_data"));
     MikeyKey mpkr = key_of(vector, "mpkr"), tgk = key_of(key, "key"), forked;
 
-    g_assert_cmpint(mikey_fork(MIKEY_PRF_HMAC_SHA_256, MIKEY_C_FORK_MPKR, &mpkr, id,
-                               view(rand_kms), &forked),
-                    ==, MIKEY_OK);
+    g_assert_cmpint(
+        mikey_fork(MIKEY_PRF_HMAC_SHA_256, MIKEY_C_FORK_MPKR, &mpkr, id, view(rand_kms), &forked),
+        ==, MIKEY_OK);
     assert_key(&forked, forking, "mpkr_forked");
-    g_assert_cmpint(mikey_fork(MIKEY_PRF_HMAC_SHA_256, MIKEY_C_FORK_TGK, &tgk, id,
-                               view(rand_kms), &forked),
-                    ==, MIKEY_OK);
+    g_assert_cmpint(
+        mikey_fork(MIKEY_PRF_HMAC_SHA_256, MIKEY_C_FORK_TGK, &tgk, id, view(rand_kms), &forked), ==,
+        MIKEY_OK);
     assert_key(&forked, forked_key, "key");
 }
 
@@ -765,13 +762,12 @@ check_initiator_data(const Json *vector, const MikeyMessage *init)
 {
     const Json *fields = json_get(vector, "initiator_data");
     MikeyKey mpkr = key_of(vector, "mpkr"), auth;
-    MikeyLabel label = { .constant = MIKEY_C_AUTH, .tag = MIKEY_TAG_INITIATOR_DATA };
+    MikeyLabel label = {.constant = MIKEY_C_AUTH, .tag = MIKEY_TAG_INITIATOR_DATA};
 
     g_assert_cmpint(mikey_derive(MIKEY_PRF_HMAC_SHA_256, &mpkr, &label, 32, &auth), ==, MIKEY_OK);
     assert_key(&auth, fields, "auth_key");
     assert_hex(mikey_ticket_payload(mikey_message_ticket(init))->initiator_data, fields, "octets");
-    g_assert_cmpint(mikey_ticket_verify_initiator(mikey_message_ticket(init), &mpkr), ==,
-                    MIKEY_OK);
+    g_assert_cmpint(mikey_ticket_verify_initiator(mikey_message_ticket(init), &mpkr), ==, MIKEY_OK);
 }
 
 static void
@@ -783,7 +779,7 @@ transfer_vector(const Json *vector)
     g_autoptr(GByteArray) rand_r = json_hex(vector, "rand_r");
     MikeyMessage *init = parse(init_octets);
     MikeyKey mpki = key_of(vector, "mpki"), resp_inkey = key_of(vector, "resp_inkey");
-    MikeyLabel label = { .csb_id = mikey_message_header(init)->csb_id, .rand_i = view(rand_i) };
+    MikeyLabel label = {.csb_id = mikey_message_header(init)->csb_id, .rand_i = view(rand_i)};
     MikeyBuffer value = MIKEY_BUFFER_INIT, decoded = MIKEY_BUFFER_INIT;
     g_autofree char *attribute = NULL;
 
@@ -816,10 +812,10 @@ resolve_vector(const Json *vector)
     g_autoptr(GByteArray) plain = json_hex(vector, "kemac_plaintext");
     MikeyMessage *init = parse(init_octets), *resp = parse(resp_octets);
     MikeyKey psk = key_of(vector, "psk");
-    MikeyLabel label = { .csb_id = mikey_message_header(init)->csb_id, .rand_r = view(rand_r) };
+    MikeyLabel label = {.csb_id = mikey_message_header(init)->csb_id, .rand_r = view(rand_r)};
     const MikeyTimestamp *t = &mikey_message_find(resp, MIKEY_T, 0)->u.timestamp;
     const MikeyKemac *kemac = &mikey_message_find(resp, MIKEY_KEMAC, 0)->u.kemac;
-    MikeyEnv env = { .now = mikey_message_find(init, MIKEY_T, 0)->u.timestamp.value };
+    MikeyEnv env = {.now = mikey_message_find(init, MIKEY_T, 0)->u.timestamp.value};
     MikeyMessageKeys keys;
     MikeyKeyData data[MIKEY_MAX_KEYS];
     size_t n = 0;
@@ -854,7 +850,7 @@ error_vector(const Json *vector)
     g_autoptr(GByteArray) at_fault = json_hex(vector, "request");
     g_autoptr(GByteArray) octets = json_hex(vector, "error_message");
     MikeyMessage *request = parse(at_fault), *error = parse(octets);
-    MikeyEnv env = { .now = mikey_message_find(request, MIKEY_T, 0)->u.timestamp.value };
+    MikeyEnv env = {.now = mikey_message_find(request, MIKEY_T, 0)->u.timestamp.value};
     guint8 number = mikey_message_find(error, MIKEY_ERR, 0)->u.err.number;
     MikeyStatus status = number == 0 ? MIKEY_BAD_MAC : MIKEY_NOT_VALID;
     MikeyBuffer made = MIKEY_BUFFER_INIT;
@@ -916,10 +912,10 @@ static const struct {
     const char *kind;
     void (*check)(const Json *vector);
 } kinds[] = {
-    { "payload", payload_vector },   { "prf", prf_vector },         { "label", label_vector },
-    { "cipher", cipher_vector },     { "request", request_vector }, { "resolve", resolve_vector },
-    { "transfer", transfer_vector }, { "error", error_vector },     { "negative", negative_vector },
-    { "sdp", sdp_vector },
+    {"payload", payload_vector},   {"prf", prf_vector},         {"label", label_vector},
+    {"cipher", cipher_vector},     {"request", request_vector}, {"resolve", resolve_vector},
+    {"transfer", transfer_vector}, {"error", error_vector},     {"negative", negative_vector},
+    {"sdp", sdp_vector},
 };
 
 static void
@@ -940,17 +936,12 @@ static const struct {
     const char *name;
     MikeyConstant constant;
 } constants[] = {
-    { "C_TEK", MIKEY_C_TEK },
-    { "C_TGK_AUTH", MIKEY_C_TGK_AUTH },
-    { "C_TGK_ENCR", MIKEY_C_TGK_ENCR },
-    { "C_TGK_SALT", MIKEY_C_TGK_SALT },
-    { "C_MSG_ENCR", MIKEY_C_ENCR },
-    { "C_MSG_AUTH", MIKEY_C_AUTH },
-    { "C_MSG_SALT", MIKEY_C_SALT },
-    { "C_FORK_MPKR", MIKEY_C_FORK_MPKR },
-    { "C_FORK_TGK", MIKEY_C_FORK_TGK },
-    { "C_MPKI", MIKEY_C_MPKI },
-    { "C_MPKR", MIKEY_C_MPKR },
+    {"C_TEK", MIKEY_C_TEK},           {"C_TGK_AUTH", MIKEY_C_TGK_AUTH},
+    {"C_TGK_ENCR", MIKEY_C_TGK_ENCR}, {"C_TGK_SALT", MIKEY_C_TGK_SALT},
+    {"C_MSG_ENCR", MIKEY_C_ENCR},     {"C_MSG_AUTH", MIKEY_C_AUTH},
+    {"C_MSG_SALT", MIKEY_C_SALT},     {"C_FORK_MPKR", MIKEY_C_FORK_MPKR},
+    {"C_FORK_TGK", MIKEY_C_FORK_TGK}, {"C_MPKI", MIKEY_C_MPKI},
+    {"C_MPKR", MIKEY_C_MPKR},
 };
 
 static void
@@ -991,8 +982,8 @@ main(int argc, char **argv)
     g_test_add_func("/mikey/vectors/no-vector-is-left-out", no_vector_is_left_out);
     g_test_add_func("/mikey/vectors/constants-are-those-published", constants_are_those_published);
     for (guint i = 0; i < list->members->len; i++) {
-        g_autofree char *name = g_strdup_printf(
-            "/mikey/vectors/%s", json_text(list->members->pdata[i], "name"));
+        g_autofree char *name =
+            g_strdup_printf("/mikey/vectors/%s", json_text(list->members->pdata[i], "name"));
 
         g_test_add_data_func(name, list->members->pdata[i], run_vector);
     }
