@@ -18,10 +18,21 @@ libmikey_la_DEPENDENCIES = $(srcdir)/%D%/libmikey.sym
 EXTRA_DIST += %D%/libmikey.sym
 pkgconfig_DATA += %D%/libmikey.pc
 
+dist_man_MANS += man/libmikey.3
+
+noinst_PROGRAMS += examples/mikey-initiator examples/mikey-responder
+examples_mikey_initiator_SOURCES = examples/mikey-initiator.c examples/mikey-common.h
+examples_mikey_initiator_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+examples_mikey_initiator_LDADD = libmikey.la
+examples_mikey_responder_SOURCES = examples/mikey-responder.c examples/mikey-common.h
+examples_mikey_responder_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+examples_mikey_responder_LDADD = libmikey.la
+
 mikey_tests = tests/unit/test-mikey-vectors tests/unit/test-mikey-hostile \
 	tests/unit/test-mikey-exchange tests/unit/test-mikey-property
 check_PROGRAMS += $(mikey_tests)
-TESTS += $(mikey_tests)
+TESTS += $(mikey_tests) tests/unit/test-mikey-examples.sh
+EXTRA_DIST += tests/unit/test-mikey-examples.sh
 EXTRA_DIST += tests/vectors/mikey-ticket-vectors.json
 MIKEY_TEST_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) -I$(top_srcdir)
 MIKEY_TEST_LDADD = libmikey.la $(TEST_LIBS)
