@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <openssl/rand.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -37,6 +39,7 @@ struct ClvShard {
     int16_t (*frames)[CLV_MIX_SAMPLES]; /* one for each leg of the room at hand */
     ClvMix mix;
     uint64_t dice;
+    bool realtime;
     bool told; /* something has been pushed since the eventfd was last written */
 
     /* counters; read from outside */
@@ -364,7 +367,9 @@ ring(ClvShard *shard)
     for (; run > 0; run--, skipped = 0) {
         int64_t before = clock_ns(CLOCK_MONOTONIC);
 
+        clv_stage(CLV_STAGE_OTHER);
         tick(shard, &now, skipped);
+        clv_stage_tick();
         note_tick(shard, clock_ns(CLOCK_MONOTONIC) - before);
     }
     announce(shard);
@@ -386,7 +391,10 @@ run_shard(gpointer data)
 {
     ClvShard *shard = data;
     struct epoll_event events[MAX_EVENTS];
+    struct sched_param lowest = {.sched_priority = 1};
 
+    if (shard->realtime)
+        (void)pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
     while (!atomic_load_explicit(&shard->stop, memory_order_acquire)) {
         int n = epoll_wait(shard->epoll_fd, events, MAX_EVENTS, -1);
         bool rang = false;
@@ -432,6 +440,7 @@ clv_shard_new(const ClvShardSetup *setup, GError **error)
     shard->event_fd = setup->event_fd;
     shard->silence_ns = setup->silence_ns;
     shard->max_legs = setup->max_legs;
+    shard->realtime = setup->realtime;
     g_strlcpy(shard->cname, setup->cname, sizeof shard->cname);
     shard->commands = clv_ring_new(setup->commands, sizeof(ClvCommand *));
     shard->homecomings =

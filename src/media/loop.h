@@ -62,6 +62,7 @@ typedef struct ClvShardSetup {
     int event_fd;   /* shared by all threads */
     int64_t silence_ns;
     const char *cname;
+    bool realtime;
 } ClvShardSetup;
 
 typedef struct ClvShardTotals {

@@ -190,6 +190,7 @@ start_lanes(ClvMedia *media, const ClvMediaConfig *config, GError **error)
         .event_fd = media->event_fd,
         .silence_ns = config->silence_ms * 1000000,
         .cname = config->cname != NULL ? config->cname : "conclave",
+        .realtime = config->realtime,
     };
 
     for (guint i = 0; i < media->n_lanes; i++) {

@@ -31,6 +31,7 @@ typedef struct ClvMediaConfig {
     gboolean use_libsrtp;   /* libsrtp2 behind the seam instead of our own transform */
     gint64 silence_ms;      /* no authentic packet for so long: event SILENT; 0: never */
     const char *cname;      /* RTCP SDES CNAME of the mixer */
+    gboolean realtime;      /* SCHED_RR where the kernel permits; silently without where not */
 } ClvMediaConfig;
 
 ClvMedia *clv_media_new(const ClvMediaConfig *config, GError **error);

@@ -103,9 +103,11 @@ next_sample(ClvPlc *plc)
 
     plc->phase = plc->phase + 1 < plc->pitch ? plc->phase + 1 : 0;
     plc->missing++;
-    if (at < FULL)
-        return (int16_t)sample;
-    return at < GONE ? (int16_t)(sample * (GONE - at) / (GONE - FULL)) : 0;
+    if (at >= GONE)
+        return 0;
+    if (at >= FULL)
+        sample = sample * (GONE - at) / (GONE - FULL);
+    return (int16_t)sample;
 }
 
 bool

@@ -65,6 +65,17 @@ clv_rtcp_source_lost(const ClvRtcpSource *s)
     return (int64_t)expected(s) - (int64_t)s->received;
 }
 
+/* Of 256; more packets than expected count as none lost. */
+static uint8_t
+fraction(int64_t lost, int64_t of)
+{
+    int64_t part = of > 0 && lost > 0 ? lost * 256 / of : 0;
+
+    if (part > 255)
+        part = 255;
+    return (uint8_t)part;
+}
+
 void
 clv_rtcp_source_report(ClvRtcpSource *s, int64_t now_ns, ClvRtcpBlock *out)
 {
@@ -81,11 +92,7 @@ clv_rtcp_source_report(ClvRtcpSource *s, int64_t now_ns, ClvRtcpBlock *out)
         lost = LOST_MIN;
     *out = (ClvRtcpBlock){
         .ssrc = s->ssrc,
-        .fraction_lost =
-            in_interval > 0 && lost_here > 0
-                ? (uint8_t)(lost_here * 256 / in_interval > 255 ? 255
-                                                                : lost_here * 256 / in_interval)
-                : 0,
+        .fraction_lost = fraction(lost_here, in_interval),
         .lost = (int32_t)lost,
         .highest_seq = s->highest_seq,
         .jitter = s->jitter16 >> 4,

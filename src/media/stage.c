@@ -8,21 +8,34 @@
 
 ClvStageTimes clv_stage_times;
 
+static ClvStage current;
+static uint64_t since;
+static uint64_t booked[CLV_N_STAGES];
+
 void
 clv_stage(ClvStage next)
 {
-    static ClvStage current;
-    static uint64_t since;
     struct timespec t;
     uint64_t now;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
     if (since != 0)
-        clv_stage_times.ns[current] += now - since;
-    clv_stage_times.times[next]++;
+        booked[current] += now - since;
     current = next;
     since = now;
+}
+
+void
+clv_stage_tick(void)
+{
+    unsigned at = clv_stage_times.n_ticks++ % CLV_STAGE_TICKS;
+
+    clv_stage(CLV_STAGE_OTHER);
+    for (unsigned s = 0; s < CLV_N_STAGES; s++) {
+        clv_stage_times.ns[s][at] = booked[s];
+        booked[s] = 0;
+    }
 }
 
 #endif

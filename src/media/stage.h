@@ -20,16 +20,25 @@ typedef enum ClvStage {
 } ClvStage;
 
 #ifdef CLV_MEDIA_PROFILE
+#define CLV_STAGE_TICKS 1024
+/* Of the one media thread of the benchmark: each of the latest ticks, as other programs on the
+ * machine spoil some of them. */
 typedef struct ClvStageTimes {
-    uint64_t ns[CLV_N_STAGES];
-    uint64_t times[CLV_N_STAGES];
+    uint64_t ns[CLV_N_STAGES][CLV_STAGE_TICKS];
+    unsigned n_ticks; /* since the start */
 } ClvStageTimes;
-extern ClvStageTimes clv_stage_times; /* of the one media thread of the benchmark */
+extern ClvStageTimes clv_stage_times;
 void clv_stage(ClvStage next);
+void clv_stage_tick(void);
 #else
 static inline void
 clv_stage(ClvStage next)
 {
     (void)next;
+}
+
+static inline void
+clv_stage_tick(void)
+{
 }
 #endif
