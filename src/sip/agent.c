@@ -465,13 +465,25 @@ bound_addresses(nta_agent_t *agent)
     return (char **)g_ptr_array_free(out, FALSE);
 }
 
+/* Once per process, before any agent: P-Asserted-Identity becomes a header that is parsed. */
+static void
+extend_parser(void)
+{
+    static gsize done;
+
+    if (g_once_init_enter(&done)) {
+        sip_update_default_mclass(sip_extend_mclass(NULL));
+        g_once_init_leave(&done, 1);
+    }
+}
+
 static gboolean
 make_agent(ClvSip *sip, const ClvSipConfig *config, GError **error)
 {
     guint t1_ms = (guint)sip->t1_ms;
 
     quieten_sofia();
-    sip_update_default_mclass(sip_extend_mclass(NULL)); /* before any agent: P-Asserted-Identity */
+    extend_parser();
     sip->home = su_home_new(sizeof(*sip->home));
     sip->supported = sip_supported_make(sip->home, CLV_SIP_SUPPORTED);
     sip->agent = nta_agent_create(
@@ -525,6 +537,7 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->min_se_s = config->min_se_s > 0 ? config->min_se_s : 90;
     sip->t1_ms = config->t1_ms > 0 ? config->t1_ms : 500;
     sip->max_calls = config->max_calls;
+    sip->digest_sha256 = config->digest_sha256;
     sip->max_invites_per_s = config->max_invites_per_s;
     sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
     sip->dialogs = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,

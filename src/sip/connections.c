@@ -12,7 +12,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <gmodule.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -194,8 +193,8 @@ clv_connections_spoke(int fd)
 
 /* ---- between Sofia and libc ------------------------------------------------------------------- */
 
-G_MODULE_EXPORT int listen(int fd, int backlog);
-G_MODULE_EXPORT int accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict len);
+CLV_STANDS_BEFORE int listen(int fd, int backlog);
+CLV_STANDS_BEFORE int accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict len);
 
 /* Sofia's backlog of 64 is full before a burst of calls is over. */
 int

@@ -9,6 +9,10 @@
 
 #include "sip/loop.h"
 
+/* A function that a library's calls find before the real one. Weak, so that a program may stand
+ * before us in turn: the dynamic linker does not care. */
+#define CLV_STANDS_BEFORE __attribute__((visibility("default"), weak))
+
 typedef struct ClvConnections ClvConnections;
 
 /* Raises RLIMIT_NOFILE as far as allowed. One per process. */

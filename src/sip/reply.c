@@ -20,7 +20,8 @@ clv_sip_challenge(ClvSip *sip, nta_incoming_t *irq, gboolean stale)
 
     sip->totals.refused++;
     nta_incoming_treply(irq, SIP_401_UNAUTHORIZED, SIPTAG_WWW_AUTHENTICATE_STR(challenges[0]),
-                        SIPTAG_WWW_AUTHENTICATE_STR(challenges[1]), TAG_END());
+                        TAG_IF(sip->digest_sha256, SIPTAG_WWW_AUTHENTICATE_STR(challenges[1])),
+                        TAG_END());
 }
 
 void

@@ -23,6 +23,7 @@ struct ClvSip {
     char *users_file;
     gint64 session_expires_s, min_se_s, t1_ms;
     guint max_calls, max_invites_per_s;
+    gboolean digest_sha256;
 
     su_home_t *home;
     nta_agent_t *agent;

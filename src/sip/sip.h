@@ -22,6 +22,7 @@ typedef struct ClvSipConfig {
     char **trusted_peers; /* addresses, prefixes ("10.0.0.0/8") or TLS names whose assertions count */
     const char *realm;    /* of digest challenges */
     const char *users_file; /* (nullable) digest users */
+    gboolean digest_sha256; /* challenge for SHA-256 beside MD5: baresip 1.0 gives up when it sees it */
     const char *resolv_conf; /* (nullable) */
     gint64 session_expires_s; /* offered and accepted, 1800 */
     gint64 min_se_s;          /* 90 */

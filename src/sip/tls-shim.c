@@ -15,15 +15,17 @@
  * | SSL_read, SSL_accept,        | stale errors in the queue close the connection of an innocent:  |
  * | SSL_write, SSL_connect       | the queue is cleared first; who spoke is noted for the timers    |
  * | SSL_shutdown                 | called where SSL_free is missing: 47 kB lost per connection     |
+ * | X509V3_EXT_get, _d2i,        | the names of a client certificate are read and never freed:     |
+ * | SSL_get_verify_result        | kept from the one to the other, and freed there                 |
  */
 #include "config.h"
 
 #include "sip/connections.h"
 
 #include <dlfcn.h>
-#include <gmodule.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #define DEFAULT_CIPHERS                                                                            \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"     \
@@ -38,13 +40,20 @@
 
 static int mark = -1; /* ex_data index of adopted contexts */
 
+/* Between a handshake of ours and SSL_get_verify_result() Sofia looks at the peer's names. */
+static __thread struct {
+    gboolean looking;
+    GENERAL_NAMES *decoded;
+    STACK_OF(CONF_VALUE) *listed;
+} names;
+
 static gboolean
 is_ours(const SSL_CTX *ctx)
 {
     return mark >= 0 && SSL_CTX_get_ex_data(ctx, mark) != NULL;
 }
 
-G_MODULE_EXPORT SSL_CTX *
+CLV_STANDS_BEFORE SSL_CTX *
 SSL_CTX_new(const SSL_METHOD *method)
 {
     static SSL_CTX *(*real)(const SSL_METHOD *);
@@ -66,7 +75,7 @@ SSL_CTX_new(const SSL_METHOD *method)
     return ctx;
 }
 
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_CTX_use_certificate_file(SSL_CTX *ctx, const char *file, int type)
 {
     static int (*real)(SSL_CTX *, const char *, int);
@@ -77,7 +86,7 @@ SSL_CTX_use_certificate_file(SSL_CTX *ctx, const char *file, int type)
     return real(ctx, file, type);
 }
 
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_CTX_set_cipher_list(SSL_CTX *ctx, const char *list)
 {
     static int (*real)(SSL_CTX *, const char *);
@@ -92,7 +101,7 @@ SSL_CTX_set_cipher_list(SSL_CTX *ctx, const char *list)
 /* Sofia's callback clears errors, and then tport_is_verified() says yes to any certificate, also of
  * a server that we called and that calls us back on the same connection. Without it the result is
  * what OpenSSL found; a certificate that was given and is wrong ends the handshake. */
-G_MODULE_EXPORT void
+CLV_STANDS_BEFORE void
 SSL_CTX_set_verify(SSL_CTX *ctx, int mode, SSL_verify_cb callback)
 {
     static void (*real)(SSL_CTX *, int, SSL_verify_cb);
@@ -111,31 +120,40 @@ is_our_connection(const SSL *ssl)
     return is_ours(SSL_get_SSL_CTX(ssl));
 }
 
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_accept(SSL *ssl)
 {
     static int (*real)(SSL *);
+    int result;
 
     FIND_REAL(real, "SSL_accept");
-    if (is_our_connection(ssl)) {
-        ERR_clear_error();
-        clv_connections_is_tls(SSL_get_fd(ssl));
-    }
-    return real(ssl);
+    if (!is_our_connection(ssl))
+        return real(ssl);
+
+    ERR_clear_error();
+    clv_connections_is_tls(SSL_get_fd(ssl));
+    result = real(ssl);
+    names.looking = result == 1 && SSL_get0_peer_certificate(ssl) != NULL;
+    return result;
 }
 
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_connect(SSL *ssl)
 {
     static int (*real)(SSL *);
+    int result;
 
     FIND_REAL(real, "SSL_connect");
-    if (is_our_connection(ssl))
-        ERR_clear_error();
-    return real(ssl);
+    if (!is_our_connection(ssl))
+        return real(ssl);
+
+    ERR_clear_error();
+    result = real(ssl);
+    names.looking = result == 1 && SSL_get0_peer_certificate(ssl) != NULL;
+    return result;
 }
 
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_read(SSL *ssl, void *buffer, int len)
 {
     static int (*real)(SSL *, void *, int);
@@ -152,7 +170,7 @@ SSL_read(SSL *ssl, void *buffer, int len)
     return n;
 }
 
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_write(SSL *ssl, const void *buffer, int len)
 {
     static int (*real)(SSL *, const void *, int);
@@ -163,9 +181,75 @@ SSL_write(SSL *ssl, const void *buffer, int len)
     return real(ssl, buffer, len);
 }
 
+/* ---- names in certificates ---- */
+
+static void
+free_names(void)
+{
+    GENERAL_NAMES_free(names.decoded);
+    sk_CONF_VALUE_pop_free(names.listed, X509V3_conf_free);
+    names.decoded = NULL;
+    names.listed = NULL;
+}
+
+static X509V3_EXT_I2V list_names;
+
+static STACK_OF(CONF_VALUE) *
+keep_list(const X509V3_EXT_METHOD *method, void *decoded, STACK_OF(CONF_VALUE) *list)
+{
+    names.listed = list_names(method, decoded, list);
+    return names.listed;
+}
+
+CLV_STANDS_BEFORE const X509V3_EXT_METHOD *
+X509V3_EXT_get(X509_EXTENSION *extension)
+{
+    static const X509V3_EXT_METHOD *(*real)(X509_EXTENSION *);
+    static X509V3_EXT_METHOD ours;
+    const X509V3_EXT_METHOD *theirs;
+
+    FIND_REAL(real, "X509V3_EXT_get");
+    theirs = real(extension);
+    if (!names.looking || theirs == NULL || theirs->ext_nid != NID_subject_alt_name)
+        return theirs;
+
+    list_names = theirs->i2v;
+    ours = *theirs;
+    ours.i2v = keep_list;
+    return &ours;
+}
+
+CLV_STANDS_BEFORE void *
+X509V3_EXT_d2i(X509_EXTENSION *extension)
+{
+    static void *(*real)(X509_EXTENSION *);
+
+    FIND_REAL(real, "X509V3_EXT_d2i");
+    if (!names.looking ||
+        OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_subject_alt_name)
+        return real(extension);
+
+    free_names(); /* of an extension before this one */
+    names.decoded = real(extension);
+    return names.decoded;
+}
+
+CLV_STANDS_BEFORE long
+SSL_get_verify_result(const SSL *ssl)
+{
+    static long (*real)(const SSL *);
+
+    FIND_REAL(real, "SSL_get_verify_result");
+    if (names.looking && is_our_connection(ssl)) {
+        free_names();
+        names.looking = FALSE;
+    }
+    return real(ssl);
+}
+
 /* Sofia goes on with SSL_CTX_free() and BIO_free(), which take the references that the SSL holds:
  * they get some of their own, and the SSL is freed here. */
-G_MODULE_EXPORT int
+CLV_STANDS_BEFORE int
 SSL_shutdown(SSL *ssl)
 {
     static int (*real)(SSL *);

@@ -89,6 +89,30 @@ tests_fuzz_fuzz_kms_request_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
 tests_fuzz_fuzz_kms_request_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_kms_request_LDADD = $(KMS_TEST_LDADD)
 
+# ---- sdp: SDP read, written, answered ----
+fuzz_replays += %D%/replay-sdp
+fuzz_programs += %D%/fuzz-sdp
+EXTRA_DIST += %D%/corpus/sdp
+tests_fuzz_replay_sdp_SOURCES = %D%/fuzz-sdp.c $(REPLAY_MAIN)
+tests_fuzz_replay_sdp_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_sdp_LDADD = libclv-sip.la libclv-base.la $(SOFIA_LIBS) $(SSL_LIBS) $(TEST_LIBS)
+tests_fuzz_fuzz_sdp_SOURCES = %D%/fuzz-sdp.c
+tests_fuzz_fuzz_sdp_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_sdp_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_sdp_LDADD = $(tests_fuzz_replay_sdp_LDADD)
+
+# ---- users: digest users files and responses ----
+fuzz_replays += %D%/replay-users
+fuzz_programs += %D%/fuzz-users
+EXTRA_DIST += %D%/corpus/users
+tests_fuzz_replay_users_SOURCES = %D%/fuzz-users.c $(REPLAY_MAIN)
+tests_fuzz_replay_users_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_users_LDADD = libclv-sip.la libclv-base.la $(SOFIA_LIBS) $(SSL_LIBS) $(TEST_LIBS)
+tests_fuzz_fuzz_users_SOURCES = %D%/fuzz-users.c
+tests_fuzz_fuzz_users_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_users_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_users_LDADD = $(tests_fuzz_replay_users_LDADD)
+
 # ---- all of them ----
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
