@@ -14,6 +14,8 @@ conclave_kms_LDADD = libclv-kms.la libclv-base.la libmikey.la $(GLIB_LIBS) $(CRY
 	$(SYSTEMD_LIBS)
 
 
+dist_man_MANS += man/conclave-kms.8 man/conclave-kms-keys.5
+
 kms_tests = tests/unit/test-keyfile tests/unit/test-ticket-service tests/integration/test-kms
 check_PROGRAMS += $(kms_tests)
 TESTS += $(kms_tests)

@@ -301,6 +301,86 @@ test_errors_show_no_key(void)
     }
 }
 
+/* ---- the man page ---- */
+
+static char *
+read_man_page(void)
+{
+    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "man", "conclave-kms-keys.5", NULL);
+    char *page = NULL;
+
+    g_assert_true(g_file_get_contents(path, &page, NULL, NULL));
+    return page;
+}
+
+/* Returns: (transfer full): what the reader itself says that it knows in such a group */
+static char **
+known_keys(const char *group)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *text = g_strdup_printf("[%s]\nwhat = x\n", group);
+    const char *list;
+
+    g_assert_null(parse(text, errors));
+    list = strstr(errors->pdata[0], "expected one of: ");
+    g_assert_nonnull(list);
+    return g_strsplit(list + strlen("expected one of: "), ", ", -1);
+}
+
+static void
+test_man_page_knows_every_key(void)
+{
+    static const struct {
+        const char *group, *from, *to;
+    } parts[] = {
+        {"kms", ".SH [kms]\n", ".SH [user NAME]\n"},
+        {"user a", ".SH [user NAME]\n", ".SH [service NAME]\n"},
+        {"service a", ".SH [service NAME]\n", ".SH WHO MAY RESOLVE\n"},
+    };
+    g_autofree char *page = read_man_page();
+    g_auto(GStrv) pieces = g_strsplit(page, "\\-", -1);
+    g_autofree char *plain = g_strjoinv("-", pieces);
+
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        g_auto(GStrv) keys = known_keys(parts[i].group);
+        const char *from = strstr(plain, parts[i].from);
+        const char *to = strstr(plain, parts[i].to);
+        g_autofree char *part = NULL;
+
+        g_assert_true(from != NULL && to > from);
+        part = g_strndup(from, (gsize)(to - from));
+        for (guint k = 0; keys[k] != NULL; k++) {
+            g_autofree char *entry = g_strdup_printf(".TP\n.B %s\n", keys[k]);
+            g_autofree char *required = g_strdup_printf(".TP\n.BR %s \" (required)\"\n", keys[k]);
+
+            if (strstr(part, entry) == NULL && strstr(part, required) == NULL)
+                g_error("the man page does not explain '%s' in [%s]", keys[k], parts[i].group);
+        }
+    }
+}
+
+/* The example is a file that works, once its keys lie beside it. */
+static void
+test_man_page_example_works(void)
+{
+    g_autofree char *page = read_man_page();
+    g_auto(GStrv) pieces = g_strsplit(page, "\\-", -1);
+    g_autofree char *plain = g_strjoinv("-", pieces);
+    g_autoptr(GString) text = NULL;
+    g_autoptr(ClvKmsKeyFile) keys = NULL;
+    char *start = strstr(plain, ".nf\n");
+    char *end = strstr(plain, ".fi\n");
+
+    g_assert_true(start != NULL && end > start);
+    text = g_string_new_len(start + 4, end - start - 4);
+    g_string_replace(text, "tpk-file = tpk.key\n", "", 1);
+    g_string_replace(text, "psk-file = bob.psk", "psk = " PSK_A, 1);
+    g_string_replace(text, "psk-file = conf1.psk", "psk = " PSK_C, 1);
+    keys = parse_good(text->str);
+    g_assert_cmpuint(clv_kms_keyfile_n_users(keys), ==, 3);
+    g_assert_nonnull(clv_kms_keyfile_focus(keys, "sip:abc.conf1@example.org"));
+}
+
 /* ---- files ---- */
 
 typedef struct Folder {
@@ -659,6 +739,8 @@ main(int argc, char **argv)
     g_test_add_func("/keyfile/all-mistakes-are-told", test_all_mistakes_are_told);
     g_test_add_func("/keyfile/errors-show-no-key", test_errors_show_no_key);
     g_test_add_func("/keyfile/lists", test_lists);
+    g_test_add_func("/keyfile/man-page-knows-every-key", test_man_page_knows_every_key);
+    g_test_add_func("/keyfile/man-page-example-works", test_man_page_example_works);
     ADD_FILE_TEST("file-mode", test_file_mode);
     ADD_FILE_TEST("keys-in-files-of-their-own", test_keys_in_files_of_their_own);
     ADD_FILE_TEST("new-file-is-valid-and-never-overwritten",
