@@ -113,6 +113,30 @@ tests_fuzz_fuzz_users_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_users_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_users_LDADD = $(tests_fuzz_replay_users_LDADD)
 
+# ---- rtp: packets, both SRTP engines against each other ----
+fuzz_replays += %D%/replay-rtp
+fuzz_programs += %D%/fuzz-rtp
+EXTRA_DIST += %D%/corpus/rtp
+tests_fuzz_replay_rtp_SOURCES = %D%/fuzz-rtp.c $(REPLAY_MAIN)
+tests_fuzz_replay_rtp_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_rtp_LDADD = libclv-media.la $(TEST_LIBS)
+tests_fuzz_fuzz_rtp_SOURCES = %D%/fuzz-rtp.c
+tests_fuzz_fuzz_rtp_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_rtp_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_rtp_LDADD = $(tests_fuzz_replay_rtp_LDADD)
+
+# ---- rtcp: reports ----
+fuzz_replays += %D%/replay-rtcp
+fuzz_programs += %D%/fuzz-rtcp
+EXTRA_DIST += %D%/corpus/rtcp
+tests_fuzz_replay_rtcp_SOURCES = %D%/fuzz-rtcp.c $(REPLAY_MAIN)
+tests_fuzz_replay_rtcp_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_rtcp_LDADD = libclv-media.la $(TEST_LIBS)
+tests_fuzz_fuzz_rtcp_SOURCES = %D%/fuzz-rtcp.c
+tests_fuzz_fuzz_rtcp_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_rtcp_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_rtcp_LDADD = $(tests_fuzz_replay_rtcp_LDADD)
+
 # ---- all of them ----
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)
