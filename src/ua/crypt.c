@@ -33,8 +33,8 @@ static const struct {
                                    srtp_crypto_policy_set_aes_gcm_256_16_auth},
 };
 
-static gboolean
-start_library(void)
+gboolean
+clv_ua_crypt_start(void)
 {
     static gsize state; /* 1: works, 2: does not */
 
@@ -69,7 +69,7 @@ clv_ua_crypt_new(const ClvSrtpKeys *keys, gboolean inbound, GError **error)
     } else {
         policy.key = key;
     }
-    status = start_library() ? srtp_create(&crypt->session, &policy) : srtp_err_status_init_fail;
+    status = clv_ua_crypt_start() ? srtp_create(&crypt->session, &policy) : srtp_err_status_init_fail;
     OPENSSL_cleanse(key, sizeof key);
     if (status != srtp_err_status_ok) {
         g_set_error(error, CLV_UA_CRYPT_ERROR, (int)status, "libsrtp2 refuses the keys (status %d)",

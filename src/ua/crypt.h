@@ -22,6 +22,8 @@ typedef enum ClvUaVerdict {
 
 typedef struct ClvUaCrypt ClvUaCrypt;
 
+/* Optional: the library takes its time to start, which is better spent before a call than in it. */
+gboolean clv_ua_crypt_start(void);
 /* A suite of CLV_SRTP_NONE gives an object that leaves packets as they are. */
 ClvUaCrypt *clv_ua_crypt_new(const ClvSrtpKeys *keys, gboolean inbound, GError **error);
 void clv_ua_crypt_free(ClvUaCrypt *crypt); /* NULL allowed */

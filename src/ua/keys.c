@@ -590,6 +590,26 @@ clv_ua_keys_finish(ClvUaKeys *keys, const ClvSdp *answer, const char *contact, C
     return good;
 }
 
+void
+clv_ua_keys_refused(ClvUaKeys *keys, const char *sdp, gsize len)
+{
+    ClvSdp *body = clv_sdp_parse(sdp, len, NULL);
+    const char *line = body != NULL ? key_line(body, 0, TRUE) : NULL;
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    MikeyMessage *message = NULL;
+    const MikeyPayload *err;
+
+    if (line != NULL && mikey_sdp_decode(mikey_bytes_str(line), &octets) == MIKEY_OK &&
+        mikey_message_parse(mikey_bytes(octets.data, octets.len), &message) == MIKEY_OK) {
+        err = mikey_message_find(message, MIKEY_ERR, 0);
+        if (err != NULL)
+            keys->info.refusal = err->u.err.number;
+    }
+    mikey_message_free(message);
+    mikey_buffer_clear(&octets);
+    clv_sdp_free(body);
+}
+
 gboolean
 clv_ua_keys_unchanged(const ClvUaKeys *keys, const ClvSdp *answer)
 {

@@ -54,6 +54,8 @@ gboolean clv_ua_keys_offer(ClvUaKeys *keys, ClvSdp *offer, guint32 ssrc, GError 
  */
 gboolean clv_ua_keys_finish(ClvUaKeys *keys, const ClvSdp *answer, const char *contact,
                             ClvSrtpKeys *out_tx, ClvSrtpKeys *out_rx, GError **error);
+/* The body of a refusal may hold an Error message that says why; its number goes to the info. */
+void clv_ua_keys_refused(ClvUaKeys *keys, const char *sdp, gsize len);
 /* True when the answer to a re-offer has the keys that are in use already. */
 gboolean clv_ua_keys_unchanged(const ClvUaKeys *keys, const ClvSdp *answer);
 

@@ -112,7 +112,7 @@ clv_ua_report_end(ClvUaReport *report)
     if (report->json)
         g_string_append_c(report->line, '}');
     g_string_append_c(report->line, '\n');
-    if (report->json || report->long_form || !report->quiet) {
+    if (report->long_form || !report->quiet) {
         fwrite(report->line->str, report->line->len, 1, report->out);
         fflush(report->out);
     }

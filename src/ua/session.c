@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "sip/loop.h"
 #include "sip/sdp.h"
+#include "ua/crypt.h"
 #include "ua/keys.h"
 #include "ua/meter.h"
 #include "ua/phone.h"
@@ -325,6 +326,10 @@ open_media(Session *s, GError **error)
 
     if (o->no_media)
         return TRUE;
+    if (!clv_ua_crypt_start()) {
+        g_set_error(error, CLV_UA_CRYPT_ERROR, 0, "libsrtp2 does not start");
+        return FALSE;
+    }
     setup.source = make_source(o, error);
     if (setup.source == NULL)
         return FALSE;
@@ -659,6 +664,8 @@ on_refused(Session *s, const ClvUaPhoneEvent *event)
     s->retry_after_s = event->retry_after_s;
     s->local_status = event->local;
     set_text(&s->problem, event->cause);
+    if (event->sdp != NULL)
+        clv_ua_keys_refused(s->keys, event->sdp, event->sdp_len);
     clv_ua_report_begin(s->report, "refused");
     clv_ua_report_int(s->report, "status", event->status);
     clv_ua_report_string(s->report, "phrase", event->phrase);
