@@ -69,7 +69,8 @@ clv_ua_crypt_new(const ClvSrtpKeys *keys, gboolean inbound, GError **error)
     } else {
         policy.key = key;
     }
-    status = clv_ua_crypt_start() ? srtp_create(&crypt->session, &policy) : srtp_err_status_init_fail;
+    status =
+        clv_ua_crypt_start() ? srtp_create(&crypt->session, &policy) : srtp_err_status_init_fail;
     OPENSSL_cleanse(key, sizeof key);
     if (status != srtp_err_status_ok) {
         g_set_error(error, CLV_UA_CRYPT_ERROR, (int)status, "libsrtp2 refuses the keys (status %d)",

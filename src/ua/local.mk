@@ -31,4 +31,4 @@ ua_integration = tests/integration/test-ua-calls.py tests/integration/test-ua-ba
 	tests/integration/test-peer-vectors.py
 TESTS += $(ua_integration)
 EXTRA_DIST += $(ua_integration) tests/e2e/peer/peer.py tests/e2e/peer/ticket.py \
-	tests/e2e/peer/media.py
+	tests/e2e/peer/media.py tests/e2e/cases/independent.py

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ua/tls.c - SSL_connect() as Sofia sees it
  *
- * The dynamic linker binds the library's calls of SSL_CTX_new() and SSL_connect() to the ones
- * below, which belong to the program. Only contexts that were marked are treated differently.
+ * The dynamic linker binds the library's calls of SSL_CTX_new(), SSL_connect() and SSL_shutdown()
+ * to the ones below, which belong to the program. Only contexts that were marked are treated
+ * differently.
  */
 #include "ua/tls.h"
 
@@ -55,6 +56,8 @@ mark(SSL_CTX *ctx)
 
 EXPORTED SSL_CTX *SSL_CTX_new(const SSL_METHOD *method);
 EXPORTED int SSL_connect(SSL *ssl);
+EXPORTED int SSL_shutdown(SSL *ssl);
+EXPORTED X509 *SSL_get1_peer_certificate(const SSL *ssl);
 
 EXPORTED SSL_CTX *
 SSL_CTX_new(const SSL_METHOD *method)
@@ -131,6 +134,41 @@ SSL_connect(SSL *ssl)
     if (result != 1 && SSL_get_error(ssl, result) == SSL_ERROR_SSL)
         tell_failure(ssl);
     return result;
+}
+
+/* Sofia takes the names out of the certificate and forgets to free them. It has no need of them:
+ * expect_server() has compared what there is to compare. */
+EXPORTED X509 *
+SSL_get1_peer_certificate(const SSL *ssl)
+{
+    static X509 *(*real)(const SSL *);
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "SSL_get1_peer_certificate");
+    return is_marked(SSL_get_SSL_CTX(ssl)) ? NULL : real(ssl);
+}
+
+/* Sofia forgets SSL_free() after it; it goes on with SSL_CTX_free() and BIO_free(), which take the
+ * references that the SSL held. */
+EXPORTED int
+SSL_shutdown(SSL *ssl)
+{
+    static int (*real)(SSL *);
+    SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "SSL_shutdown");
+    if (!is_marked(ctx))
+        return real(ssl);
+
+    ERR_clear_error();
+    if (SSL_is_init_finished(ssl))
+        real(ssl);
+    SSL_CTX_up_ref(ctx);
+    if (SSL_get_rbio(ssl) != NULL)
+        BIO_up_ref(SSL_get_rbio(ssl));
+    SSL_free(ssl);
+    return 1;
 }
 
 /* Others may call us by TLS: that takes a certificate, even one that proves nothing. */
