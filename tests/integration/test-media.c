@@ -199,14 +199,14 @@ test_all_hear_all_but_themselves(gconstpointer use_libsrtp)
     Stage stage;
 
     stage_open(&stage, N, GPOINTER_TO_INT(use_libsrtp));
-    for (guint i = 0; i < N; i++) { /* five in one conference, three in another; all suites */
+    for (guint i = 0; i < N; i++) /* five in one conference, three in another; all suites */
         peer_init(&stage.peers[i], i + 1, i < 5 ? 1 : 2,
                   (ClvSrtpSuite)(1 + i % (CLV_N_SRTP_SUITES - 1)),
                   i % 2 == 0 ? CLV_G711_ULAW : CLV_G711_ALAW, tones[i]);
+    publish(&stage, 2, ~0u, ~0u); /* a plan may name legs that open later */
+    for (guint i = 0; i < N; i++)
         peer_join(&stage.peers[i], stage.media);
-    }
     publish(&stage, 1, ~0u, ~0u);
-    publish(&stage, 2, ~0u, ~0u);
     play(&stage, 150);
     for (guint i = 0; i < N; i++) {
         Peer *ear = &stage.peers[i];
@@ -570,6 +570,7 @@ test_errors_are_sentences(void)
     Stage stage;
     GError *error = NULL;
     ClvMediaStats stats;
+    ClvMediaPorts *ports;
 
     stage_fill(&stage, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
     g_assert_null(clv_media_ports_open(stage.media, "not an address", &error));
@@ -584,6 +585,10 @@ test_errors_are_sentences(void)
     g_assert_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_CODEC);
     g_clear_error(&error);
     g_assert_false(clv_media_stats(stage.media, 77, &stats));
+    ports = clv_media_ports_open(stage.media, "::1", &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(clv_media_ports_rtp(ports) % 2, ==, 0);
+    clv_media_ports_close(ports);
     clv_media_close(stage.media, 77);
     stage_close(&stage);
 }
