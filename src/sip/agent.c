@@ -20,18 +20,19 @@
 
 #define MSG_CALL_REFUSED "5a0b1f4d2f0c4c0a9d6e7d1b0c1a2f01"
 
-G_DEFINE_QUARK(clv-sip-error-quark, clv_sip_error)
+G_DEFINE_QUARK(clv - sip - error - quark, clv_sip_error)
 
-/* ---- one request on its way through the checks -------------------------------------------------- */
+/* ---- one request on its way through the checks --------------------------------------------------
+ */
 
 typedef struct Request {
     ClvSip *sip;
     nta_incoming_t *irq;
     const sip_t *msg;
     Peer peer;
-    char *uri;     /* canonical Request-URI */
-    char *from;    /* (nullable) canonical */
-    char *display; /* (nullable) */
+    char *uri;      /* canonical Request-URI */
+    char *from;     /* (nullable) canonical */
+    char *display;  /* (nullable) */
     char *identity; /* (nullable) canonical */
     ClvProof proof;
     ClvSdp *offer; /* (nullable) */
@@ -96,8 +97,8 @@ classify(Request *rq)
 }
 
 static const ClvCode target_codes[] = {
-    [CLV_TARGET_NONE] = CLV_CODE_NOT_FOUND,        [CLV_TARGET_FACTORY] = CLV_CODE_OK,
-    [CLV_TARGET_CONFERENCE] = CLV_CODE_OK,         [CLV_TARGET_DISABLED] = CLV_CODE_UNAVAILABLE,
+    [CLV_TARGET_NONE] = CLV_CODE_NOT_FOUND, [CLV_TARGET_FACTORY] = CLV_CODE_OK,
+    [CLV_TARGET_CONFERENCE] = CLV_CODE_OK,  [CLV_TARGET_DISABLED] = CLV_CODE_UNAVAILABLE,
     [CLV_TARGET_GONE] = CLV_CODE_NOT_FOUND,
 };
 
@@ -136,6 +137,7 @@ is_unproven(Request *rq)
 {
     const sip_authorization_t *au;
     const char *identity = NULL;
+    g_autofree char *pii = NULL;
     char uri[CLV_IDENTITY_MAX_BYTES];
     gboolean stale = FALSE, tried = FALSE;
 
@@ -164,7 +166,9 @@ is_unproven(Request *rq)
     if (!tried || rq->proof != CLV_PROOF_NONE)
         return FALSE;
 
-    clv_log(CLV_LOG_NOTICE, NULL, MSG_CALL_REFUSED, "call from %s refused: %s", rq->peer.text,
+    pii = clv_pii(rq->peer.text);
+    clv_log(stale ? CLV_LOG_INFO : CLV_LOG_NOTICE, NULL, MSG_CALL_REFUSED,
+            "call from %s refused: %s", pii,
             stale ? "digest nonce is stale" : "wrong digest credentials");
     clv_sip_challenge(rq->sip, rq->irq, stale);
     return TRUE;
@@ -198,7 +202,8 @@ request_clear(Request *rq)
     clv_sdp_free(rq->offer);
 }
 
-/* ---- what the hub is told about an INVITE --------------------------------------------------------- */
+/* ---- what the hub is told about an INVITE
+ * --------------------------------------------------------- */
 
 /* A display name for people: unquoted, valid UTF-8, printable, short. */
 static char *
@@ -235,9 +240,8 @@ wants_privacy(const sip_t *msg)
     static const char *const values[] = {"id", "user", "header"};
     const sip_privacy_t *privacy = msg->sip_privacy;
 
-    for (gsize i = 0; privacy != NULL && privacy->priv_values != NULL &&
-                      privacy->priv_values[i] != NULL;
-         i++) {
+    for (gsize i = 0;
+         privacy != NULL && privacy->priv_values != NULL && privacy->priv_values[i] != NULL; i++) {
         for (gsize k = 0; k < G_N_ELEMENTS(values); k++) {
             if (g_ascii_strcasecmp(privacy->priv_values[i], values[k]) == 0)
                 return TRUE;
@@ -289,7 +293,8 @@ open_dialog(Request *rq)
     clv_dialog_open(rq->sip, rq->irq, rq->msg, &rq->peer, &info);
 }
 
-/* ---- requests outside dialogs --------------------------------------------------------------------- */
+/* ---- requests outside dialogs
+ * --------------------------------------------------------------------- */
 
 static int
 on_invite(Request *rq)
@@ -326,9 +331,9 @@ on_options(Request *rq)
                                rq->msg->sip_request->rq_url->url_port);
     way.request_target = port;
     contact = clv_dialog_make_contact(&way, rq->uri,
-                                      rq->peer.tls                                    ? "tls"
+                                      rq->peer.tls                              ? "tls"
                                       : g_str_has_prefix(rq->peer.text, "tcp:") ? "tcp"
-                                                                                     : NULL);
+                                                                                : NULL);
     if (target == CLV_TARGET_FACTORY)
         *strrchr(contact, ';') = '\0';
     clv_sip_reply_options(rq->irq, contact);
@@ -383,7 +388,8 @@ out_of_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg
     return status;
 }
 
-/* ---- transports ----------------------------------------------------------------------------------- */
+/* ---- transports
+ * ----------------------------------------------------------------------------------- */
 
 /* Sofia prints to stderr by itself. No body ever comes here: message logging stays off. */
 static void
@@ -400,8 +406,8 @@ log_sofia(void *unused, const char *format, va_list args)
 static void
 quieten_sofia(void)
 {
-    static const char *const variables[] = {"TPORT_LOG", "TPORT_DUMP", "TPORT_CAPT", "TPORT_DEBUG",
-                                            "NTA_DEBUG", "TPORT_SSL"};
+    static const char *const variables[] = {"TPORT_LOG",   "TPORT_DUMP", "TPORT_CAPT",
+                                            "TPORT_DEBUG", "NTA_DEBUG",  "TPORT_SSL"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(variables); i++)
         g_unsetenv(variables[i]);
@@ -437,10 +443,10 @@ add_transport(ClvSip *sip, const ClvSipConfig *config, const char *text, GError 
     url = tls ? g_strdup_printf("sips:%s", address + 1)
               : g_strdup_printf("sip:%s;transport=%s", address + 1, proto);
     clv_connections_adopt_begin(sip->connections, &wishes);
-    result = nta_agent_add_tport(
-        sip->agent, URL_STRING_MAKE(url), TPTAG_STUN_SERVER(0), TPTAG_PONG2PING(1),
-        TAG_IF(idle_ms > 0, TPTAG_IDLE(idle_ms)), TAG_IF(idle_ms > 0, TPTAG_TIMEOUT(idle_ms)),
-        TAG_IF(tls, TPTAG_CERTIFICATE(config->tls_dir)), TAG_END());
+    result = nta_agent_add_tport(sip->agent, URL_STRING_MAKE(url), TPTAG_STUN_SERVER(0),
+                                 TPTAG_PONG2PING(1), TAG_IF(idle_ms > 0, TPTAG_IDLE(idle_ms)),
+                                 TAG_IF(idle_ms > 0, TPTAG_TIMEOUT(idle_ms)),
+                                 TAG_IF(tls, TPTAG_CERTIFICATE(config->tls_dir)), TAG_END());
     clv_connections_adopt_end(sip->connections);
     if (result < 0) {
         g_set_error(error, CLV_SIP_ERROR, 0, "cannot listen on %s: %s", text, g_strerror(errno));
@@ -540,8 +546,8 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->digest_sha256 = config->digest_sha256;
     sip->max_invites_per_s = config->max_invites_per_s;
     sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
-    sip->dialogs = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
-                                         (GDestroyNotify)clv_dialog_unref);
+    sip->dialogs =
+        g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->connections = clv_connections_new(loop, config->max_connections, config->idle_ms);
     if (!load_users(sip, error) || !make_agent(sip, config, error)) {

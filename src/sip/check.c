@@ -43,8 +43,8 @@ is_sdp(const sip_t *msg)
 {
     const sip_content_type_t *type = msg->sip_content_type;
 
-    return type == NULL || (type->c_type != NULL &&
-                            g_ascii_strcasecmp(type->c_type, "application/sdp") == 0);
+    return type == NULL ||
+           (type->c_type != NULL && g_ascii_strcasecmp(type->c_type, "application/sdp") == 0);
 }
 
 static gboolean

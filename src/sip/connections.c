@@ -191,7 +191,8 @@ clv_connections_spoke(int fd)
     not_silent(the_connections, connection);
 }
 
-/* ---- between Sofia and libc ------------------------------------------------------------------- */
+/* ---- between Sofia and libc -------------------------------------------------------------------
+ */
 
 CLV_STANDS_BEFORE int listen(int fd, int backlog);
 CLV_STANDS_BEFORE int accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict len);
@@ -245,7 +246,8 @@ accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict len)
     return connection;
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------
+ */
 
 static guint
 raise_descriptors(guint wanted)
@@ -313,9 +315,9 @@ clv_connections_adopting(void)
 void
 clv_connections_is_tls(int fd)
 {
-    Connection *connection =
-        the_connections != NULL ? g_hash_table_lookup(the_connections->by_fd, GINT_TO_POINTER(fd))
-                                : NULL;
+    Connection *connection = the_connections != NULL
+                                 ? g_hash_table_lookup(the_connections->by_fd, GINT_TO_POINTER(fd))
+                                 : NULL;
 
     if (connection != NULL)
         connection->tls = TRUE;

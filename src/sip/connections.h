@@ -22,7 +22,7 @@ guint clv_connections_count(const ClvConnections *connections);
 
 /* What this thread does between these two belongs to us: listening sockets and TLS contexts. */
 typedef struct ClvTlsWishes {
-    const char *ciphers;       /* (nullable) TLS 1.2 list; (NULL: a list of ours) */
+    const char *ciphers; /* (nullable) TLS 1.2 list; (NULL: a list of ours) */
     gboolean ask_client_cert;
 } ClvTlsWishes;
 void clv_connections_adopt_begin(ClvConnections *connections, const ClvTlsWishes *wishes);
@@ -33,5 +33,5 @@ gboolean clv_tls_shim_in_place(void);
 
 /* ---- between tls-shim.c and connections.c ---- */
 const ClvTlsWishes *clv_connections_adopting(void); /* (nullable) */
-void clv_connections_is_tls(int fd); /* its octets are no SIP until TLS says so */
-void clv_connections_spoke(int fd);  /* a TLS peer sent its first application data */
+void clv_connections_is_tls(int fd);                /* its octets are no SIP until TLS says so */
+void clv_connections_spoke(int fd);                 /* a TLS peer sent its first application data */

@@ -216,8 +216,7 @@ clv_dialog_bye(Dialog *d)
     drop_incoming(&d->update);
     d->state = DIALOG_CLOSING;
     d->request = nta_outgoing_tcreate(
-        d->leg, bye_answered, d, NULL, SIP_METHOD_BYE, NULL,
-        NTATAG_TPORT(clv_dialog_connection(d)),
+        d->leg, bye_answered, d, NULL, SIP_METHOD_BYE, NULL, NTATAG_TPORT(clv_dialog_connection(d)),
         TAG_IF(d->reason != NULL, SIPTAG_REASON_STR(d->reason)), TAG_END());
     if (d->request == NULL)
         clv_dialog_bury(d);
@@ -341,7 +340,8 @@ on_ack_or_cancel(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     return 0;
 }
 
-/* ---- requests inside the dialog ---------------------------------------------------------------- */
+/* ---- requests inside the dialog ----------------------------------------------------------------
+ */
 
 static int
 on_bye(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
@@ -384,8 +384,7 @@ offer_verdict(const Dialog *d)
 static gboolean
 is_unfit(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 {
-    return clv_sip_check_extensions(d->sip, irq, msg) ||
-           clv_sip_check_content(d->sip, irq, msg) ||
+    return clv_sip_check_extensions(d->sip, irq, msg) || clv_sip_check_content(d->sip, irq, msg) ||
            clv_sip_check_contact(d->sip, irq, msg, FALSE) ||
            clv_sip_check_session(d->sip, irq, msg);
 }
@@ -443,10 +442,9 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
 {
     gboolean require = FALSE;
     g_autofree char *expires = clv_session_answer(d, &require);
-    g_autofree char *asserted =
-        d->trusted && d->contact_uri != NULL
-            ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
-            : NULL;
+    g_autofree char *asserted = d->trusted && d->contact_uri != NULL
+                                    ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
+                                    : NULL;
 
     nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact),
                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
@@ -494,7 +492,7 @@ static const struct {
     sip_method_t method;
     int (*handle)(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
 } methods[] = {
-    {sip_method_bye, on_bye},       {sip_method_invite, on_invite}, {sip_method_ack, on_late_ack},
+    {sip_method_bye, on_bye},       {sip_method_invite, on_invite},   {sip_method_ack, on_late_ack},
     {sip_method_update, on_update}, {sip_method_options, on_options},
 };
 
@@ -523,7 +521,8 @@ in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
     return status;
 }
 
-/* ---- a new dialog ----------------------------------------------------------------------------- */
+/* ---- a new dialog -----------------------------------------------------------------------------
+ */
 
 /* "host:port" of the Request-URI when it names a port. */
 static char *
@@ -598,7 +597,8 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     clv_dialog_unref(d);
 }
 
-/* ---- what the hub asks for ----------------------------------------------------------------------- */
+/* ---- what the hub asks for
+ * ----------------------------------------------------------------------- */
 
 static Dialog *
 find(ClvSip *sip, ClvLegId leg)

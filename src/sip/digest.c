@@ -20,7 +20,7 @@
 #define MAX_HASH 32 /* octets of the longest hash we know */
 
 typedef struct Algorithm {
-    const char *name; /* in the algorithm parameter */
+    const char *name;   /* in the algorithm parameter */
     const char *option; /* in the users file */
     const EVP_MD *(*md)(void);
     gsize len;
@@ -48,7 +48,7 @@ typedef struct Used {
 
 struct ClvDigest {
     char *realm;
-    guint8 key[32];    /* seals the nonces of this process */
+    guint8 key[32]; /* seals the nonces of this process */
     guint8 opaque[8];
     GHashTable *users; /* name -> User */
     GHashTable *used;  /* nonce -> Used */
@@ -211,7 +211,7 @@ is_user_name(const char *name)
 }
 
 static void G_GNUC_PRINTF(4, 5)
-complain(GPtrArray *errors, const char *name, guint line, const char *format, ...)
+    complain(GPtrArray *errors, const char *name, guint line, const char *format, ...)
 {
     g_autofree char *what = NULL;
     va_list args;
@@ -407,8 +407,9 @@ clv_digest_make_user(const char *user, const char *realm, const char *password,
     char *text;
 
     if (!is_user_name(user) || password[0] == '\0') {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "a user needs a password and a name without blanks, quotes, colons and brackets");
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+            "a user needs a password and a name without blanks, quotes, colons and brackets");
         return NULL;
     }
     if (canonical == NULL) {
@@ -494,8 +495,8 @@ typedef struct Response { /* the parameters of one Authorization header */
 static void
 response_clear(Response *r)
 {
-    char **members[] = {&r->user, &r->realm, &r->nonce, &r->uri, &r->response, &r->algorithm,
-                        &r->cnonce, &r->qop, &r->nc, &r->opaque};
+    char **members[] = {&r->user,      &r->realm,  &r->nonce, &r->uri, &r->response,
+                        &r->algorithm, &r->cnonce, &r->qop,   &r->nc,  &r->opaque};
 
     for (gsize i = 0; i < G_N_ELEMENTS(members); i++)
         g_clear_pointer(members[i], g_free);
@@ -581,8 +582,9 @@ judge(ClvDigest *digest, const Response *r, const char *method, const char *uri,
         !open_nonce(digest, r->nonce, &born_us) || born_us > now_us ||
         now_us - born_us > CLV_DIGEST_NONCE_LIFE_US)
         return CLV_DIGEST_STALE;
-    if (!count_use(digest, r->nonce, (guint32)nc[0] << 24 | (guint32)nc[1] << 16 |
-                                         (guint32)nc[2] << 8 | nc[3], born_us, now_us))
+    if (!count_use(digest, r->nonce,
+                   (guint32)nc[0] << 24 | (guint32)nc[1] << 16 | (guint32)nc[2] << 8 | nc[3],
+                   born_us, now_us))
         return CLV_DIGEST_STALE;
 
     *out_identity = user->identity;

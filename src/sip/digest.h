@@ -12,8 +12,8 @@
 typedef struct ClvDigest ClvDigest;
 
 #define CLV_DIGEST_NONCE_LIFE_US (300 * G_TIME_SPAN_SECOND)
-#define CLV_DIGEST_MAX_NONCES 65536      /* live nonces whose count is remembered */
-#define CLV_DIGEST_MAX_FILE (4u << 20)   /* octets of a users file */
+#define CLV_DIGEST_MAX_NONCES 65536    /* live nonces whose count is remembered */
+#define CLV_DIGEST_MAX_FILE (4u << 20) /* octets of a users file */
 
 typedef enum ClvDigestVerdict {
     CLV_DIGEST_BAD,   /* wrong, unknown, malformed: all the same to the outside */

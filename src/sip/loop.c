@@ -18,9 +18,9 @@
 
 struct ClvTimer {
     ClvLoop *loop;
-    gint64 due_us; /* CLOCK_MONOTONIC */
+    gint64 due_us;  /* CLOCK_MONOTONIC */
     guint64 serial; /* equal deadlines fire in the order they were set */
-    guint place;   /* index in the heap */
+    guint place;    /* index in the heap */
     ClvTimerFunc fn;
     void *user;
 };
@@ -253,8 +253,8 @@ clv_loop_new(GError **error)
     loop->watches = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     loop->heap = g_ptr_array_new();
     if (loop->timer_fd < 0 || loop->root == NULL) {
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot make the main loop: %s",
-                    g_strerror(errno));
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
+                    "cannot make the main loop: %s", g_strerror(errno));
         clv_loop_free(loop);
         return NULL;
     }
@@ -262,7 +262,8 @@ clv_loop_new(GError **error)
     su_root_threading(loop->root, 0);
     loop->timer_watch = clv_loop_watch(loop, loop->timer_fd, fire_due, loop);
     if (loop->timer_watch == 0) {
-        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot watch the timer descriptor");
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                            "cannot watch the timer descriptor");
         clv_loop_free(loop);
         return NULL;
     }

@@ -64,8 +64,8 @@ read_source(Peer *out, const char *proto, msg_t *msg)
         return;
     }
 
-    host = g_inet_address_to_string(
-        g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address)));
+    host =
+        g_inet_address_to_string(g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address)));
     g_strlcpy(out->host, host, sizeof(out->host));
     g_snprintf(out->text, sizeof(out->text), strchr(host, ':') != NULL ? "%s:[%s]:%u" : "%s:%s:%u",
                proto, host, g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(address)));

@@ -15,8 +15,7 @@ warning(guint code, const char *text)
 void
 clv_sip_challenge(ClvSip *sip, nta_incoming_t *irq, gboolean stale)
 {
-    g_auto(GStrv) challenges =
-        clv_digest_challenges(sip->digest, g_get_monotonic_time(), stale);
+    g_auto(GStrv) challenges = clv_digest_challenges(sip->digest, g_get_monotonic_time(), stale);
 
     sip->totals.refused++;
     nta_incoming_treply(irq, SIP_401_UNAUTHORIZED, SIPTAG_WWW_AUTHENTICATE_STR(challenges[0]),
@@ -42,8 +41,7 @@ clv_sip_reply_code(ClvSip *sip, nta_incoming_t *irq, ClvCode code, guint retry_a
 
     sip->totals.refused++;
     nta_incoming_treply(
-        irq, (int)status->status, status->phrase,
-        TAG_IF(first != NULL, SIPTAG_WARNING_STR(first)),
+        irq, (int)status->status, status->phrase, TAG_IF(first != NULL, SIPTAG_WARNING_STR(first)),
         TAG_IF(second != NULL, SIPTAG_WARNING_STR(second)),
         TAG_IF(delay_s > 0, SIPTAG_RETRY_AFTER_STR(delay)),
         TAG_IF(code == CLV_CODE_INTERVAL_TOO_BRIEF, SIPTAG_MIN_SE_STR(min_se)),

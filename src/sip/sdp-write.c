@@ -18,8 +18,7 @@ typedef struct Writer {
     gsize len;
 } Writer;
 
-static void G_GNUC_PRINTF(2, 3)
-put(Writer *w, const char *format, ...)
+static void G_GNUC_PRINTF(2, 3) put(Writer *w, const char *format, ...)
 {
     va_list args;
     int n;
@@ -132,8 +131,8 @@ put_sdp(Writer *w, const ClvSdp *sdp)
     const char *host = common_host(sdp);
 
     put(w, "v=0\r\no=%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " IN %s %s\r\ns=-\r\n",
-        sdp->origin_user[0] != '\0' ? sdp->origin_user : "-", sdp->session_id,
-        sdp->session_version, family(sdp->origin.host), sdp->origin.host);
+        sdp->origin_user[0] != '\0' ? sdp->origin_user : "-", sdp->session_id, sdp->session_version,
+        family(sdp->origin.host), sdp->origin.host);
     if (host[0] != '\0')
         put(w, "c=IN %s %s\r\n", family(host), host);
     put(w, "t=0 0\r\n");

@@ -15,7 +15,7 @@
 
 #define MAX_LINES 1000
 
-G_DEFINE_QUARK(clv-sdp-error-quark, clv_sdp_error)
+G_DEFINE_QUARK(clv - sdp - error - quark, clv_sdp_error)
 
 /* ---- slices ------------------------------------------------------------------------------ */
 
@@ -130,7 +130,7 @@ typedef struct Level { /* what the lines of one level said, before the defaults 
     gboolean has_rtcp;
     char rtcp_host[64];
     guint16 rtcp_port;
-    char *fingerprint, *setup; /* of the session, until the m-lines take copies */
+    char *fingerprint, *setup;    /* of the session, until the m-lines take copies */
     guint formats[64], n_formats; /* RTP payload types in the order of the m-line: 127 octets */
     ClvCodec rtpmap[CLV_SDP_MAX_CODECS];
     guint n_rtpmaps;
@@ -145,8 +145,7 @@ typedef struct Reader {
     GError **error;
 } Reader;
 
-static gboolean G_GNUC_PRINTF(2, 3)
-bad(Reader *r, const char *format, ...)
+static gboolean G_GNUC_PRINTF(2, 3) bad(Reader *r, const char *format, ...)
 {
     g_autofree char *what = NULL;
     va_list args;
@@ -160,11 +159,11 @@ bad(Reader *r, const char *format, ...)
 
 /* Static payload types of RFC 3551 that telephones speak. */
 static const ClvCodec static_codecs[] = {
-    {0, "PCMU", 8000, 1, ""},  {3, "GSM", 8000, 1, ""},   {4, "G723", 8000, 1, ""},
-    {5, "DVI4", 8000, 1, ""},  {6, "DVI4", 16000, 1, ""}, {7, "LPC", 8000, 1, ""},
-    {8, "PCMA", 8000, 1, ""},  {9, "G722", 8000, 1, ""},  {10, "L16", 44100, 2, ""},
-    {11, "L16", 44100, 1, ""}, {12, "QCELP", 8000, 1, ""}, {13, "CN", 8000, 1, ""},
-    {14, "MPA", 90000, 1, ""}, {15, "G728", 8000, 1, ""}, {18, "G729", 8000, 1, ""},
+    {0, "PCMU", 8000, 1, ""},   {3, "GSM", 8000, 1, ""},    {4, "G723", 8000, 1, ""},
+    {5, "DVI4", 8000, 1, ""},   {6, "DVI4", 16000, 1, ""},  {7, "LPC", 8000, 1, ""},
+    {8, "PCMA", 8000, 1, ""},   {9, "G722", 8000, 1, ""},   {10, "L16", 44100, 2, ""},
+    {11, "L16", 44100, 1, ""},  {12, "QCELP", 8000, 1, ""}, {13, "CN", 8000, 1, ""},
+    {14, "MPA", 90000, 1, ""},  {15, "G728", 8000, 1, ""},  {18, "G729", 8000, 1, ""},
     {26, "JPEG", 90000, 1, ""}, {31, "H261", 90000, 1, ""}, {32, "MPV", 90000, 1, ""},
     {33, "MP2T", 90000, 1, ""}, {34, "H263", 90000, 1, ""},
 };
@@ -342,7 +341,8 @@ read_m(Reader *r, Slice s)
 
     if (!all_of(type, is_token_char) || !copy_to(r->media->type, sizeof(r->media->type), type))
         return bad(r, "m= line without a media type");
-    if (!number(port, 65535, FALSE, &value) || (ports.n > 0 && !number(ports, 65535, FALSE, &count)))
+    if (!number(port, 65535, FALSE, &value) ||
+        (ports.n > 0 && !number(ports, 65535, FALSE, &count)))
         return bad(r, "m= line without a port number");
     do {
         if (!all_of(cut(&rest, '/'), is_token_char))
@@ -482,7 +482,8 @@ read_keymgmt(Reader *r, Slice s)
     return TRUE;
 }
 
-/* Kept as written; RFC 4568 is read by the scheme itself. What is beyond the limit is least liked. */
+/* Kept as written; RFC 4568 is read by the scheme itself. What is beyond the limit is least liked.
+ */
 static gboolean
 read_crypto(Reader *r, Slice s)
 {
@@ -548,10 +549,12 @@ static const struct {
     const char *name;
     gboolean (*read)(Reader *r, Slice value);
 } attributes[] = {
-    {"rtpmap", read_rtpmap},     {"fmtp", read_fmtp},         {"ptime", read_ptime},
-    {"rtcp", read_rtcp},         {"rtcp-mux", read_rtcp_mux}, {"key-mgmt", read_keymgmt},
-    {"crypto", read_crypto},     {"fingerprint", read_fingerprint}, {"setup", read_setup},
-    {"label", read_label},       {"mid", read_mid},
+    {"rtpmap", read_rtpmap},     {"fmtp", read_fmtp},
+    {"ptime", read_ptime},       {"rtcp", read_rtcp},
+    {"rtcp-mux", read_rtcp_mux}, {"key-mgmt", read_keymgmt},
+    {"crypto", read_crypto},     {"fingerprint", read_fingerprint},
+    {"setup", read_setup},       {"label", read_label},
+    {"mid", read_mid},
 };
 
 static gboolean

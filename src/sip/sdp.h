@@ -11,7 +11,8 @@
 GQuark clv_sdp_error_quark(void);
 #define CLV_SDP_MAX_BYTES 65535
 
-/* Returns: (transfer full) (nullable). At most 65535 octets, 1000 lines, 16 m-lines; error says line. */
+/* Returns: (transfer full) (nullable). At most 65535 octets, 1000 lines, 16 m-lines; error says
+ * line. */
 ClvSdp *clv_sdp_parse(const char *text, gsize len, GError **error);
 void clv_sdp_free(ClvSdp *sdp); /* cleanses; NULL allowed */
 ClvSdp *clv_sdp_copy(const ClvSdp *sdp);
@@ -23,18 +24,18 @@ gboolean clv_sdp_is_secured(const char *proto);
 
 /* What we can do, for answering. */
 typedef struct ClvSdpLocal {
-    const char *host;      /* address for o= and c= */
+    const char *host; /* address for o= and c= */
     guint64 session_id;
     guint64 version;
     const char *const *codecs; /* encoding names in order of preference, NULL-terminated */
 } ClvSdpLocal;
 
 typedef struct ClvSdpChoice {
-    guint media_index;  /* the m-line that is used; G_MAXUINT: none */
+    guint media_index; /* the m-line that is used; G_MAXUINT: none */
     ClvCodec codec;
-    gint dtmf_pt;       /* -1: none */
+    gint dtmf_pt;           /* -1: none */
     ClvDirection direction; /* ours */
-    gboolean no_media;  /* the offer has no live m-line at all: creation only (5.1 variant B) */
+    gboolean no_media;      /* the offer has no live m-line at all: creation only (5.1 variant B) */
 } ClvSdpChoice;
 
 /* Picks the first live secured audio m-line with a codec in common (RTP/SAVP, RTP/SAVPF).

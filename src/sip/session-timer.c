@@ -23,10 +23,10 @@ clv_session_asked(Dialog *d, const sip_t *msg)
 
     d->peer_has_timer = sip_has_feature(msg->sip_supported, "timer") != 0;
     d->asked_s = x != NULL ? (gint64)MIN(x->x_delta, 86400 * 7) : 0;
-    d->asked_uas = x != NULL && x->x_refresher != NULL &&
-                   g_ascii_strcasecmp(x->x_refresher, "uas") == 0;
-    d->asked_uac = x != NULL && x->x_refresher != NULL &&
-                   g_ascii_strcasecmp(x->x_refresher, "uac") == 0;
+    d->asked_uas =
+        x != NULL && x->x_refresher != NULL && g_ascii_strcasecmp(x->x_refresher, "uas") == 0;
+    d->asked_uac =
+        x != NULL && x->x_refresher != NULL && g_ascii_strcasecmp(x->x_refresher, "uac") == 0;
 }
 
 char *
@@ -35,7 +35,8 @@ clv_session_answer(Dialog *d, gboolean *out_require)
     gint64 ours_s = d->sip->session_expires_s;
 
     *out_require = FALSE;
-    d->interval_s = d->asked_s > 0 && ours_s > 0 ? MIN(d->asked_s, ours_s) : MAX(d->asked_s, ours_s);
+    d->interval_s =
+        d->asked_s > 0 && ours_s > 0 ? MIN(d->asked_s, ours_s) : MAX(d->asked_s, ours_s);
     if (d->interval_s <= 0)
         return NULL;
 
@@ -86,7 +87,8 @@ expire(Dialog *d)
     clv_dialog_fail(d, "timer");
 }
 
-/* ---- our refresh ------------------------------------------------------------------------------ */
+/* ---- our refresh ------------------------------------------------------------------------------
+ */
 
 static int refresh_answered(Dialog *d, nta_outgoing_t *orq, const sip_t *msg);
 
@@ -106,8 +108,7 @@ send_refresh(Dialog *d)
         update ? "UPDATE" : "INVITE", NULL, NTATAG_TPORT(clv_dialog_connection(d)),
         SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
         SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED), SIPTAG_SESSION_EXPIRES_STR(expires),
-        SIPTAG_MIN_SE_STR(min_se),
-        TAG_IF(!update, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
+        SIPTAG_MIN_SE_STR(min_se), TAG_IF(!update, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
         TAG_IF(!update, SIPTAG_PAYLOAD_STR(d->sdp)), TAG_END());
     return d->request != NULL;
 }
@@ -121,8 +122,8 @@ acknowledge(Dialog *d, nta_outgoing_t *orq, const sip_t *msg)
         return;
 
     ack = nta_outgoing_tcreate(d->leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL,
-                               NTATAG_TPORT(clv_dialog_connection(d)),
-                               SIPTAG_CSEQ(msg->sip_cseq), TAG_END());
+                               NTATAG_TPORT(clv_dialog_connection(d)), SIPTAG_CSEQ(msg->sip_cseq),
+                               TAG_END());
     if (ack != NULL)
         nta_outgoing_destroy(ack);
 }
@@ -144,8 +145,8 @@ refreshed(Dialog *d, const sip_t *msg)
         nta_leg_client_reroute(d->leg, NULL, msg->sip_contact, FALSE);
     if (x != NULL && (gint64)x->x_delta >= d->sip->min_se_s)
         d->interval_s = (gint64)MIN(x->x_delta, 86400 * 7);
-    d->we_refresh = x == NULL || x->x_refresher == NULL ||
-                    g_ascii_strcasecmp(x->x_refresher, "uas") != 0;
+    d->we_refresh =
+        x == NULL || x->x_refresher == NULL || g_ascii_strcasecmp(x->x_refresher, "uas") != 0;
     clv_session_start(d);
 }
 

@@ -33,10 +33,11 @@ struct ClvSip {
     ClvConnections *connections;
     ClvDigest *digest;
 
-    GHashTable *dialogs;   /* ClvLegId -> Dialog, holds a reference */
-    GHashTable *lingering; /* Dialogs that nobody asks for: BYE or ACK outstanding; holds a reference */
+    GHashTable *dialogs; /* ClvLegId -> Dialog, holds a reference */
+    GHashTable
+        *lingering; /* Dialogs that nobody asks for: BYE or ACK outstanding; holds a reference */
     gboolean refuse_new;
-    gint64 window_us;      /* start of the second in which invites_in_window came */
+    gint64 window_us; /* start of the second in which invites_in_window came */
     guint invites_in_window;
     ClvSipTotals totals;
 };
@@ -56,8 +57,8 @@ struct Dialog {
     ClvLegId id;
     DialogState state;
     nta_leg_t *leg;
-    tport_t *tport;          /* (nullable) the connection the INVITE came by */
-    nta_incoming_t *invite;  /* (nullable) unanswered or unacknowledged INVITE, first or later */
+    tport_t *tport;         /* (nullable) the connection the INVITE came by */
+    nta_incoming_t *invite; /* (nullable) unanswered or unacknowledged INVITE, first or later */
     gboolean invite_answered;
     gboolean wants_reliable; /* the first INVITE requires 100rel */
     nta_reliable_t *ringing; /* (nullable) 18x whose PRACK is out */
@@ -73,13 +74,13 @@ struct Dialog {
     char *sdp;            /* (nullable) what we sent last; may hold keys */
     char *reason;         /* (nullable) of the BYE */
     gboolean trusted;
-    ClvTimer *ack_timer;  /* when even the transaction is lost */
+    ClvTimer *ack_timer; /* when even the transaction is lost */
 
     /* session timer (RFC 4028) */
     gboolean peer_has_timer, peer_has_update;
     gboolean we_refresh;
-    gint64 interval_s; /* 0: no session timer */
-    gint64 asked_s;    /* Session-Expires of the request being answered; 0: none */
+    gint64 interval_s;  /* 0: no session timer */
+    gint64 asked_s;     /* Session-Expires of the request being answered; 0: none */
     gboolean asked_uas; /* refresher=uas in it */
     gboolean asked_uac;
     ClvTimer *session_timer;
@@ -99,8 +100,7 @@ int clv_sip_reply_options(nta_incoming_t *irq, const char *contact);
 gboolean clv_sip_check_basics(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
 gboolean clv_sip_check_extensions(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
 gboolean clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
-gboolean clv_sip_check_contact(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg,
-                               gboolean needed);
+gboolean clv_sip_check_contact(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, gboolean needed);
 gboolean clv_sip_check_session(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
 /* FALSE: answered 400. *out_offer may be NULL: no body. */
 gboolean clv_sip_read_offer(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, ClvSdp **out_offer);
@@ -111,7 +111,7 @@ typedef struct Peer {
     char host[64];       /* source address */
     char local_host[64]; /* where it came to */
     gboolean tls, trusted;
-    tport_t *tport;      /* (transfer none) (nullable) */
+    tport_t *tport; /* (transfer none) (nullable) */
 } Peer;
 void clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out);
 /* Is the address one of the entries, or inside one of the prefixes? */

@@ -15,15 +15,17 @@ typedef struct ClvSip ClvSip;
 GQuark clv_sip_error_quark(void);
 
 typedef struct ClvSipConfig {
-    char **listen;        /* "udp:127.0.0.1:5060" "tcp:[::1]:5060" "tls:0.0.0.0:5061" */
-    const char *tls_dir;  /* (nullable) agent.pem and cafile.pem; needed for tls: */
+    char **listen;           /* "udp:127.0.0.1:5060" "tcp:[::1]:5060" "tls:0.0.0.0:5061" */
+    const char *tls_dir;     /* (nullable) agent.pem and cafile.pem; needed for tls: */
     const char *tls_ciphers; /* (nullable) */
     gboolean tls_ask_client_cert;
-    char **trusted_peers; /* addresses, prefixes ("10.0.0.0/8") or TLS names whose assertions count */
-    const char *realm;    /* of digest challenges */
+    char *
+        *trusted_peers; /* addresses, prefixes ("10.0.0.0/8") or TLS names whose assertions count */
+    const char *realm;  /* of digest challenges */
     const char *users_file; /* (nullable) digest users */
-    gboolean digest_sha256; /* challenge for SHA-256 beside MD5: baresip 1.0 gives up when it sees it */
-    const char *resolv_conf; /* (nullable) */
+    gboolean
+        digest_sha256; /* challenge for SHA-256 beside MD5: baresip 1.0 gives up when it sees it */
+    const char *resolv_conf;  /* (nullable) */
     gint64 session_expires_s; /* offered and accepted, 1800 */
     gint64 min_se_s;          /* 90 */
     guint max_message_bytes;  /* 65536 */
@@ -36,18 +38,18 @@ typedef struct ClvSipConfig {
 
 /* What a canonical request URI is to us. */
 typedef enum ClvSipTarget {
-    CLV_TARGET_NONE,       /* 404 */
+    CLV_TARGET_NONE, /* 404 */
     CLV_TARGET_FACTORY,
     CLV_TARGET_CONFERENCE,
-    CLV_TARGET_DISABLED,   /* 480 */
-    CLV_TARGET_GONE,       /* 404 (410 allowed) */
+    CLV_TARGET_DISABLED, /* 480 */
+    CLV_TARGET_GONE,     /* 404 (410 allowed) */
 } ClvSipTarget;
 
 /* An INVITE that made a dialog and passed the checks that need no conference. */
 typedef struct ClvSipInvite {
-    ClvLegId leg;             /* chosen by the handler table's new_leg() */
+    ClvLegId leg; /* chosen by the handler table's new_leg() */
     ClvSipTarget target;
-    const char *request_uri;  /* canonical */
+    const char *request_uri; /* canonical */
     const char *call_id;
     const char *from_uri;     /* (nullable) canonical; proves nothing */
     const char *display_name; /* (nullable) of the From header, cleaned to printable UTF-8 */
@@ -57,9 +59,9 @@ typedef struct ClvSipInvite {
     gboolean diverted;        /* History-Info with a cause, or Diversion */
     gboolean secured;         /* TLS, or a trusted peer */
     gboolean tls;
-    const char *peer;         /* "udp:192.0.2.1:5060", for logs */
-    const char *local_host;   /* the local address it came to: default for media */
-    const ClvSdp *offer;      /* (nullable) NULL: no offer in the INVITE */
+    const char *peer;       /* "udp:192.0.2.1:5060", for logs */
+    const char *local_host; /* the local address it came to: default for media */
+    const ClvSdp *offer;    /* (nullable) NULL: no offer in the INVITE */
 } ClvSipInvite;
 
 typedef enum ClvSipEventKind {
@@ -67,7 +69,8 @@ typedef enum ClvSipEventKind {
     CLV_SIP_REOFFER,   /* data: ClvSdp (nullable: re-INVITE without offer); answer or refuse it */
     CLV_SIP_CONFIRMED, /* ACK of the first 200 */
     CLV_SIP_REOFFER_DONE, /* ACK of a re-INVITE's 200, or UPDATE answered */
-    CLV_SIP_ENDED,     /* dialog is over (BYE, CANCEL, no ACK, session timer, transport): text = cause */
+    CLV_SIP_ENDED, /* dialog is over (BYE, CANCEL, no ACK, session timer, transport): text = cause
+                    */
 } ClvSipEventKind;
 
 typedef struct ClvSipEvent {
@@ -75,7 +78,7 @@ typedef struct ClvSipEvent {
     ClvLegId leg;
     const ClvSipInvite *invite;
     const ClvSdp *offer; /* REOFFER; with REOFFER_DONE the answer to our offer, or NULL */
-    const char *cause; /* ENDED: "bye", "cancel", "no-ack", "timer", "transport", "error" */
+    const char *cause;   /* ENDED: "bye", "cancel", "no-ack", "timer", "transport", "error" */
 } ClvSipEvent;
 
 typedef struct ClvSipHandlers {
@@ -100,8 +103,7 @@ const char *const *clv_sip_listening(const ClvSip *sip);
 void clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri);
 /* Final refusal of an INVITE or re-offer. The dialog of a first INVITE ends here, without ENDED.
  * retry_after_s 0: the table's default. body: (nullable) application/sdp of a 488. */
-void clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s,
-                    const char *body);
+void clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, const char *body);
 /* 200 to an INVITE or re-offer, with Contact: <contact_uri>;isfocus and the SDP text (nullable:
  * re-INVITE without offer gets our offer as text). */
 void clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *sdp);
@@ -121,10 +123,10 @@ const char *clv_sip_call_id(const ClvSip *sip, ClvLegId leg);
 typedef struct ClvSipStatus {
     guint status;
     const char *phrase;
-    guint warning;           /* 0: none */
+    guint warning; /* 0: none */
     const char *warning_text;
-    guint retry_after_s;     /* 0: none */
-    guint also;              /* second warning; 0: none */
+    guint retry_after_s; /* 0: none */
+    guint also;          /* second warning; 0: none */
     const char *also_text;
 } ClvSipStatus;
 const ClvSipStatus *clv_sip_status(ClvCode code);

@@ -7,16 +7,16 @@
  *
  * | function                     | what Sofia does, and what we make of it                        |
  * |------------------------------|----------------------------------------------------------------|
- * | SSL_CTX_new                  | no minimum version, renegotiation allowed: TLS 1.2, none        |
- * | SSL_CTX_use_certificate_file | sends the first certificate alone: the whole chain              |
- * | SSL_CTX_set_cipher_list      | CBC with SHA-1 allowed: AEAD suites with forward secrecy        |
- * | SSL_CTX_set_verify           | client certificates demanded or not asked for: optional. And    |
- * |                              | a callback that calls any certificate verified: without it       |
- * | SSL_read, SSL_accept,        | stale errors in the queue close the connection of an innocent:  |
- * | SSL_write, SSL_connect       | the queue is cleared first; who spoke is noted for the timers    |
- * | SSL_shutdown                 | called where SSL_free is missing: 47 kB lost per connection     |
- * | X509V3_EXT_get, _d2i,        | the names of a client certificate are read and never freed:     |
- * | SSL_get_verify_result        | kept from the one to the other, and freed there                 |
+ * | SSL_CTX_new                  | no minimum version, renegotiation allowed: TLS 1.2, none | |
+ * SSL_CTX_use_certificate_file | sends the first certificate alone: the whole chain              |
+ * | SSL_CTX_set_cipher_list      | CBC with SHA-1 allowed: AEAD suites with forward secrecy | |
+ * SSL_CTX_set_verify           | client certificates demanded or not asked for: optional. And    |
+ * |                              | a callback that calls any certificate verified: without it | |
+ * SSL_read, SSL_accept,        | stale errors in the queue close the connection of an innocent:  |
+ * | SSL_write, SSL_connect       | the queue is cleared first; who spoke is noted for the timers |
+ * | SSL_shutdown                 | called where SSL_free is missing: 47 kB lost per connection | |
+ * X509V3_EXT_get, _d2i,        | the names of a client certificate are read and never freed:     |
+ * | SSL_get_verify_result        | kept from the one to the other, and freed there |
  */
 #include "config.h"
 
@@ -44,7 +44,7 @@ static int mark = -1; /* ex_data index of adopted contexts */
 static __thread struct {
     gboolean looking;
     GENERAL_NAMES *decoded;
-    STACK_OF(CONF_VALUE) *listed;
+    STACK_OF(CONF_VALUE) * listed;
 } names;
 
 static gboolean
@@ -195,7 +195,7 @@ free_names(void)
 static X509V3_EXT_I2V list_names;
 
 static STACK_OF(CONF_VALUE) *
-keep_list(const X509V3_EXT_METHOD *method, void *decoded, STACK_OF(CONF_VALUE) *list)
+    keep_list(const X509V3_EXT_METHOD *method, void *decoded, STACK_OF(CONF_VALUE) * list)
 {
     names.listed = list_names(method, decoded, list);
     return names.listed;
@@ -225,8 +225,7 @@ X509V3_EXT_d2i(X509_EXTENSION *extension)
     static void *(*real)(X509_EXTENSION *);
 
     FIND_REAL(real, "X509V3_EXT_d2i");
-    if (!names.looking ||
-        OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_subject_alt_name)
+    if (!names.looking || OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_subject_alt_name)
         return real(extension);
 
     free_names(); /* of an extension before this one */

@@ -105,7 +105,11 @@ raw_peer_silent(ClvLoop *loop, const char *to)
     RawPeer *peer = g_new0(RawPeer, 1);
 
     peer->loop = loop;
-    g_strlcpy(peer->transport, g_str_has_prefix(to, "udp") ? "UDP" : g_str_has_prefix(to, "tls") ? "TLS" : "TCP", 4);
+    g_strlcpy(peer->transport,
+              g_str_has_prefix(to, "udp")   ? "UDP"
+              : g_str_has_prefix(to, "tls") ? "TLS"
+                                            : "TCP",
+              4);
     peer->in = g_byte_array_new();
     g_queue_init(&peer->datagrams);
     g_assert_true(g_socket_address_to_native(address, &ss, sizeof(ss), NULL));
@@ -292,12 +296,14 @@ raw_peer_is_closed(RawPeer *peer)
     return peer->closed;
 }
 
-/* ---- messages --------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------
+ */
 
 guint
 raw_status(const char *message)
 {
-    return g_str_has_prefix(message, "SIP/2.0 ") ? (guint)g_ascii_strtoull(message + 8, NULL, 10) : 0;
+    return g_str_has_prefix(message, "SIP/2.0 ") ? (guint)g_ascii_strtoull(message + 8, NULL, 10)
+                                                 : 0;
 }
 
 static const char *
@@ -345,7 +351,8 @@ raw_body(const char *message)
     return end != NULL ? end + 4 : "";
 }
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------------------------------
+ */
 
 static char *
 unique(const char *prefix)
@@ -376,7 +383,8 @@ raw_call_clear(RawCall *call)
 }
 
 static void
-send_request(RawCall *call, const char *method, const char *uri, const char *extra, const char *body)
+send_request(RawCall *call, const char *method, const char *uri, const char *extra,
+             const char *body)
 {
     const char *transport = raw_peer_transport(call->peer);
     g_autofree char *lower = g_ascii_strdown(transport, -1);

@@ -28,8 +28,8 @@ gboolean raw_run_until(ClvLoop *loop, gboolean (*test)(void *user), void *user, 
 void raw_run(ClvLoop *loop, gint64 ms);
 
 /* ---- messages ---- */
-guint raw_status(const char *message);                         /* 0: a request */
-char *raw_header(const char *message, const char *name);       /* value of the first; (nullable) */
+guint raw_status(const char *message);                   /* 0: a request */
+char *raw_header(const char *message, const char *name); /* value of the first; (nullable) */
 guint raw_count_headers(const char *message, const char *name);
 const char *raw_body(const char *message);
 

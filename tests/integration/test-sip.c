@@ -18,11 +18,11 @@
 
 #define T1_MS 20
 #define OFFER_LINES                                                                                \
-    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                     \
-    "m=audio 40100 RTP/SAVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"                         \
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                    \
+    "m=audio 40100 RTP/SAVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"                        \
     "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
 #define PLAIN_OFFER                                                                                \
-    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                     \
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                    \
     "m=audio 40100 RTP/AVP 8\r\n"
 
 typedef struct World {
@@ -32,7 +32,8 @@ typedef struct World {
     char *udp, *tcp, *tls; /* addresses to connect to */
 } World;
 
-/* ---- a small public key infrastructure, made once ------------------------------------------------ */
+/* ---- a small public key infrastructure, made once
+ * ------------------------------------------------ */
 
 static struct {
     char *dir, *agent, *proxy, *mallory, *users;
@@ -104,8 +105,8 @@ make_files(void)
     files.proxy = issue("proxy.pem", "proxy.example.org", ca, ca_key);
     files.mallory = issue("mallory.pem", "proxy.example.org", NULL, NULL); /* signs himself */
     files.users = g_build_filename(files.dir, "users", NULL);
-    g_file_set_contents(files.users,
-                        "[user bob]\npassword=secret\nidentity=sip:bob@example.org\n", -1, NULL);
+    g_file_set_contents(files.users, "[user bob]\npassword=secret\nidentity=sip:bob@example.org\n",
+                        -1, NULL);
     g_chmod(files.users, 0600);
     X509_free(ca);
     EVP_PKEY_free(ca_key);
@@ -129,7 +130,8 @@ remove_files(void)
     g_free(files.users);
 }
 
-/* ---- the world ------------------------------------------------------------------------------------ */
+/* ---- the world
+ * ------------------------------------------------------------------------------------ */
 
 static void
 start(World *w, const char *host)
@@ -273,7 +275,8 @@ hang_up(RawCall *call)
     g_free(raw_call_expect(call, 200));
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------------------
+ */
 
 /* INVITE ->  <- 180  <- 200 (isfocus, answer)   ACK ->   BYE ->  <- 200 */
 static void
@@ -336,7 +339,8 @@ static void
 contact_leads_back(World *w, gconstpointer unused)
 {
     const char *const addresses[] = {w->udp, w->tcp, w->tls};
-    const char *const suffixes[] = {">;isfocus", ";transport=tcp>;isfocus", ";transport=tls>;isfocus"};
+    const char *const suffixes[] = {">;isfocus", ";transport=tcp>;isfocus",
+                                    ";transport=tls>;isfocus"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(addresses); i++) {
         RawCall call;
@@ -419,7 +423,8 @@ no_ack_ends_the_call(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- CANCEL ------------------------------------------------------------------------------------ */
+/* ---- CANCEL ------------------------------------------------------------------------------------
+ */
 
 /* INVITE ->  [180]  CANCEL ->  <- 200 (CANCEL)  <- 487 (INVITE)   ACK -> */
 static void
@@ -515,7 +520,8 @@ bye_in_an_early_dialog(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- the hub ends it --------------------------------------------------------------------------- */
+/* ---- the hub ends it ---------------------------------------------------------------------------
+ */
 
 /* INVITE, 200, ACK   <- BYE (Reason)   200 -> */
 static void
@@ -541,6 +547,34 @@ the_hub_hangs_up(World *w, gconstpointer unused)
         expect_events(w, "invite confirmed"); /* no ENDED for what the hub asked for */
         end(&call, peer);
     }
+}
+
+/* INVITE (Record-Route) ->  <- 200 (the same)   ACK ->   <- BYE (Route) */
+static void
+routes_are_kept(World *w, gconstpointer unused)
+{
+    RawCall call;
+    RawPeer *peer;
+    g_autofree char *ok = NULL, *recorded = NULL, *bye = NULL, *route = NULL, *extra = NULL;
+    g_autofree char *proxy = NULL;
+
+    begin(w, &call, &peer, w->udp);
+    proxy = g_strdup_printf("<sip:%s;lr>", raw_peer_address(peer));
+    /* the Contact cannot be reached: only the route leads back */
+    extra = g_strdup_printf("Record-Route: %s\r\nContact: <sip:alice@192.0.2.1>\r\n", proxy);
+    raw_call_send(&call, "INVITE", extra, OFFER_LINES);
+    g_free(raw_call_expect(&call, 180));
+    ok = raw_call_expect(&call, 200);
+    recorded = raw_header(ok, "Record-Route");
+    g_assert_cmpstr(recorded, ==, proxy);
+    raw_call_ack(&call, NULL);
+    expect_events(w, "invite confirmed");
+    clv_sip_end(w->hub.sip, w->hub.last_leg, NULL);
+    bye = raw_call_expect_request(&call, "BYE sip:alice@192.0.2.1 ");
+    route = raw_header(bye, "Route");
+    g_assert_cmpstr(route, ==, proxy);
+    raw_call_answer(&call, bye, 200, NULL, NULL);
+    end(&call, peer);
 }
 
 /* INVITE ->  <- 200  (end)  ACK ->  <- BYE: not before the ACK (RFC 3261 section 15) */
@@ -587,7 +621,8 @@ the_hub_ends_an_early_dialog(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- offers inside the dialog ------------------------------------------------------------------- */
+/* ---- offers inside the dialog -------------------------------------------------------------------
+ */
 
 /* re-INVITE (sendonly) ->  <- 200 (recvonly)   ACK -> */
 static void
@@ -747,7 +782,8 @@ no_prack_ends_the_call(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- session timers ------------------------------------------------------------------------------- */
+/* ---- session timers
+ * ------------------------------------------------------------------------------- */
 
 static void
 restart_with_session(World *w, gint64 seconds)
@@ -775,7 +811,8 @@ a_silent_refresher_is_hung_up(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* 200 (refresher=uac)   UPDATE ->  <- 200   UPDATE ->  <- 200: the call outlives its first interval */
+/* 200 (refresher=uac)   UPDATE ->  <- 200   UPDATE ->  <- 200: the call outlives its first interval
+ */
 static void
 updates_keep_the_session(World *w, gconstpointer unused)
 {
@@ -847,7 +884,8 @@ a_peer_who_forgot_is_over(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- identity ------------------------------------------------------------------------------------- */
+/* ---- identity
+ * ------------------------------------------------------------------------------------- */
 
 static char *
 quoted(const char *header, const char *name)
@@ -1074,7 +1112,8 @@ headers_are_reported(World *w, gconstpointer unused)
     g_free(call.user);
     call.user = g_strdup("carol");
     raw_call_send(&call, "INVITE",
-                  "History-Info: <sip:a@b>;index=1, <sip:c@d;cause=302>;index=1.1\r\n", OFFER_LINES);
+                  "History-Info: <sip:a@b>;index=1, <sip:c@d;cause=302>;index=1.1\r\n",
+                  OFFER_LINES);
     g_free(raw_call_expect(&call, 180));
     g_assert_true(w->hub.diverted);
     g_assert_false(w->hub.privacy);
@@ -1082,7 +1121,8 @@ headers_are_reported(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- what is refused ------------------------------------------------------------------------------ */
+/* ---- what is refused
+ * ------------------------------------------------------------------------------ */
 
 static void
 nonsense_gets_its_status(World *w, gconstpointer unused)
@@ -1097,12 +1137,14 @@ nonsense_gets_its_status(World *w, gconstpointer unused)
         {"INVITE", "abc.conf", "Contact: <mailto:a@b>\r\n", OFFER_LINES, 400, NULL},
         {"INVITE", "abc.conf", "Contact: <sip:a@b>, <sip:c@d>\r\n", OFFER_LINES, 400, NULL},
         {"INVITE", "abc.conf", "X-No-Contact:\r\n", "v=0\r\nm=audio 9 FOO (\r\n", 400, NULL},
-        {"INVITE", "abc.conf", NULL, "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\nm=audio 9 RT\xbe/AVP 0\r\n", 400, NULL},
+        {"INVITE", "abc.conf", NULL, "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\nm=audio 9 RT\xbe/AVP 0\r\n",
+         400, NULL},
         {"INVITE", "abc.conf", "Require: teleport\r\n", OFFER_LINES, 420, "Unsupported"},
         {"INVITE", "abc.conf", "Content-Type: text/plain\r\n", "hello", 415, "Accept"},
         {"INVITE", "abc.conf", "Content-Encoding: gzip\r\n", OFFER_LINES, 415, "Accept-Encoding"},
         {"INVITE", "abc.conf", "Accept: text/plain\r\n", OFFER_LINES, 406, "Accept"},
-        {"INVITE", "abc.conf", "Supported: timer\r\nSession-Expires: 60\r\n", OFFER_LINES, 422, "Min-SE"},
+        {"INVITE", "abc.conf", "Supported: timer\r\nSession-Expires: 60\r\n", OFFER_LINES, 422,
+         "Min-SE"},
         {"INVITE", "nobody", NULL, OFFER_LINES, 404, NULL},
         {"INVITE", "off.conf", NULL, OFFER_LINES, 480, NULL},
         {"INVITE", "gone.conf", NULL, OFFER_LINES, 404, NULL},
@@ -1168,7 +1210,8 @@ merged_requests_are_refused(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* ---- limits ---------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ---------------------------------------------------------------------------------------- */
 
 static void
 expect_overload(World *w)
@@ -1352,6 +1395,7 @@ main(int argc, char **argv)
     ADD("cancel-that-crosses-the-200", cancel_that_crosses_the_200);
     ADD("bye-in-an-early-dialog", bye_in_an_early_dialog);
     ADD("hub-hangs-up", the_hub_hangs_up);
+    ADD("routes-are-kept", routes_are_kept);
     ADD("no-bye-before-the-ack", no_bye_before_the_ack);
     ADD("hub-ends-an-early-dialog", the_hub_ends_an_early_dialog);
     ADD("hold-by-reinvite", hold_by_reinvite);

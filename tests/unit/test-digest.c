@@ -39,7 +39,8 @@ teardown(World *w, gconstpointer unused)
     g_ptr_array_unref(w->errors);
 }
 
-/* ---- a client of our own, on GLib's hashes ------------------------------------------------------- */
+/* ---- a client of our own, on GLib's hashes
+ * ------------------------------------------------------- */
 
 typedef struct Client {
     const char *user, *password, *method, *uri, *nc, *qop, *realm;
@@ -47,8 +48,8 @@ typedef struct Client {
     const char *algorithm;
 } Client;
 
-static const Client bob = {"bob",  "wonder land", "INVITE", URI,
-                           "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"};
+static const Client bob = {"bob",  "wonder land", "INVITE",       URI,  "00000001",
+                           "auth", REALM,         G_CHECKSUM_MD5, "MD5"};
 
 static char *
 sum(GChecksumType type, const char *format, ...)
@@ -110,7 +111,8 @@ fresh_nonce(World *w, guint which)
     return nonce_of(challenges[which]);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------------------------------
+ */
 
 static void
 challenges_name_both_algorithms(World *w, gconstpointer unused)
@@ -173,15 +175,26 @@ wrong_ones_are_all_the_same(World *w, gconstpointer unused)
         const char *what;
         Client c;
     } cases[] = {
-        {"password", {"bob", "wonderland", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
+        {"password",
+         {"bob", "wonderland", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
         {"user", {"mallory", "x", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
-        {"method", {"bob", "wonder land", "BYE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
-        {"uri", {"bob", "wonder land", "INVITE", "sip:other@example.org", "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
-        {"realm", {"bob", "wonder land", "INVITE", URI, "00000001", "auth", "other", G_CHECKSUM_MD5, "MD5"}},
-        {"qop", {"bob", "wonder land", "INVITE", URI, "00000001", "auth-int", REALM, G_CHECKSUM_MD5, "MD5"}},
+        {"method",
+         {"bob", "wonder land", "BYE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
+        {"uri",
+         {"bob", "wonder land", "INVITE", "sip:other@example.org", "00000001", "auth", REALM,
+          G_CHECKSUM_MD5, "MD5"}},
+        {"realm",
+         {"bob", "wonder land", "INVITE", URI, "00000001", "auth", "other", G_CHECKSUM_MD5, "MD5"}},
+        {"qop",
+         {"bob", "wonder land", "INVITE", URI, "00000001", "auth-int", REALM, G_CHECKSUM_MD5,
+          "MD5"}},
         {"nc", {"bob", "wonder land", "INVITE", URI, "1", "auth", REALM, G_CHECKSUM_MD5, "MD5"}},
-        {"algorithm", {"bob", "wonder land", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "SHA-512"}},
-        {"mixed", {"bob", "wonder land", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5, "SHA-256"}},
+        {"algorithm",
+         {"bob", "wonder land", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5,
+          "SHA-512"}},
+        {"mixed",
+         {"bob", "wonder land", "INVITE", URI, "00000001", "auth", REALM, G_CHECKSUM_MD5,
+          "SHA-256"}},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -260,9 +273,13 @@ static void
 rfc_7616_example_is_right(void)
 {
     static const char *const common[] = {
-        "username=\"Mufasa\"", "realm=\"http-auth@example.org\"", "uri=\"/dir/index.html\"",
-        "nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\"", "nc=00000001",
-        "cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\"", "qop=auth",
+        "username=\"Mufasa\"",
+        "realm=\"http-auth@example.org\"",
+        "uri=\"/dir/index.html\"",
+        "nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\"",
+        "nc=00000001",
+        "cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\"",
+        "qop=auth",
         "opaque=\"FQhe/qaU925kfnzjev0ciny7QMkPqMAFRtzCUfo5tdS\"",
     };
     static const char *const cases[][2] = {
@@ -282,10 +299,10 @@ rfc_7616_example_is_right(void)
         memcpy(params, common, sizeof(common));
         params[G_N_ELEMENTS(common)] = cases[i][0];
         params[G_N_ELEMENTS(common) + 1] = cases[i][1];
-        g_assert_cmpint(clv_digest_check(digest, params, "GET", "/dir/index.html", 5, &identity), ==,
-                        CLV_DIGEST_STALE);
-        g_assert_cmpint(clv_digest_check(digest, params, "PUT", "/dir/index.html", 5, &identity), ==,
-                        CLV_DIGEST_BAD);
+        g_assert_cmpint(clv_digest_check(digest, params, "GET", "/dir/index.html", 5, &identity),
+                        ==, CLV_DIGEST_STALE);
+        g_assert_cmpint(clv_digest_check(digest, params, "PUT", "/dir/index.html", 5, &identity),
+                        ==, CLV_DIGEST_BAD);
     }
     clv_digest_free(digest);
 }
@@ -309,8 +326,8 @@ mistakes_in_the_file_are_named(World *w, gconstpointer unused)
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_ptr_array_set_size(w->errors, 0);
-        g_assert_false(clv_digest_parse(w->digest, "users", cases[i][0], strlen(cases[i][0]),
-                                        w->errors));
+        g_assert_false(
+            clv_digest_parse(w->digest, "users", cases[i][0], strlen(cases[i][0]), w->errors));
         g_assert_cmpuint(w->errors->len, >=, 1);
         if (!g_str_has_prefix(g_ptr_array_index(w->errors, 0), cases[i][1]))
             g_error("'%s' instead of '%s'", (char *)g_ptr_array_index(w->errors, 0), cases[i][1]);

@@ -38,7 +38,8 @@ assert_refused(const char *text, const char *sentence)
 static char *
 vector(const char *name)
 {
-    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "tests", "vectors", "sdp", name, NULL);
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "tests", "vectors", "sdp", name, NULL);
     char *text = NULL;
 
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
@@ -231,8 +232,9 @@ session_level_reaches_every_line(void)
 static void
 key_mgmt_lines_keep_one_blank(void)
 {
-    ClvSdp *sdp = parse(HEAD "a=key-mgmt: mikey   AQAFgM0X\r\n"
-                             "m=audio 9 RTP/SAVP 0\r\na=key-mgmt:mikey BBBB\r\na=key-mgmt:x-or CC\r\n");
+    ClvSdp *sdp =
+        parse(HEAD "a=key-mgmt: mikey   AQAFgM0X\r\n"
+                   "m=audio 9 RTP/SAVP 0\r\na=key-mgmt:mikey BBBB\r\na=key-mgmt:x-or CC\r\n");
 
     g_assert_cmpuint(sdp->n_keymgmt, ==, 1);
     g_assert_cmpstr(sdp->keymgmt[0], ==, "mikey AQAFgM0X");
@@ -383,18 +385,22 @@ choices_name_their_reason(void)
         {"m=audio 9 RTP/AVP 0\r\n", CLV_CODE_UNSECURED, 0, NULL, 0},
         {"m=audio 9 RTP/AVPF 0\r\nm=video 9 RTP/SAVP 31\r\n", CLV_CODE_UNSECURED, 0, NULL, 0},
         {"m=audio 9 RTP/SAVP 18\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
-        {"m=audio 9 RTP/SAVP 96\r\na=rtpmap:96 PCMU/16000\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
+        {"m=audio 9 RTP/SAVP 96\r\na=rtpmap:96 PCMU/16000\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL,
+         0},
         {"m=video 9 RTP/SAVP 31\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
         {"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
         {"m=audio 9 RTP/SAVP 0\r\nc=IN IP6 2001:db8::1\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
-        {"m=audio 9 RTP/SAVP 0\r\nc=IN IP4 some.example.org\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
-        {"m=audio 9 RTP/SAVP 0\r\nc=IN IP4 239.1.1.1/127\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL, 0},
+        {"m=audio 9 RTP/SAVP 0\r\nc=IN IP4 some.example.org\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL,
+         0},
+        {"m=audio 9 RTP/SAVP 0\r\nc=IN IP4 239.1.1.1/127\r\n", CLV_CODE_NO_COMMON_MEDIA, 0, NULL,
+         0},
         {"m=audio 0 RTP/AVP 0\r\n", CLV_CODE_OK, G_MAXUINT, NULL, 0},
         {"", CLV_CODE_OK, G_MAXUINT, NULL, 0},
-        {"m=audio 9 RTP/AVP 0\r\nm=audio 0 RTP/SAVP 0\r\nm=audio 9 RTP/SAVP 0 8\r\n", CLV_CODE_OK, 2,
-         "PCMU", -1},
+        {"m=audio 9 RTP/AVP 0\r\nm=audio 0 RTP/SAVP 0\r\nm=audio 9 RTP/SAVP 0 8\r\n", CLV_CODE_OK,
+         2, "PCMU", -1},
         {"m=audio 9 RTP/SAVP 18 8 0 101 102\r\na=rtpmap:101 telephone-event/16000\r\n"
-         "a=rtpmap:102 TELEPHONE-EVENT/8000\r\n", CLV_CODE_OK, 0, "PCMA", 102},
+         "a=rtpmap:102 TELEPHONE-EVENT/8000\r\n",
+         CLV_CODE_OK, 0, "PCMA", 102},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -442,12 +448,15 @@ main(int argc, char **argv)
     g_test_add_func("/sdp/linphone-offer-is-understood", linphone_offer_is_understood);
     g_test_add_func("/sdp/session-level-reaches-every-line", session_level_reaches_every_line);
     g_test_add_func("/sdp/key-mgmt-lines-keep-one-blank", key_mgmt_lines_keep_one_blank);
-    g_test_add_func("/sdp/dynamic-types-can-rename-static-ones", dynamic_types_can_rename_static_ones);
-    g_test_add_func("/sdp/write-and-read-again-changes-nothing", writing_and_reading_again_changes_nothing);
+    g_test_add_func("/sdp/dynamic-types-can-rename-static-ones",
+                    dynamic_types_can_rename_static_ones);
+    g_test_add_func("/sdp/write-and-read-again-changes-nothing",
+                    writing_and_reading_again_changes_nothing);
     g_test_add_func("/sdp/built-offer-lists-its-codecs", a_built_offer_lists_its_codecs);
     g_test_add_func("/sdp/answers-are-golden", answers_are_golden);
     g_test_add_func("/sdp/hold-is-mirrored", hold_is_mirrored);
     g_test_add_func("/sdp/choices-name-their-reason", choices_name_their_reason);
-    g_test_add_func("/sdp/creation-only-is-answered-without-media", creation_only_is_answered_without_media);
+    g_test_add_func("/sdp/creation-only-is-answered-without-media",
+                    creation_only_is_answered_without_media);
     return g_test_run();
 }
