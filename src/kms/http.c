@@ -10,11 +10,10 @@
 
 #include <curl/curl.h>
 #include <gio/gio.h>
-#include <libmikey/mikey.h>
 #include <string.h>
 #include <unistd.h>
 
-#define MIME_TYPE "application/mikey"
+#include "kms/wire.h"
 
 struct ClvKmsHttp {
     CURLM *multi;
@@ -28,11 +27,6 @@ struct ClvKmsHttp {
     GByteArray *received; /* of the post under way */
     gboolean too_long;
     char message[CURL_ERROR_SIZE];
-};
-
-static const char *const request_types[] = {
-    [CLV_KMS_TICKET_REQUEST] = "ticketrequest",
-    [CLV_KMS_TICKET_RESOLVE] = "ticketresolve",
 };
 
 GQuark
@@ -167,7 +161,7 @@ on_body(char *data, size_t size, size_t n, void *user)
     ClvKmsHttp *http = user;
     size_t len = size * n;
 
-    if (len > CLV_KMS_HTTP_MAX_ANSWER - http->received->len) {
+    if (len > CLV_KMS_MAX_BODY - http->received->len) {
         http->too_long = TRUE;
         return 0; /* ends the transfer */
     }
@@ -232,15 +226,16 @@ clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
 
     http = g_new0(ClvKmsHttp, 1);
     for (guint i = 0; i < G_N_ELEMENTS(http->urls); i++)
-        http->urls[i] = g_strdup_printf("%s%crequesttype=%s", config->url,
-                                        strchr(config->url, '?') ? '&' : '?', request_types[i]);
+        http->urls[i] =
+            g_strdup_printf("%s%crequesttype=%s", config->url, strchr(config->url, '?') ? '&' : '?',
+                            clv_kms_request_type((ClvKmsRequest)i));
     http->ca_file = g_strdup(config->ca_file);
     http->cert_file = g_strdup(config->cert_file);
     http->key_file = g_strdup(config->key_file);
     http->binary_body = config->binary_body;
     http->received = g_byte_array_new();
-    http->headers = curl_slist_append(NULL, "Content-Type: " MIME_TYPE);
-    http->headers = curl_slist_append(http->headers, "Accept: " MIME_TYPE);
+    http->headers = curl_slist_append(NULL, "Content-Type: " CLV_KMS_MIME_TYPE);
+    http->headers = curl_slist_append(http->headers, "Accept: " CLV_KMS_MIME_TYPE);
     http->headers = curl_slist_append(http->headers, "Expect:");
     http->multi = curl_multi_init();
     http->easy = curl_easy_init();
@@ -351,40 +346,6 @@ run_with_retry(ClvKmsHttp *http, gint64 deadline_us)
 
 /* ---- what came back ---- */
 
-static gboolean
-is_mikey_type(const char *content_type)
-{
-    gsize len = strlen(MIME_TYPE);
-
-    return content_type != NULL && g_ascii_strncasecmp(content_type, MIME_TYPE, len) == 0 &&
-           strchr("; \t", content_type[len]) != NULL; /* the terminating zero is found as well */
-}
-
-/* Raw octets start with version 1; "A" is the first letter of base64 of the same. */
-static GByteArray *
-decode_body(const GByteArray *body)
-{
-    const char *text = (const char *)body->data;
-    gsize len = body->len;
-    MikeyBuffer octets = MIKEY_BUFFER_INIT;
-    GByteArray *decoded = NULL;
-
-    if (len > 0 && body->data[0] == 1)
-        return g_byte_array_append(g_byte_array_new(), body->data, body->len);
-
-    while (len > 0 && g_ascii_isspace(text[0])) {
-        text++;
-        len--;
-    }
-    while (len > 0 && g_ascii_isspace(text[len - 1]))
-        len--;
-    if (mikey_base64_decode(mikey_bytes(text, len), &octets) == MIKEY_OK && octets.len > 0 &&
-        octets.data[0] == 1)
-        decoded = g_byte_array_append(g_byte_array_new(), octets.data, (guint)octets.len);
-    mikey_buffer_clear(&octets);
-    return decoded;
-}
-
 /* HTTP statuses that say something by themselves; all others without a MIKEY body are an outage */
 static const struct StatusMeaning {
     long status;
@@ -407,8 +368,8 @@ judge_status(long status, const char *content_type, char **out_detail)
         return status_meanings[i].code;
     }
     *out_detail = g_strdup_printf(
-        "the KMS answered HTTP %ld with a body of type '%.60s', expected " MIME_TYPE, status,
-        content_type != NULL ? content_type : "none");
+        "the KMS answered HTTP %ld with a body of type '%.60s', expected " CLV_KMS_MIME_TYPE,
+        status, content_type != NULL ? content_type : "none");
     return CLV_CODE_KMS_TIMEOUT;
 }
 
@@ -421,10 +382,10 @@ judge_answer(ClvKmsHttp *http, GByteArray **out_body, char **out_detail)
 
     curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(http->easy, CURLINFO_CONTENT_TYPE, &content_type);
-    if (!is_mikey_type(content_type))
+    if (!clv_kms_type_is_mikey(content_type))
         return judge_status(status, content_type, out_detail);
 
-    body = decode_body(http->received);
+    body = clv_kms_body_decode(http->received->data, http->received->len, NULL);
     if (body == NULL) {
         *out_detail = g_strdup_printf("the KMS answered HTTP %ld with %u octets that are no MIKEY "
                                       "message, neither raw nor in base64",
@@ -442,7 +403,7 @@ judge_failure(ClvKmsHttp *http, CURLcode result, char **out_detail)
 
     if (http->too_long)
         *out_detail =
-            g_strdup_printf("the KMS answered with more than %u octets", CLV_KMS_HTTP_MAX_ANSWER);
+            g_strdup_printf("the KMS answered with more than %u octets", CLV_KMS_MAX_BODY);
     else if (result == CURLE_OPERATION_TIMEDOUT)
         *out_detail = g_strdup_printf("the KMS did not answer in time: %s", why);
     else if (result == CURLE_ABORTED_BY_CALLBACK)

@@ -8,9 +8,6 @@
 
 #include "kms/kms.h"
 
-/* base64 of the longest MIKEY message, with room for line ends */
-#define CLV_KMS_HTTP_MAX_ANSWER (96u * 1024u)
-
 typedef struct ClvKmsHttp ClvKmsHttp;
 
 /* Checks the URL (http: loopback alone, unless allowed) and the files; copies what it needs. */

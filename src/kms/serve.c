@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <gio/gio.h>
-#include <libmikey/mikey.h>
 #include <microhttpd.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,12 +19,11 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "kms/wire.h"
 
-#define MIME_TYPE "application/mikey"
 #define DEFAULT_PATH "/keymanagement"
 #define DEFAULT_CONNECTIONS 256
 #define DEFAULT_THREADS 2
-#define MAX_BODY (96u * 1024u) /* base64 of the longest MIKEY message, with room for line ends */
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
@@ -115,27 +113,6 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
 
 /* ---- the message ---- */
 
-/* Returns: (transfer full) (nullable): raw octets; NULL when it is neither raw nor base64 */
-static GByteArray *
-decode(const GByteArray *body, gboolean *out_binary)
-{
-    MikeyBuffer octets = MIKEY_BUFFER_INIT;
-    const char *text = (const char *)body->data;
-    gsize len = body->len;
-    GByteArray *decoded = NULL;
-
-    *out_binary = len > 0 && body->data[0] == 1;
-    if (*out_binary)
-        return g_byte_array_append(g_byte_array_new(), body->data, body->len);
-    while (len > 0 && g_ascii_isspace(text[len - 1]))
-        len--;
-    if (len > 0 && mikey_base64_decode(mikey_bytes(text, len), &octets) == MIKEY_OK &&
-        octets.len > 0)
-        decoded = g_byte_array_append(g_byte_array_new(), octets.data, (guint)octets.len);
-    mikey_buffer_clear(&octets);
-    return decoded;
-}
-
 /* In the coding of the request. */
 static enum MHD_Result
 answer_message(struct MHD_Connection *connection, const GByteArray *message, gboolean binary)
@@ -143,16 +120,17 @@ answer_message(struct MHD_Connection *connection, const GByteArray *message, gbo
     g_autofree char *text = NULL;
 
     if (binary)
-        return answer(connection, MHD_HTTP_OK, MIME_TYPE, message->data, message->len);
+        return answer(connection, MHD_HTTP_OK, CLV_KMS_MIME_TYPE, message->data, message->len);
     text = g_base64_encode(message->data, message->len);
-    return answer(connection, MHD_HTTP_OK, MIME_TYPE, text, strlen(text));
+    return answer(connection, MHD_HTTP_OK, CLV_KMS_MIME_TYPE, text, strlen(text));
 }
 
 static enum MHD_Result
 serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
 {
     gboolean binary = FALSE;
-    g_autoptr(GByteArray) message = decode(upload->body, &binary);
+    g_autoptr(GByteArray) message =
+        clv_kms_body_decode(upload->body->data, upload->body->len, &binary);
     g_autoptr(GByteArray) reply = NULL;
     ClvKmsDecision decision;
 
@@ -170,36 +148,6 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
 
 /* ---- the request ---- */
 
-static gboolean
-has_mikey_type(struct MHD_Connection *connection)
-{
-    const char *type =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-    gsize len = strlen(MIME_TYPE);
-
-    return type != NULL && g_ascii_strncasecmp(type, MIME_TYPE, len) == 0 &&
-           strchr("; \t", type[len]) != NULL; /* the terminating zero is found as well */
-}
-
-static gboolean
-read_request_type(struct MHD_Connection *connection, ClvKmsRequest *out_request)
-{
-    static const char *const types[] = {
-        [CLV_KMS_TICKET_REQUEST] = "ticketrequest",
-        [CLV_KMS_TICKET_RESOLVE] = "ticketresolve",
-    };
-    const char *type =
-        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "requesttype");
-
-    for (guint i = 0; type != NULL && i < G_N_ELEMENTS(types); i++) {
-        if (strcmp(type, types[i]) != 0)
-            continue;
-        *out_request = (ClvKmsRequest)i;
-        return TRUE;
-    }
-    return FALSE;
-}
-
 /* Returns: an HTTP status to refuse it with, or 0 */
 static unsigned int
 judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
@@ -207,6 +155,10 @@ judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const 
 {
     const char *length =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *type =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *request_type =
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "requesttype");
 
     if (strcmp(url, server->path) != 0) {
         *out_why = "nothing is served under this path";
@@ -216,15 +168,15 @@ judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const 
         *out_why = "tickets are requested and resolved by POST";
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     }
-    if (!has_mikey_type(connection)) {
-        *out_why = "expected a body of type " MIME_TYPE;
+    if (!clv_kms_type_is_mikey(type)) {
+        *out_why = "expected a body of type " CLV_KMS_MIME_TYPE;
         return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
     }
-    if (!read_request_type(connection, out_request)) {
+    if (!clv_kms_request_type_parse(request_type, out_request)) {
         *out_why = "expected requesttype=ticketrequest or requesttype=ticketresolve";
         return MHD_HTTP_BAD_REQUEST;
     }
-    if (length != NULL && g_ascii_strtoull(length, NULL, 10) > MAX_BODY) {
+    if (length != NULL && g_ascii_strtoull(length, NULL, 10) > CLV_KMS_MAX_BODY) {
         *out_why = "the body is longer than a MIKEY message can be";
         return MHD_HTTP_CONTENT_TOO_LARGE;
     }
@@ -236,7 +188,7 @@ static enum MHD_Result
 take_piece(Upload *upload, const char *data, size_t *len)
 {
     if (g_get_monotonic_time() - upload->started_us > UPLOAD_TIMEOUT_US ||
-        *len > MAX_BODY - upload->body->len)
+        *len > CLV_KMS_MAX_BODY - upload->body->len)
         return MHD_NO;
     g_byte_array_append(upload->body, (const guint8 *)data, (guint)*len);
     *len = 0;

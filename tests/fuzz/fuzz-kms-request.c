@@ -51,7 +51,8 @@ make_mac(const MikeyMessage *message, guint8 *octets, gsize size)
     const MikeyPayload *rand =
         find(message, MIKEY_RANDR, resolve ? MIKEY_RANDR_RESPONDER : MIKEY_RANDR_INITIATOR);
     MikeyBytes name = id_of(message, MIKEY_IDR_PSK);
-    g_autofree char *user = g_strndup((const char *)name.data, name.len);
+    g_autofree char *user =
+        name.data != NULL ? g_strndup((const char *)name.data, name.len) : g_strdup("alice");
     MikeyKey psk = party_psk(user);
     MikeyLabel label = {.tag = MIKEY_TAG_INIT, .csb_id = header->csb_id};
     MikeyBytes parts[3] = {

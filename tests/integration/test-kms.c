@@ -1452,6 +1452,23 @@ test_program(Program *program, gconstpointer unused)
     g_assert_null(strstr(program->log->str, bob + strlen("base64:")));
 }
 
+/* A dump of its memory would hold everybody's keys. */
+static void
+test_program_leaves_no_core(Program *program, gconstpointer unused)
+{
+    g_autofree char *text = NULL, *limits = NULL, *path = NULL;
+    const char *line;
+
+    g_assert_cmpint(program_run(program, &text, "init", "--uri", KMS_URI, NULL), ==, 0);
+    program_start(program);
+    path = g_strdup_printf("/proc/%d/limits", (int)program->pid);
+    g_assert_true(g_file_get_contents(path, &limits, NULL, NULL));
+    line = strstr(limits, "Max core file size");
+    g_assert_nonnull(line);
+    g_assert_true(g_pattern_match_simple("Max core file size * 0 * 0 *", line));
+    program_stop(program, SIGTERM);
+}
+
 static void
 test_program_ends_on_interrupt(Program *program, gconstpointer unused)
 {
@@ -1626,6 +1643,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms/terminal-is-refused", test_terminal_is_refused);
     g_test_add_func("/kms/terminal-without-kms", test_terminal_without_kms);
     ADD_PROGRAM_TEST("program", test_program);
+    ADD_PROGRAM_TEST("program-leaves-no-core", test_program_leaves_no_core);
     ADD_PROGRAM_TEST("program-ends-on-interrupt", test_program_ends_on_interrupt);
     ADD_PROGRAM_TEST("program-verbs", test_program_verbs);
     if (g_test_perf())

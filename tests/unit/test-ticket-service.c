@@ -1057,6 +1057,55 @@ test_same_octets_at_once(void)
     g_assert_cmpuint(state.repeated, ==, 150);
 }
 
+typedef struct Asker {
+    ClvKmsService *service;
+    const Call *call;
+    gint *stop; /* atomic */
+    guint n_granted;
+} Asker;
+
+static gpointer
+ask_until_stopped(gpointer data)
+{
+    Asker *asker = data;
+    g_autoptr(Wanted) wanted = wanted_new(BOB);
+
+    do {
+        MikeyGrant *grant = party_grant(asker->service, "alice", ALICE, wanted, NOW_US);
+        MikeyResolution *resolution =
+            resolve_granted(asker->service, asker->call->offer, "bob", BOB, NOW_US);
+
+        mikey_grant_free(grant);
+        mikey_resolution_free(resolution);
+        asker->n_granted++;
+    } while (!g_atomic_int_get(asker->stop));
+    return NULL;
+}
+
+/* No request is lost or judged by half a file, and old tickets go on resolving. */
+static void
+test_reload_under_load(void)
+{
+    g_autoptr(ClvKmsService) service = parties_service(NULL);
+    g_autoptr(Wanted) wanted = wanted_new(BOB);
+    g_auto(Call) call = call_new(service, "alice", ALICE, wanted, BOB);
+    gint stop = 0;
+    Asker askers[3];
+    GThread *threads[G_N_ELEMENTS(askers)];
+
+    for (guint i = 0; i < G_N_ELEMENTS(askers); i++) {
+        askers[i] = (Asker){service, &call, &stop, 0};
+        threads[i] = g_thread_new("asker", ask_until_stopped, &askers[i]);
+    }
+    for (guint i = 0; i < 100; i++)
+        clv_kms_service_reload(service, parties_keys(i % 2 == 0 ? "skew = 299s" : NULL));
+    g_atomic_int_set(&stop, 1);
+    for (guint i = 0; i < G_N_ELEMENTS(askers); i++) {
+        g_thread_join(threads[i]);
+        g_assert_cmpuint(askers[i].n_granted, >, 0);
+    }
+}
+
 /* ---- how fast? ---- */
 
 static void
@@ -1160,6 +1209,7 @@ main(int argc, char **argv)
     g_test_add_func("/ticket-service/decision-says-who-and-why", test_decision_says_who_and_why);
     g_test_add_func("/ticket-service/decision-is-one-clean-line", test_decision_is_one_clean_line);
     g_test_add_func("/ticket-service/same-octets-at-once", test_same_octets_at_once);
+    g_test_add_func("/ticket-service/reload-under-load", test_reload_under_load);
     if (g_test_perf())
         g_test_add_func("/ticket-service/speed", test_speed);
     return g_test_run();
