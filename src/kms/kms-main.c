@@ -361,6 +361,7 @@ on_reload(gpointer data)
     Program *program = data;
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
     ClvKmsKeyFile *keys = clv_kms_keyfile_load(args.keys, errors);
+    guint n_users, n_services;
 
     for (guint i = 0; i < errors->len; i++)
         clv_log(CLV_LOG_ERROR, NULL, "kms-reload", "%s", (const char *)errors->pdata[i]);
@@ -368,9 +369,11 @@ on_reload(gpointer data)
         clv_log(CLV_LOG_ERROR, NULL, "kms-reload", "the key file has errors; the old one stays");
         return G_SOURCE_CONTINUE;
     }
-    clv_log(CLV_LOG_NOTICE, NULL, "kms-reload", "key file read again: %u users, %u services",
-            clv_kms_keyfile_n_users(keys), clv_kms_keyfile_n_services(keys));
+    n_users = clv_kms_keyfile_n_users(keys);
+    n_services = clv_kms_keyfile_n_services(keys);
     clv_kms_service_reload(program->service, keys);
+    clv_log(CLV_LOG_NOTICE, NULL, "kms-reload", "key file read again: %u users, %u services",
+            n_users, n_services);
     return G_SOURCE_CONTINUE;
 }
 

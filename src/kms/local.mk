@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-kms.la
 libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/client.c %D%/terminal.c \
-	%D%/keyfile.h %D%/keyfile.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
+	%D%/keyfile.h %D%/keyfile.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
 	%D%/serve.c %D%/wire.h %D%/wire.c
 libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS)
 libclv_kms_la_LIBADD = libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) $(CURL_LIBS) \

@@ -435,7 +435,7 @@ test_slow_server(void)
     g_assert_cmpuint(reply->token, ==, 7);
     g_assert_nonnull(strstr(reply->detail, "in time"));
     g_assert_cmpint(g_get_monotonic_time() - start_us, >=, 190000);
-    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 3000000);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 5000000);
     g_assert_cmpint(g_atomic_int_get(&fake.requests), ==, 1); /* not tried again */
     clv_kms_client_state(client, &state);
     g_assert_cmpuint(state.timeouts, ==, 1);
@@ -709,16 +709,16 @@ test_deadline_counts_waiting(void)
 
     fake_start(&fake);
     url = fake_url(&fake);
-    client = client_for(url, 200);
+    client = client_for(url, 500);
     start_us = g_get_monotonic_time();
-    for (guint i = 0; i < 4; i++)
+    for (guint i = 0; i < 12; i++)
         g_assert_cmpint(post_something(client, i), ==, CLV_CODE_OK);
-    for (guint i = 0; i < 4; i++) {
+    for (guint i = 0; i < 12; i++) {
         g_autoptr(ClvKmsReply) reply = wait_for_reply(client);
 
         g_assert_cmpint(reply->code, ==, CLV_CODE_KMS_TIMEOUT);
     }
-    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 600000);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 3000000);
     g_clear_pointer(&client, clv_kms_client_free);
     fake_stop(&fake);
 }
@@ -742,7 +742,7 @@ test_free_does_not_wait(void)
         g_thread_yield();
     start_us = g_get_monotonic_time();
     clv_kms_client_free(client);
-    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 2000000);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 10000000);
     fake_stop(&fake);
 }
 
