@@ -709,11 +709,11 @@ test_deadline_counts_waiting(void)
 
     fake_start(&fake);
     url = fake_url(&fake);
-    client = client_for(url, 500);
+    client = client_for(url, 1000);
     start_us = g_get_monotonic_time();
-    for (guint i = 0; i < 12; i++)
+    for (guint i = 0; i < 4; i++)
         g_assert_cmpint(post_something(client, i), ==, CLV_CODE_OK);
-    for (guint i = 0; i < 12; i++) {
+    for (guint i = 0; i < 4; i++) {
         g_autoptr(ClvKmsReply) reply = wait_for_reply(client);
 
         g_assert_cmpint(reply->code, ==, CLV_CODE_KMS_TIMEOUT);
