@@ -21,3 +21,10 @@ TESTS += tests/unit/test-config
 tests_unit_test_config_SOURCES = tests/unit/test-config.c
 tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 tests_unit_test_config_LDADD = libclv-config.la libclv-base.la $(TEST_LIBS)
+
+# Calls with tickets at a rate: for the soak test and the bench of calls.
+check_PROGRAMS += tests/bench/call-load
+tests_bench_call_load_SOURCES = tests/bench/call-load.c src/ua/keys.h src/ua/keys.c
+tests_bench_call_load_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_call_load_LDADD = libclv-ua.la libclv-kms.la libclv-sip.la libmikey.la libclv-base.la \
+	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)

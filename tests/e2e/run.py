@@ -11,7 +11,7 @@ import sys
 
 import harness
 
-MODULES = ('calls', 'independent', 'refusals', 'kms_trouble', 'hostile', 'operator', 'whole')
+MODULES = ('calls', 'independent', 'refusals', 'kms_trouble', 'hostile', 'operator', 'soak', 'whole')
 
 
 def main():
