@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-sip.la
 libclv_sip_la_SOURCES = \
-	%D%/loop.h %D%/loop-private.h %D%/loop.c \
+	%D%/loop.h %D%/loop-private.h %D%/loop.c %D%/wait-shim.c \
 	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/peer.c \
 	%D%/reply.c %D%/session-timer.c %D%/status.c %D%/digest.h %D%/digest.c \
 	%D%/connections.h %D%/connections.c %D%/tls-shim.c \

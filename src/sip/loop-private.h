@@ -7,3 +7,7 @@
 #include <sofia-sip/su_wait.h>
 
 su_root_t *clv_loop_root(ClvLoop *loop);
+
+/* Between the two, Sofia's loop in this thread waits where it would spin (wait-shim.c). */
+void clv_wait_shim_enter(void);
+void clv_wait_shim_leave(void);

@@ -296,7 +296,9 @@ clv_loop_run(ClvLoop *loop)
 {
     g_return_if_fail(loop != NULL);
 
+    clv_wait_shim_enter();
     su_root_run(loop->root);
+    clv_wait_shim_leave();
 }
 
 void

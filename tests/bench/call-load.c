@@ -274,8 +274,8 @@ run(Load *load)
         struct pollfd wait = {.fd = load->fd, .events = POLLIN};
         gint64 now_us = g_get_monotonic_time();
 
-        if (load->n_started < load->n_calls
-            && now_us >= load->begin_us + load->n_started * load->interval_us)
+        if (load->n_started < load->n_calls &&
+            now_us >= load->begin_us + load->n_started * load->interval_us)
             start_call(load, now_us);
         while (first < load->n_started && load->calls[first].phase >= DONE)
             first++;
@@ -295,16 +295,15 @@ open_socket(Load *load, const char *address)
     socklen_t len = sizeof me;
     int bytes = 4 << 20;
 
-    if (target == NULL
-        || inet_pton(AF_INET, g_network_address_get_hostname(G_NETWORK_ADDRESS(target)),
-                     &to.sin_addr)
-               != 1)
+    if (target == NULL ||
+        inet_pton(AF_INET, g_network_address_get_hostname(G_NETWORK_ADDRESS(target)),
+                  &to.sin_addr) != 1)
         return FALSE;
     to.sin_port = htons(g_network_address_get_port(G_NETWORK_ADDRESS(target)));
     load->fd = socket(AF_INET, SOCK_DGRAM, 0);
     setsockopt(load->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    if (connect(load->fd, (struct sockaddr *)&to, sizeof to) != 0
-        || getsockname(load->fd, (struct sockaddr *)&me, &len) != 0)
+    if (connect(load->fd, (struct sockaddr *)&to, sizeof to) != 0 ||
+        getsockname(load->fd, (struct sockaddr *)&me, &len) != 0)
         return FALSE;
     g_snprintf(load->local, sizeof load->local, "127.0.0.1:%u", ntohs(me.sin_port));
     return TRUE;
@@ -327,11 +326,11 @@ main(int argc, char **argv)
     load.interval_us = G_USEC_PER_SEC / MAX(strtol(argv[6], NULL, 10), 1);
     load.hold_us = strtol(argv[7], NULL, 10) * 1000;
     load.calls = g_new0(Call, load.n_calls);
-    load.options = clv_ua_options_parse(
-        7,
-        (const char *const[]){"call-load", "join", argv[2], "--identity", argv[3], "--ticket-file",
-                              argv[4]},
-        &error);
+    load.options =
+        clv_ua_options_parse(7,
+                             (const char *const[]){"call-load", "join", argv[2], "--identity",
+                                                   argv[3], "--ticket-file", argv[4]},
+                             &error);
     if (load.options == NULL) {
         fprintf(stderr, "%s\n", error->message);
         return 2;
