@@ -84,6 +84,8 @@ struct ClvUaPhone {
     gboolean peer_updates; /* Allow has UPDATE */
     gint64 session_s, min_se_s;
     gboolean we_refresh;
+    const char *leaving; /* cause of our BYE */
+    gboolean refreshing; /* the re-INVITE under way changes nothing */
     ClvTimer *session_timer, *patience, *cancel_timer;
     char *tls_failure;
     ClvTimer *tls_timer;
@@ -280,6 +282,7 @@ send_invite(ClvUaPhone *phone)
 /* ---- session timer (RFC 4028) ------------------------------------------------------------ */
 
 static void on_session_timer(void *user);
+static void send_bye(ClvUaPhone *phone);
 
 static void
 arm_session_timer(ClvUaPhone *phone)
@@ -303,7 +306,8 @@ on_session_timer(void *user)
     if (phone->call != TALKING)
         return;
     if (!phone->we_refresh) {
-        clv_ua_phone_hang_up(phone);
+        phone->leaving = "timer";
+        send_bye(phone);
         return;
     }
     if (phone->invite != NULL || phone->update != NULL) {
@@ -313,7 +317,7 @@ on_session_timer(void *user)
     if (phone->peer_updates)
         phone->update = send_request(phone, SIP_METHOD_UPDATE, NULL, NULL, 0);
     else
-        send_invite(phone);
+        phone->refreshing = send_invite(phone);
     arm_session_timer(phone);
 }
 
@@ -377,6 +381,8 @@ forget_call(ClvUaPhone *phone)
     keep_sdp(phone, NULL, 0);
     forget_challenge(phone);
     phone->n_challenges = 0;
+    phone->refreshing = FALSE;
+    phone->leaving = NULL;
     phone->call = IDLE;
 }
 
@@ -486,7 +492,11 @@ on_invite_accepted(ClvUaPhone *phone, const sip_t *sip)
     phone->peer_updates =
         sip->sip_allow != NULL && sip_is_allowed(sip->sip_allow, SIP_METHOD_UPDATE);
     take_session_answer(phone, sip);
-    tell(phone, first ? CLV_UA_PHONE_ACCEPTED : CLV_UA_PHONE_REACCEPTED, sip, NULL);
+    if (phone->refreshing)
+        tell(phone, CLV_UA_PHONE_REFRESHED, sip, "INVITE");
+    else
+        tell(phone, first ? CLV_UA_PHONE_ACCEPTED : CLV_UA_PHONE_REACCEPTED, sip, NULL);
+    phone->refreshing = FALSE;
 }
 
 static void
@@ -502,7 +512,9 @@ on_invite_refused(ClvUaPhone *phone, const sip_t *sip)
     }
     if (phone->call != TALKING)
         return;
-    tell(phone, CLV_UA_PHONE_REREFUSED, sip, NULL);
+    if (!phone->refreshing)
+        tell(phone, CLV_UA_PHONE_REREFUSED, sip, NULL);
+    phone->refreshing = FALSE;
     if (phone->call == TALKING && (status == 481 || status == 408))
         send_bye(phone);
 }
@@ -541,11 +553,12 @@ on_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip)
     if (status < 200)
         return 0;
     if (orq == phone->bye) {
-        end_call(phone, "local", NULL);
+        end_call(phone, phone->leaving != NULL ? phone->leaving : "local", NULL);
         return 0;
     }
     if (orq == phone->update) {
         phone->update = NULL;
+        tell(phone, CLV_UA_PHONE_REFRESHED, sip, "UPDATE");
         if (status < 300)
             take_session_answer(phone, sip);
         else if (status == 481 || status == 408)
@@ -697,8 +710,10 @@ on_ack_cancel(ClvUaPhone *phone, nta_incoming_t *irq, const sip_t *sip)
     if (sip == NULL) {
         phone->invited = NULL;
         nta_incoming_destroy(irq);
-        if (phone->call == ANSWERED)
+        if (phone->call == ANSWERED) {
+            phone->leaving = "no-ack";
             send_bye(phone);
+        }
         return 0;
     }
     if (sip->sip_request->rq_method == sip_method_cancel) {

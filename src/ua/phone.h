@@ -23,6 +23,7 @@ typedef enum ClvUaPhoneEventKind {
     CLV_UA_PHONE_REOFFERED,  /* re-INVITE or UPDATE of the peer: clv_ua_phone_answer() */
     CLV_UA_PHONE_REACCEPTED, /* our re-INVITE was accepted */
     CLV_UA_PHONE_REREFUSED,  /* our re-INVITE was refused; the call goes on as it was */
+    CLV_UA_PHONE_REFRESHED,  /* our session timer's request was answered; cause is its method */
     CLV_UA_PHONE_ENDED,      /* cause says how: "bye", "cancel", "timer", "no-ack", "local" */
 } ClvUaPhoneEventKind;
 

@@ -894,12 +894,21 @@ on_rerefused(Session *s, const ClvUaPhoneEvent *event)
     s->on_hold = !s->on_hold;
 }
 
+static void
+on_refreshed(Session *s, const ClvUaPhoneEvent *event)
+{
+    clv_ua_report_begin(s->report, "refreshed");
+    clv_ua_report_string(s->report, "method", event->cause);
+    clv_ua_report_int(s->report, "status", event->status);
+    clv_ua_report_end(s->report);
+}
+
 static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_PROGRESS] = on_progress,     [CLV_UA_PHONE_ACCEPTED] = on_accepted,
     [CLV_UA_PHONE_REFUSED] = on_refused,       [CLV_UA_PHONE_INVITED] = on_invited,
     [CLV_UA_PHONE_CONFIRMED] = connect_call,   [CLV_UA_PHONE_REOFFERED] = on_reoffered,
     [CLV_UA_PHONE_REACCEPTED] = on_reaccepted, [CLV_UA_PHONE_REREFUSED] = on_rerefused,
-    [CLV_UA_PHONE_ENDED] = on_ended,
+    [CLV_UA_PHONE_REFRESHED] = on_refreshed,   [CLV_UA_PHONE_ENDED] = on_ended,
 };
 
 static void

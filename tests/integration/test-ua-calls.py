@@ -274,6 +274,31 @@ def hold_stops_the_music_and_resume_brings_it_back():
 
 
 @test
+def a_session_is_refreshed_before_it_expires():
+    with Pair(answer=['--tone', '1000'],
+              call=['--session-expires', '10', '--duration', '6']) as pair:
+        (status, report), (bob_status, _) = pair.finish()
+    refreshed = [event for event in pair.alice.events if event['event'] == 'refreshed']
+    check((status, bob_status) == (0, 0), report)
+    check([(r['method'], r['status']) for r in refreshed] == [('UPDATE', 200)], refreshed)
+    check(report['longest_gap_ms'] < 200, report)
+
+
+@test
+def a_session_that_nobody_refreshes_ends():
+    with Pair(answer=['--tone', '1000'],
+              call=['--session-expires', '10', '--duration', '30']) as pair:
+        pair.alice.wait_for('connected')
+        # alice stands still while her session expires, and wakes up to bob's BYE
+        pair.alice.process.send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        pair.alice.process.send_signal(signal.SIGCONT)
+        (status, alice), (bob_status, bob) = pair.finish()
+    check((bob_status, bob['cause']) == (0, 'timer'), bob)
+    check((status, alice['cause']) == (0, 'bye'), alice)
+
+
+@test
 def commands_are_taken_from_standard_input():
     with Pair(answer=['--tone', '1000'],
               call=['--interactive', '--listen-for', '1000'], commands=True) as pair:
