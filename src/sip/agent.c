@@ -326,9 +326,7 @@ on_options(Request *rq)
         return 200;
     }
 
-    if (rq->msg->sip_request->rq_url->url_port != NULL)
-        port = g_strdup_printf("%s:%s", rq->msg->sip_request->rq_url->url_host,
-                               rq->msg->sip_request->rq_url->url_port);
+    port = clv_dialog_read_target(rq->msg);
     way.request_target = port;
     contact = clv_dialog_make_contact(&way, rq->uri,
                                       rq->peer.tls                              ? "tls"
@@ -488,6 +486,11 @@ make_agent(ClvSip *sip, const ClvSipConfig *config, GError **error)
 {
     guint t1_ms = (guint)sip->t1_ms;
 
+    if (!clv_response_guard_in_place()) {
+        g_set_error_literal(error, CLV_SIP_ERROR, 0,
+                            "the program was linked without its SIP guards");
+        return FALSE;
+    }
     quieten_sofia();
     extend_parser();
     sip->home = su_home_new(sizeof(*sip->home));

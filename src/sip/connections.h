@@ -30,6 +30,7 @@ void clv_connections_adopt_end(ClvConnections *connections);
 
 /* Do Sofia's calls really end in tls-shim.c? Not when it was linked in an unusual way. */
 gboolean clv_tls_shim_in_place(void);
+gboolean clv_response_guard_in_place(void); /* the same for response-guard.c */
 
 /* ---- between tls-shim.c and connections.c ---- */
 const ClvTlsWishes *clv_connections_adopting(void); /* (nullable) */

@@ -524,13 +524,13 @@ in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
 /* ---- a new dialog -----------------------------------------------------------------------------
  */
 
-/* "host:port" of the Request-URI when it names a port. */
-static char *
-read_target(const sip_t *msg)
+char *
+clv_dialog_read_target(const sip_t *msg)
 {
     const url_t *url = msg->sip_request->rq_url;
 
-    if (url->url_port == NULL || url->url_port[0] == '\0' || url->url_host == NULL)
+    if (url->url_host == NULL || url->url_port == NULL || url->url_port[0] == '\0' ||
+        strspn(url->url_port, "0123456789") != strlen(url->url_port))
         return NULL;
     return g_strdup_printf("%s:%s", url->url_host, url->url_port);
 }
@@ -543,7 +543,7 @@ dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
     d->refs = 1;
     d->sip = sip;
     d->call_id = g_strdup(msg->sip_call_id->i_id);
-    d->request_target = read_target(msg);
+    d->request_target = clv_dialog_read_target(msg);
     d->trusted = peer->trusted;
     d->leg = nta_leg_tcreate(sip->agent, in_dialog, d, SIPTAG_CALL_ID(msg->sip_call_id),
                              SIPTAG_FROM(msg->sip_to), SIPTAG_TO(msg->sip_from),

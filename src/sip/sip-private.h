@@ -131,6 +131,8 @@ void clv_dialog_ended(Dialog *d, const char *cause);
 void clv_dialog_fail(Dialog *d, const char *cause);
 /* (nullable): the connection for requests to the peer, while it lives */
 tport_t *clv_dialog_connection(const Dialog *d);
+/* "host:port" of the Request-URI when it names a port; (nullable) */
+char *clv_dialog_read_target(const sip_t *msg);
 char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
 
 /* ---- session-timer.c ---- */
