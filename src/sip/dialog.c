@@ -436,15 +436,22 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     return 0;
 }
 
+/* P-Asserted-Identity: who we are, for those whom we trust. (nullable) */
+static char *
+own_assertion(const Dialog *d)
+{
+    return d->trusted && d->contact_uri != NULL
+               ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
+               : NULL;
+}
+
 /* 200 with what every 2xx carries; keeps the SDP for refreshes. */
 static void
 reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
 {
     gboolean require = FALSE;
     g_autofree char *expires = clv_session_answer(d, &require);
-    g_autofree char *asserted = d->trusted && d->contact_uri != NULL
-                                    ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
-                                    : NULL;
+    g_autofree char *asserted = own_assertion(d);
 
     nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact),
                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
@@ -452,6 +459,7 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
                         TAG_IF(require, SIPTAG_REQUIRE_STR("timer")),
                         TAG_IF(expires != NULL, SIPTAG_SESSION_EXPIRES_STR(expires)),
                         TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+                        TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")),
                         TAG_IF(sdp != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
                         TAG_IF(sdp != NULL, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
     if (sdp != NULL)
@@ -639,6 +647,7 @@ void
 clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
 {
     Dialog *d = find(sip, leg);
+    g_autofree char *asserted = NULL;
 
     g_return_if_fail(status > 100 && status < 200);
 
@@ -646,13 +655,17 @@ clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_ur
         return;
 
     set_contact(d, contact_uri);
+    asserted = own_assertion(d);
     if (d->wants_reliable)
-        d->ringing = nta_reliable_treply(d->invite, on_prack, d, (int)status, NULL,
-                                         SIPTAG_CONTACT_STR(d->contact),
-                                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
+        d->ringing = nta_reliable_treply(
+            d->invite, on_prack, d, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
+            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
     else
         nta_incoming_treply(d->invite, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
-                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
+                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
+                            TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+                            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
 }
 
 void
@@ -667,6 +680,8 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
     if (*irq == NULL || (irq == &d->invite && d->invite_answered))
         return;
 
+    if (irq == &d->update && code == CLV_CODE_KMS_TIMEOUT)
+        code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
     drop_incoming(irq);
     d->we_offered = FALSE;

@@ -14,6 +14,8 @@
 
 #define RETRY_GLARE_MS 1500 /* we do not own the Call-ID: 0 to 2 s (RFC 3261 14.1) */
 
+#define MAX_INTERVAL_S (86400 * 7)
+
 static void session_due(void *user);
 
 void
@@ -22,7 +24,9 @@ clv_session_asked(Dialog *d, const sip_t *msg)
     const sip_session_expires_t *x = msg->sip_session_expires;
 
     d->peer_has_timer = sip_has_feature(msg->sip_supported, "timer") != 0;
-    d->asked_s = x != NULL ? (gint64)MIN(x->x_delta, 86400 * 7) : 0;
+    d->asked_s = x != NULL ? (gint64)MIN(x->x_delta, MAX_INTERVAL_S) : 0;
+    d->asked_min_s =
+        msg->sip_min_se != NULL ? (gint64)MIN(msg->sip_min_se->min_delta, MAX_INTERVAL_S) : 0;
     d->asked_uas =
         x != NULL && x->x_refresher != NULL && g_ascii_strcasecmp(x->x_refresher, "uas") == 0;
     d->asked_uac =
@@ -40,7 +44,8 @@ clv_session_answer(Dialog *d, gboolean *out_require)
     if (d->interval_s <= 0)
         return NULL;
 
-    d->interval_s = MAX(d->interval_s, d->sip->min_se_s);
+    /* Section 9: neither below our own Min-SE nor below the peer's. */
+    d->interval_s = MAX(d->interval_s, MAX(d->sip->min_se_s, d->asked_min_s));
     d->we_refresh = !d->peer_has_timer || (d->asked_uas && !d->asked_uac);
     *out_require = !d->we_refresh;
     return g_strdup_printf("%" G_GINT64_FORMAT ";refresher=%s", d->interval_s,
@@ -144,7 +149,7 @@ refreshed(Dialog *d, const sip_t *msg)
     if (is_sane_target(msg->sip_contact))
         nta_leg_client_reroute(d->leg, NULL, msg->sip_contact, FALSE);
     if (x != NULL && (gint64)x->x_delta >= d->sip->min_se_s)
-        d->interval_s = (gint64)MIN(x->x_delta, 86400 * 7);
+        d->interval_s = (gint64)MIN(x->x_delta, MAX_INTERVAL_S);
     d->we_refresh =
         x == NULL || x->x_refresher == NULL || g_ascii_strcasecmp(x->x_refresher, "uas") != 0;
     clv_session_start(d);
@@ -169,7 +174,7 @@ refresh_answered(Dialog *d, nta_outgoing_t *orq, const sip_t *msg)
         expire(d);
     } else if (status == 422 && msg != NULL && msg->sip_min_se != NULL &&
                (gint64)msg->sip_min_se->min_delta > d->interval_s) {
-        d->interval_s = (gint64)MIN(msg->sip_min_se->min_delta, 86400 * 7);
+        d->interval_s = (gint64)MIN(msg->sip_min_se->min_delta, MAX_INTERVAL_S);
         arm(d, 0);
     } else if (status == 491) {
         arm(d, RETRY_GLARE_MS);

@@ -81,6 +81,7 @@ struct Dialog {
     gboolean we_refresh;
     gint64 interval_s;  /* 0: no session timer */
     gint64 asked_s;     /* Session-Expires of the request being answered; 0: none */
+    gint64 asked_min_s; /* Min-SE of it; 0: none */
     gboolean asked_uas; /* refresher=uas in it */
     gboolean asked_uac;
     ClvTimer *session_timer;

@@ -811,6 +811,68 @@ a_silent_refresher_is_hung_up(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
+/* RFC 4028 section 9: the answer may ask for less than the peer, but for no less than his Min-SE. */
+static void
+the_peers_min_se_is_kept(World *w, gconstpointer unused)
+{
+    static const struct {
+        const char *asked, *granted;
+    } cases[] = {
+        {"Session-Expires: 3600\r\nMin-SE: 2700\r\n", "2700;refresher=uac"},
+        {"Session-Expires: 3600\r\nMin-SE: 90\r\n", "1800;refresher=uac"},
+        {"Session-Expires: 600;refresher=uas\r\nMin-SE: 300\r\n", "600;refresher=uas"},
+        {"Min-SE: 3600\r\n", "3600;refresher=uac"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *extra = g_strconcat("Supported: timer\r\n", cases[i].asked, NULL);
+        g_autofree char *ok = NULL, *expires = NULL;
+        RawCall call;
+        RawPeer *peer;
+
+        begin(w, &call, &peer, w->udp);
+        raw_call_send(&call, "INVITE", extra, OFFER_LINES);
+        g_free(raw_call_expect(&call, 180));
+        ok = raw_call_expect(&call, 200);
+        expires = raw_header(ok, "Session-Expires");
+        g_assert_cmpstr(expires, ==, cases[i].granted);
+        raw_call_ack(&call, NULL);
+        hang_up(&call);
+        end(&call, peer);
+    }
+}
+
+/* UPDATE (offer) ->  the KMS is silent  <- 500 (Retry-After): the dialog goes on, and he may ask
+ * again; a re-INVITE hears 504 */
+static void
+an_update_is_asked_to_come_again(World *w, gconstpointer unused)
+{
+    static const struct {
+        const char *method;
+        guint status;
+    } cases[] = {{"UPDATE", 500}, {"INVITE", 504}};
+    RawCall call;
+    RawPeer *peer;
+
+    w->hub.reoffers_wait = TRUE;
+    begin(w, &call, &peer, w->udp);
+    establish(w, &call, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *refusal = NULL, *again = NULL;
+
+        raw_call_send(&call, cases[i].method, NULL, OFFER_LINES);
+        expect_events(w, i == 0 ? "invite confirmed reoffer" : "invite confirmed reoffer reoffer");
+        clv_sip_refuse(w->hub.sip, w->hub.last_leg, CLV_CODE_KMS_TIMEOUT, 0, NULL);
+        refusal = raw_call_expect(&call, cases[i].status);
+        again = raw_header(refusal, "Retry-After");
+        g_assert_true((again != NULL) == (cases[i].status == 500));
+        if (strcmp(cases[i].method, "INVITE") == 0)
+            raw_call_same_branch(&call, "ACK");
+    }
+    hang_up(&call);
+    end(&call, peer);
+}
+
 /* 200 (refresher=uac)   UPDATE ->  <- 200   UPDATE ->  <- 200: the call outlives its first interval
  */
 static void
@@ -1023,9 +1085,21 @@ a_recorded_digest_opens_nothing(World *w, gconstpointer unused)
 
 #define ASSERTED "P-Asserted-Identity: \"Bob\" <sip:bob@Example.org:5070;x=y>\r\nPrivacy: id\r\n"
 
-/* INVITE (P-Asserted-Identity) ->  <- 200 */
+/* Who we are is for peers whose assertions count, too; in the 180 and in the 200. */
 static void
-invite_with_assertion(World *w, const char *address, const char *cert)
+expect_own_assertion(RawCall *call, guint status, gboolean trusted)
+{
+    g_autofree char *answer = raw_call_expect(call, status);
+    g_autofree char *asserted = raw_header(answer, "P-Asserted-Identity");
+    g_autofree char *privacy = raw_header(answer, "Privacy");
+
+    g_assert_cmpstr(asserted, ==, trusted ? "<" HUB_CONFERENCE ">" : NULL);
+    g_assert_cmpstr(privacy, ==, trusted ? "none" : NULL);
+}
+
+/* INVITE (P-Asserted-Identity) ->  <- 180  <- 200 */
+static void
+invite_with_assertion(World *w, const char *address, const char *cert, gboolean trusted)
 {
     g_autofree char *uri = uri_at(address, "abc.conf");
     RawPeer *peer = raw_peer_new(w->loop, address, cert);
@@ -1034,7 +1108,11 @@ invite_with_assertion(World *w, const char *address, const char *cert)
     g_assert_nonnull(peer);
     g_string_truncate(w->hub.events, 0);
     raw_call_init(&call, peer, uri);
-    establish(w, &call, ASSERTED);
+    raw_call_send(&call, "INVITE", ASSERTED, OFFER_LINES);
+    expect_own_assertion(&call, 180, trusted);
+    expect_own_assertion(&call, 200, trusted);
+    raw_call_ack(&call, NULL);
+    expect_events(w, "invite confirmed");
     hang_up(&call);
     end(&call, peer);
 }
@@ -1042,7 +1120,7 @@ invite_with_assertion(World *w, const char *address, const char *cert)
 static void
 strangers_assertions_do_not_count(World *w, gconstpointer unused)
 {
-    invite_with_assertion(w, w->udp, NULL);
+    invite_with_assertion(w, w->udp, NULL, FALSE);
     g_assert_cmpint(w->hub.proof, ==, CLV_PROOF_NONE);
     g_assert_null(w->hub.identity);
     g_assert_true(w->hub.privacy);
@@ -1056,7 +1134,7 @@ assertions_of_trusted_addresses_count(World *w, gconstpointer unused)
     stop(w);
     w->config.trusted_peers = trusted;
     start(w, "127.0.0.1");
-    invite_with_assertion(w, w->udp, NULL);
+    invite_with_assertion(w, w->udp, NULL, TRUE);
     g_assert_cmpint(w->hub.proof, ==, CLV_PROOF_ASSERTED);
     g_assert_cmpstr(w->hub.identity, ==, "sip:bob@example.org");
     g_assert_true(w->hub.secured);
@@ -1071,15 +1149,15 @@ assertions_of_trusted_certificates_count(World *w, gconstpointer unused)
     stop(w);
     w->config.trusted_peers = trusted;
     start(w, "127.0.0.1");
-    invite_with_assertion(w, w->tls, files.proxy);
+    invite_with_assertion(w, w->tls, files.proxy, TRUE);
     g_assert_cmpint(w->hub.proof, ==, CLV_PROOF_ASSERTED);
     g_assert_cmpstr(w->hub.identity, ==, "sip:bob@example.org");
 
-    invite_with_assertion(w, w->tls, NULL);
+    invite_with_assertion(w, w->tls, NULL, FALSE);
     g_assert_cmpint(w->hub.proof, ==, CLV_PROOF_NONE);
-    invite_with_assertion(w, w->tls, files.agent); /* verified, but another name */
+    invite_with_assertion(w, w->tls, files.agent, FALSE); /* verified, but another name */
     g_assert_cmpint(w->hub.proof, ==, CLV_PROOF_NONE);
-    invite_with_assertion(w, w->tcp, NULL);
+    invite_with_assertion(w, w->tcp, NULL, FALSE);
     g_assert_cmpint(w->hub.proof, ==, CLV_PROOF_NONE);
 }
 
@@ -1433,6 +1511,8 @@ main(int argc, char **argv)
     ADD("no-prack-ends-the-call", no_prack_ends_the_call);
     ADD("silent-refresher-is-hung-up", a_silent_refresher_is_hung_up);
     ADD("updates-keep-the-session", updates_keep_the_session);
+    ADD("peers-min-se-is-kept", the_peers_min_se_is_kept);
+    ADD("update-is-asked-to-come-again", an_update_is_asked_to_come_again);
     ADD("we-refresh-with-what-the-peer-knows", we_refresh_with_what_the_peer_knows);
     ADD("peer-who-forgot-is-over", a_peer_who_forgot_is_over);
     ADD("digest-proves-who-calls", digest_proves_who_calls);
