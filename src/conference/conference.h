@@ -25,6 +25,7 @@ typedef enum ClvEventKind {
     CLV_EV_MEDIA_FAILED, /* .code */
     CLV_EV_CONFIRMED,    /* ACK */
     CLV_EV_DIRECTION,    /* .direction: hold or resume was answered; the peer's view */
+    CLV_EV_MEDIA_ADDED,  /* .direction .keys: a re-offer has given a control dialog its media */
     CLV_EV_GONE,         /* .cause: dialog ended by the peer or lost */
     CLV_EV_TALKING,      /* .flag */
     CLV_EV_KICK,         /* .who: (nullable) canonical identity; else .leg alone */

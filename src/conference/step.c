@@ -681,6 +681,24 @@ on_direction(ClvConference *c, const ClvEvent *event)
         tell(c, member, was_held ? "resumed" : "held");
 }
 
+/* Creation only, and now its creator joins in the same dialog (variant B of 5.1). */
+static void
+on_media_added(ClvConference *c, const ClvEvent *event)
+{
+    Member *member = clv_roster_find(&c->roster, event->leg);
+
+    if (member == NULL || member->state != MEMBER_CONNECTED || member->has_media)
+        return;
+    member->has_media = TRUE;
+    member->direction = event->direction;
+    member->scheme = event->keys->scheme;
+    member->suite = event->keys->suite;
+    note(c, event->leg, member->identity, "%s has media now", name_of(member));
+    publish(c);
+    tell(c, member, clv_member_is_held(member) ? "held" : "resumed");
+    look_around(c);
+}
+
 static void
 on_talking(ClvConference *c, const ClvEvent *event)
 {
@@ -797,6 +815,18 @@ lose_schedule(ClvConference *c)
     look_around(c);
 }
 
+/* It is in the file again before it could end. */
+static void
+regain_schedule(ClvConference *c)
+{
+    if (c->scheduled || !clv_policy_scheduled(c->view))
+        return;
+    c->scheduled = TRUE;
+    note(c, 0, NULL, "scheduled again: stays when it is empty");
+    if (clv_roster_n_connected(&c->roster) == 0)
+        meeting_over(c);
+}
+
 static void
 on_policy(ClvConference *c, const ClvEvent *event)
 {
@@ -808,6 +838,7 @@ on_policy(ClvConference *c, const ClvEvent *event)
     }
     clv_policy_view_free(c->view);
     c->view = event->view;
+    regain_schedule(c);
     if (clv_policy_locked(c->view) != was_locked)
         c->locked = clv_policy_locked(c->view);
     judge_members(c);
@@ -911,6 +942,7 @@ static const Handler handlers[] = {
     [CLV_EV_MEDIA_FAILED] = on_media_failed,
     [CLV_EV_CONFIRMED] = on_confirmed,
     [CLV_EV_DIRECTION] = on_direction,
+    [CLV_EV_MEDIA_ADDED] = on_media_added,
     [CLV_EV_GONE] = on_gone,
     [CLV_EV_TALKING] = on_talking,
     [CLV_EV_KICK] = on_kick,

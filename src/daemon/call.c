@@ -172,6 +172,7 @@ keys_done(Leg *leg, Room *room, Negotiation *n)
         .ticket_names = (const char *const *)n->out.ticket_names,
         .ticket_hash = n->out.ticket_hash,
         .expires_us = n->out.expires_us,
+        .sets_allowed = n->out.sets_allowed,
     };
     if (n == &leg->next) {
         finish_reoffer(leg, room);
@@ -319,9 +320,8 @@ media_failed(Leg *leg, const GError *error)
 }
 
 static ClvMediaSetup
-media_setup(const Leg *leg, const Room *room, const char *host)
+media_setup(const Leg *leg, const Room *room, const Negotiation *n, const char *host)
 {
-    const Negotiation *n = &leg->now;
     const ClvSdpMedia *offered = &n->offer->media[n->choice.media_index];
 
     return (ClvMediaSetup){
@@ -344,7 +344,7 @@ media_setup(const Leg *leg, const Room *room, const char *host)
 }
 
 static gboolean
-open_media(Leg *leg, Room *room, GError **error)
+open_media(Leg *leg, Room *room, const Negotiation *n, GError **error)
 {
     ClvSdpLocal local = sdp_local(leg);
     ClvMediaPorts *ports = clv_media_ports_open(leg->hub->media, local.host, error);
@@ -354,7 +354,7 @@ open_media(Leg *leg, Room *room, GError **error)
         return FALSE;
     leg->rtp_port = clv_media_ports_rtp(ports);
     leg->rtcp_port = clv_media_ports_rtcp(ports);
-    setup = media_setup(leg, room, local.host);
+    setup = media_setup(leg, room, n, local.host);
     leg->media_open = clv_media_open(leg->hub->media, &setup, ports, error);
     clv_srtp_keys_clear(&setup.rx);
     clv_srtp_keys_clear(&setup.tx);
@@ -375,7 +375,7 @@ call_open_media(Leg *leg, Room *room)
     ClvEvent ready = {.kind = CLV_EV_MEDIA_READY, .leg = leg->id};
     g_autoptr(GError) error = NULL;
 
-    if (leg->now.out.has_media && !open_media(leg, room, &error)) {
+    if (leg->now.out.has_media && !open_media(leg, room, &leg->now, &error)) {
         wipe_keys(&leg->now);
         media_failed(leg, error);
         return;
@@ -395,16 +395,31 @@ remember_key_line(Leg *leg, Negotiation *n)
     leg->key_at_session = n->out.answer_at_session;
 }
 
-static void
-send_answer(Leg *leg, Room *room, const Negotiation *n, const char *key_line)
+static char *
+format_answer(const Leg *leg, const Negotiation *n, const char *key_line)
 {
     ClvSdpLocal local = sdp_local(leg);
     ClvSdp *answer = clv_sdp_answer(n->offer, &local, &n->choice, leg->rtp_port, leg->rtcp_port,
                                     key_line, leg->key_is_crypto, leg->key_at_session);
+    char *text = clv_sdp_format(answer);
 
-    clv_secret_free_string(leg->answer);
-    leg->answer = clv_sdp_format(answer);
     clv_sdp_free(answer);
+    return text;
+}
+
+/* The version in o= goes up by one when anything else changes, and only then (RFC 3264 8). */
+static void
+send_answer(Leg *leg, Room *room, const Negotiation *n, const char *key_line)
+{
+    char *text = format_answer(leg, n, key_line);
+
+    if (leg->answer != NULL && strcmp(text, leg->answer) != 0) {
+        leg->sdp_version++;
+        clv_secret_free_string(text);
+        text = format_answer(leg, n, key_line);
+    }
+    clv_secret_free_string(leg->answer);
+    leg->answer = text;
     clv_sip_accept(leg->hub->sip, leg->id, clv_conference_uri(room->conference), leg->answer);
 }
 
@@ -412,7 +427,8 @@ void
 call_accept(Leg *leg, Room *room)
 {
     remember_key_line(leg, &leg->now);
-    leg->scheme = leg->now.ops->scheme;
+    if (leg->now.ops != NULL) /* creation only, by digest or assertion, has none */
+        leg->scheme = leg->now.ops->scheme;
     leg->accepted = TRUE;
     send_answer(leg, room, &leg->now, leg->key_line);
 }
@@ -472,11 +488,20 @@ same_identity(const Leg *leg, const Negotiation *n)
     return n->out.identity == NULL || g_strcmp0(n->out.identity, leg->identity) == 0;
 }
 
+/* Creation only, and now a re-offer brings the media (5.1, variant B). */
 static gboolean
-apply_media(Leg *leg, const Negotiation *n, GError **error)
+adds_media(const Leg *leg, const Negotiation *n)
+{
+    return leg->now.choice.no_media && !n->choice.no_media;
+}
+
+static gboolean
+apply_media(Leg *leg, Room *room, const Negotiation *n, GError **error)
 {
     const ClvSdpMedia *offered;
 
+    if (adds_media(leg, n))
+        return open_media(leg, room, n, error);
     if (!leg->media_open)
         return TRUE;
     offered = &n->offer->media[n->choice.media_index];
@@ -501,8 +526,10 @@ static void
 finish_reoffer(Leg *leg, Room *room)
 {
     Negotiation *n = &leg->next;
-    ClvEvent event = {
-        .kind = CLV_EV_DIRECTION, .leg = leg->id, .direction = mirror(n->choice.direction)};
+    ClvEvent event = {.kind = adds_media(leg, n) ? CLV_EV_MEDIA_ADDED : CLV_EV_DIRECTION,
+                      .leg = leg->id,
+                      .keys = &leg->now.keys,
+                      .direction = mirror(n->choice.direction)};
     g_autoptr(GError) error = NULL;
     gboolean rekeyed = n->keyed;
 
@@ -510,14 +537,16 @@ finish_reoffer(Leg *leg, Room *room)
         keys_failed(leg, n, CLV_CODE_FORBIDDEN, "the re-offer's ticket is somebody else's");
         return;
     }
-    if (!apply_media(leg, n, &error)) {
-        keys_failed(leg, n, CLV_CODE_INTERNAL, error->message);
+    if (!apply_media(leg, room, n, &error)) {
+        keys_failed(leg, n, adds_media(leg, n) ? CLV_CODE_OVERLOAD : CLV_CODE_INTERNAL,
+                    error->message);
         return;
     }
-    if (rekeyed)
+    if (rekeyed) {
         remember_key_line(leg, n);
+        leg->scheme = n->ops->scheme;
+    }
     wipe_keys(n);
-    leg->sdp_version++;
     send_answer(leg, room, n, rekeyed || has_key_lines(n) ? leg->key_line : NULL);
     negotiation_clear(&leg->now);
     leg->now = leg->next;
@@ -525,12 +554,42 @@ finish_reoffer(Leg *leg, Room *room)
     hub_feed(leg->hub, leg->room, &event);
 }
 
+/* What we offered in a 200 was what is in force; the answer may hold, resume or come from elsewhere
+ * (RFC 3264 section 6). One that takes the audio away ends the call. */
+void
+call_take_answer(Leg *leg, const ClvSdp *answer)
+{
+    ClvEvent event = {.kind = CLV_EV_DIRECTION, .leg = leg->id};
+    ClvEvent kick = {.kind = CLV_EV_KICK, .leg = leg->id, .cause = "answered without audio"};
+    ClvSdpLocal local = sdp_local(leg);
+    ClvSdpChoice choice = {0};
+    const ClvSdpMedia *media;
+
+    if (!leg->media_open || answer == NULL)
+        return;
+    if (clv_sdp_choose(answer, &local, &choice) != CLV_CODE_OK ||
+        choice.media_index != leg->now.choice.media_index) {
+        hub_feed(leg->hub, leg->room, &kick);
+        return;
+    }
+    media = &answer->media[choice.media_index];
+    if (!clv_media_change(leg->hub->media, leg->id, choice.direction, &media->rtp, &media->rtcp,
+                          choice.codec.pt, choice.codec.name, NULL))
+        return;
+    leg->now.choice.direction = choice.direction;
+    event.direction = mirror(choice.direction);
+    hub_feed(leg->hub, leg->room, &event);
+}
+
 /* The same octets are a refresh; a MIKEY refresh may leave them out (5.17 of the digest). */
 static gboolean
 keeps_keys(const Leg *leg, const Negotiation *n)
 {
-    g_autofree char *id = leg->now.ops->offer_id(n->offer, key_media_index(n));
+    g_autofree char *id = NULL;
 
+    if (leg->now.ops == NULL || adds_media(leg, n))
+        return FALSE;
+    id = leg->now.ops->offer_id(n->offer, key_media_index(n));
     if (id == NULL)
         return leg->scheme == CLV_SCHEME_MIKEY_TICKET && !has_key_lines(n);
     return g_strcmp0(id, leg->now.key_id) == 0;
@@ -551,10 +610,9 @@ call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
         keys_failed(leg, n, n->media_code, clv_sip_status(n->media_code)->phrase);
         return;
     }
-    if (leg->now.choice.no_media != n->choice.no_media ||
-        (!n->choice.no_media && n->choice.media_index != leg->now.choice.media_index)) {
+    if (!adds_media(leg, n) && n->choice.media_index != leg->now.choice.media_index) {
         keys_failed(leg, n, CLV_CODE_NO_COMMON_MEDIA,
-                    "a re-offer may not move the audio to another m-line");
+                    "a re-offer may not take the audio away or move it to another m-line");
         return;
     }
     if (n->choice.no_media || keeps_keys(leg, n)) {

@@ -50,7 +50,6 @@ typedef struct Room {
     ClvConference *conference;
     char *factory;   /* (nullable) name; set for ad hoc ones */
     char *scheduled; /* (nullable) name of a [conference] */
-    gboolean orphan; /* its [conference] is gone from the policy: ends when empty */
     ClvTimer *timers[CLV_N_TIMERS];
     struct RoomTimer {
         struct ClvHub *hub;
@@ -130,6 +129,7 @@ void call_open_media(Leg *leg, Room *room);
 void call_accept(Leg *leg, Room *room);
 void call_refuse(Leg *leg, ClvCode code, guint retry_after_s);
 void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
+void call_take_answer(Leg *leg, const ClvSdp *answer); /* (nullable): no offer of ours was out */
 void call_kms_reply(Leg *leg, Room *room, const ClvKmsReply *reply);
 void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */
 

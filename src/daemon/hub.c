@@ -379,6 +379,14 @@ room_for_creation(ClvHub *hub, const char *request_uri)
     return view != NULL ? room_new(hub, uri, view, factory->name, NULL) : NULL;
 }
 
+static Room *
+room_for(ClvHub *hub, const ClvSipInvite *invite)
+{
+    if (invite->target == CLV_TARGET_FACTORY)
+        return room_for_creation(hub, invite->request_uri);
+    return g_hash_table_lookup(hub->rooms_by_uri, invite->request_uri);
+}
+
 typedef struct Census {
     const Room *self;
     const char *creator;
@@ -414,16 +422,16 @@ static void
 sip_invite(ClvHub *hub, const ClvSipInvite *invite)
 {
     Leg *leg = hub_leg(hub, invite->leg);
-    Room *room = invite->target == CLV_TARGET_FACTORY
-                     ? room_for_creation(hub, invite->request_uri)
-                     : g_hash_table_lookup(hub->rooms_by_uri, invite->request_uri);
     ClvEvent event = {.kind = CLV_EV_JOIN, .leg = invite->leg};
+    Room *room = NULL;
 
     if (leg == NULL)
         return;
     call_take_invite(leg, invite);
-    if (room == NULL || invite->offer == NULL) {
-        call_refuse(leg, room == NULL ? CLV_CODE_NOT_FOUND : CLV_CODE_NO_COMMON_MEDIA, 0);
+    if (invite->offer != NULL) /* who offers nothing must not leave a room behind */
+        room = room_for(hub, invite);
+    if (room == NULL) {
+        call_refuse(leg, invite->offer != NULL ? CLV_CODE_NOT_FOUND : CLV_CODE_NO_COMMON_MEDIA, 0);
         hub_leg_release(leg);
         return;
     }
@@ -472,6 +480,7 @@ sip_event(void *user, const ClvSipEvent *event)
         hub_feed(hub, leg->room, &confirmed);
         return;
     case CLV_SIP_REOFFER_DONE:
+        call_take_answer(leg, event->offer);
         return;
     case CLV_SIP_ENDED:
         sip_ended(hub, leg, event->cause);
@@ -570,16 +579,6 @@ log_warnings(const ClvPolicy *policy)
         clv_log(CLV_LOG_WARNING, NULL, "policy-warning", "%s", *w);
 }
 
-static const ClvPolicyConference *
-scheduled_of(const ClvPolicy *policy, const char *name)
-{
-    for (guint i = 0; i < clv_policy_n_conferences(policy); i++) {
-        if (strcmp(clv_policy_conference(policy, i)->name, name) == 0)
-            return clv_policy_conference(policy, i);
-    }
-    return NULL;
-}
-
 /* Rooms that the policy wants to exist without a creator. */
 static void
 open_scheduled(ClvHub *hub)
@@ -606,30 +605,19 @@ update_room(guint64 id, gpointer object, gpointer user)
     g_autofree char *changed = NULL;
     ClvPolicyView *fresh;
 
-    if (room->scheduled != NULL) {
-        room->orphan = scheduled_of(hub->policy, room->scheduled) == NULL;
-        fresh = clv_policy_view_conference(hub->policy, room->scheduled);
-    } else {
-        fresh = clv_policy_view_factory(hub->policy, room->factory);
+    fresh = room->scheduled != NULL ? clv_policy_view_conference(hub->policy, room->scheduled)
+                                    : clv_policy_view_factory(hub->policy, room->factory);
+    if (fresh == NULL) {
+        if (room->scheduled != NULL)
+            hub_feed(hub, id, &event); /* without a view: it ends when it is empty */
+        return; /* and without a factory it lives on under the policy it has */
     }
-    if (fresh == NULL)
-        return; /* its factory is gone: it lives on under the policy it has */
     event.view = clv_policy_view_merge(clv_conference_policy(room->conference), fresh, &changed);
     clv_policy_view_free(fresh);
     if (*changed != '\0')
         hub_log(hub, CLV_LOG_NOTICE, NULL, room, "policy-applied", "policy changed here: %s",
                 changed);
     hub_feed(hub, id, &event);
-}
-
-static void
-end_orphan(guint64 id, gpointer object, gpointer user)
-{
-    Room *room = object;
-    ClvEvent event = {.kind = CLV_EV_END, .cause = "no longer scheduled"};
-
-    if (room->orphan && clv_conference_n_members(room->conference) == 0)
-        hub_feed(user, id, &event);
 }
 
 static gboolean
@@ -643,7 +631,6 @@ reload_policy(ClvHub *hub, GPtrArray *errors)
     clv_policy_unref(hub->policy);
     hub->policy = fresh;
     clv_id_foreach(hub->rooms, update_room, hub);
-    clv_id_foreach(hub->rooms, end_orphan, hub);
     open_scheduled(hub);
     clv_log(CLV_LOG_NOTICE, NULL, "policy-loaded",
             "policy is in force: %u factories, %u scheduled "

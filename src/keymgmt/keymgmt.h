@@ -80,6 +80,7 @@ typedef struct ClvKeymgmtOutput {
     char *identity;     /* (nullable) canonical; what the ticket proves */
     char **ticket_names; /* (nullable) canonical IDRr list of the ticket without factory and focus */
     char *ticket_hash;   /* (nullable) hex SHA-256 of the ticket without its initiator data */
+    gboolean sets_allowed; /* it may replace the allowed set of the conference that is joined */
     gint64 expires_us;   /* 0: no end */
     char *answer_line;   /* value for a=key-mgmt or a=crypto of the answer */
     gboolean answer_is_crypto; /* answer_line is an a=crypto value */

@@ -11,7 +11,8 @@ import sys
 
 import harness
 
-MODULES = ('calls', 'independent', 'refusals', 'kms_trouble', 'hostile', 'operator', 'soak', 'whole')
+MODULES = ('calls', 'independent', 'refusals', 'clauses', 'kms_trouble', 'hostile', 'operator',
+           'soak', 'whole')
 
 
 def main():

@@ -104,6 +104,8 @@ law_sees_event(Law *law, const ClvEvent *event)
         leg->state = LEG_JOINING;
     if (event->kind == CLV_EV_CONFIRMED && leg->state == LEG_ACCEPTED)
         leg->state = LEG_CONFIRMED;
+    if (event->kind == CLV_EV_MEDIA_ADDED && leg->state == LEG_CONFIRMED)
+        leg->media_open = TRUE;
     if (event->kind == CLV_EV_GONE && leg->state != LEG_UNKNOWN && leg->state != LEG_OVER)
         leg->dialog_gone = TRUE;
 }
@@ -589,6 +591,18 @@ play_direction(Play *play, const Words *w)
 }
 
 static void
+play_media_added(Play *play, const Words *w)
+{
+    ClvEvKeys keys = {.scheme = CLV_SCHEME_MIKEY_TICKET,
+                      .suite = CLV_SRTP_AES_CM_128_HMAC_SHA1_80};
+
+    step(play, &(ClvEvent){.kind = CLV_EV_MEDIA_ADDED,
+                           .leg = leg_of(w),
+                           .keys = &keys,
+                           .direction = (ClvDirection)find_name(direction_names, 4, w->words[2])});
+}
+
+static void
 play_gone(Play *play, const Words *w)
 {
     step(play, &(ClvEvent){
@@ -696,6 +710,7 @@ static const struct {
     {"media-failed", play_media_failed},
     {"confirmed", play_confirmed},
     {"direction", play_direction},
+    {"media-added", play_media_added},
     {"gone", play_gone},
     {"talking", play_talking},
     {"kick", play_kick},

@@ -313,6 +313,15 @@ names_of_ticket(const ClvKeymgmtState *state)
     return g_strv_builder_end(names);
 }
 
+/* A ticket that names more than the focus and is good for changing the list, or for anything. */
+static gboolean
+may_set_allowed(const ClvKeymgmtState *state, char **names)
+{
+    return state->purpose != CLV_PURPOSE_CREATE && names[0] != NULL &&
+           mikey_policy_allows_application(mikey_offer_policy(state->offer),
+                                           mikey_bytes_str("conclave:allow"));
+}
+
 static gboolean
 encode_line(ClvKeymgmtState *state, const MikeyBuffer *message, char **out_line)
 {
@@ -339,6 +348,7 @@ describe(ClvKeymgmtState *state, const MikeyBuffer *answer, ClvKeymgmtOutput *ou
 
     out->proof = CLV_PROOF_TICKET;
     out->ticket_names = names_of_ticket(state);
+    out->sets_allowed = may_set_allowed(state, out->ticket_names);
     out->expires_us = mikey_offer_policy(state->offer)->end_unix * G_USEC_PER_SEC;
     out->answer_at_session = state->lines.at_session;
     return encode_line(state, answer, &out->answer_line);
