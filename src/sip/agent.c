@@ -326,7 +326,7 @@ on_options(Request *rq)
         return 200;
     }
 
-    port = clv_dialog_read_target(rq->msg);
+    port = clv_dialog_read_target(rq->msg, &rq->peer);
     way.request_target = port;
     contact = clv_dialog_make_contact(&way, rq->uri,
                                       rq->peer.tls                              ? "tls"

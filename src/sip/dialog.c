@@ -532,15 +532,32 @@ in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
 /* ---- a new dialog -----------------------------------------------------------------------------
  */
 
+static gboolean
+is_default_port(const Peer *peer)
+{
+    return strcmp(peer->local_port, peer->tls ? "5061" : "5060") == 0;
+}
+
+static gboolean
+is_port(const char *text)
+{
+    return text != NULL && text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+/* Without a port in the Request-URI and without a proxy in between (a softphone that was given our
+ * address as its outbound proxy) it is the port that the peer came to, unless that is the one it
+ * would take anyway. */
 char *
-clv_dialog_read_target(const sip_t *msg)
+clv_dialog_read_target(const sip_t *msg, const Peer *peer)
 {
     const url_t *url = msg->sip_request->rq_url;
+    const char *port = url->url_port;
 
-    if (url->url_host == NULL || url->url_port == NULL || url->url_port[0] == '\0' ||
-        strspn(url->url_port, "0123456789") != strlen(url->url_port))
+    if (port == NULL && msg->sip_record_route == NULL && !is_default_port(peer))
+        port = peer->local_port;
+    if (url->url_host == NULL || !is_port(port))
         return NULL;
-    return g_strdup_printf("%s:%s", url->url_host, url->url_port);
+    return g_strdup_printf("%s:%s", url->url_host, port);
 }
 
 static Dialog *
@@ -551,7 +568,7 @@ dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
     d->refs = 1;
     d->sip = sip;
     d->call_id = g_strdup(msg->sip_call_id->i_id);
-    d->request_target = clv_dialog_read_target(msg);
+    d->request_target = clv_dialog_read_target(msg, peer);
     d->trusted = peer->trusted;
     d->leg = nta_leg_tcreate(sip->agent, in_dialog, d, SIPTAG_CALL_ID(msg->sip_call_id),
                              SIPTAG_FROM(msg->sip_to), SIPTAG_TO(msg->sip_from),

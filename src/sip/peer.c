@@ -82,6 +82,8 @@ clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out)
     out->tport = tport;
     out->tls = tport != NULL && tport_has_tls(tport);
     copy_host(out->local_host, local != NULL ? local->tpn_host : NULL);
+    g_strlcpy(out->local_port, local != NULL && local->tpn_port != NULL ? local->tpn_port : "",
+              sizeof(out->local_port));
     read_source(out, local != NULL ? local->tpn_proto : "udp", msg);
     out->trusted = clv_sip_is_trusted_address(sip->trusted_peers, out->host) ||
                    is_trusted_name(sip->trusted_peers, tport, msg);

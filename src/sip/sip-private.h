@@ -111,6 +111,7 @@ typedef struct Peer {
     char text[80];       /* "udp:192.0.2.1:5060" */
     char host[64];       /* source address */
     char local_host[64]; /* where it came to */
+    char local_port[8];
     gboolean tls, trusted;
     tport_t *tport; /* (transfer none) (nullable) */
 } Peer;
@@ -132,8 +133,8 @@ void clv_dialog_ended(Dialog *d, const char *cause);
 void clv_dialog_fail(Dialog *d, const char *cause);
 /* (nullable): the connection for requests to the peer, while it lives */
 tport_t *clv_dialog_connection(const Dialog *d);
-/* "host:port" of the Request-URI when it names a port; (nullable) */
-char *clv_dialog_read_target(const sip_t *msg);
+/* "host:port" by which this peer reaches us again; (nullable): as the URI says */
+char *clv_dialog_read_target(const sip_t *msg, const Peer *peer);
 char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
 
 /* ---- session-timer.c ---- */
