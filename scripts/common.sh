@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What setup, run and test share. Sourced by bash with $top set to the source tree.
+# What setup, run and test share. Sourced by bash with $top set to the source tree and pipefail on.
 
 python=/usr/bin/python3
 
@@ -33,8 +33,11 @@ configure_and_make()
         mkdir -p "$dir"
         (cd "$dir" && "$top/configure" --quiet "$@") || die "configure failed, see $dir/config.log"
     fi
-    if ! make -q -C "$dir" all >/dev/null 2>&1; then
-        say "building in $dir"
-        make -s -C "$dir" -j"$(nproc)" all >/dev/null || die "the build failed"
-    fi
+    # The first line of output is the first thing that had to be built.
+    make -s -C "$dir" -j"$(nproc)" all | {
+        if read -r _; then
+            say "building in $dir"
+            cat >/dev/null
+        fi
+    } || die "the build failed"
 }

@@ -204,7 +204,7 @@ class Server:
         self.folder = bench.new_folder('server')
         self.sip_port, self.tls_port, self.kms_port = free_ports(), free_ports(), free_ports()
         devconfig.make(self.folder, self.sip_port, self.tls_port, self.kms_port)
-        self.kms = Kms(bench, self.folder, self.kms_port) if own_kms else None
+        self.kms = self._own_kms() if own_kms else None
         self.kms_url = f'http://127.0.0.1:{self.kms_port}/keymanagement'
         self.set_options(self._options(options))
         if policy is not None:
@@ -212,9 +212,16 @@ class Server:
         self.process = None
         self.start()
 
+    def _own_kms(self):
+        """With a key for tickets that outlives it: old tickets work when it is back."""
+        self.write('tickets.key', os.urandom(32).hex() + '\n', 0o600)
+        keys = self.read('kms-keys.conf')
+        self.write('kms-keys.conf', set_option(keys, 'kms', 'tpk-file', 'tickets.key'), 0o600)
+        return Kms(self.bench, self.folder, self.kms_port)
+
     def _options(self, options):
-        media = free_ports(400)
-        all_options = [('media', 'port-first', media), ('media', 'port-last', media + 399),
+        media = free_ports(200)
+        all_options = [('media', 'port-first', media), ('media', 'port-last', media + 199),
                        ('log', 'level', 'debug')]
         if self.kms is not None:
             shutil.copy(self.path('kms-keys.conf'), self.path('server.psk'))
@@ -280,7 +287,8 @@ class Server:
         """Does the server still work? A whole call answers."""
         check(self.process.running(), f'the server runs: {self.process.log()[-3000:]}')
         self.ctl('status')
-        ua = self.bench.ua(self, 'alice', 'create', duration=1)
+        ua = self.bench.ua(self, 'alice', 'create', duration=1,
+                           more=['--invite', devconfig.identity('bob')])
         ua.ended(30)
         check(ua.status == 0, f'a call still works, found {ua.why()}')
 
@@ -364,8 +372,9 @@ class Baresip:
         subprocess.run(
             [os.path.join(CLIENTS, 'baresip', 'mkconf.sh'), self.folder, name, str(port),
              str(control), encryption, f'sine:{hertz}', f'transport={transport}',
-             f'rtp={media}-{media + 7}', f'auth_user={name}', f'auth_pass={password}',
-             f'outbound=sip:127.0.0.1:{remote};transport={transport}'], check=True)
+             f'rtp={media}-{media + 7}', f'auth_user={name}', f'auth_pass={password}'],
+            check=True)
+        self.remote = f':{remote};transport={transport}'
         self.process = bench.spawn(['baresip', '-f', self.folder], self.folder,
                                    'baresip-' + name)
 
@@ -376,7 +385,7 @@ class Baresip:
         self.control = wait_until(connect, f'baresip of {name} listens for commands', 20)
 
     def dial(self, uri):
-        self.control.cmd('dial', uri)
+        self.control.cmd('dial', uri + self.remote)
 
     def wait(self, event, seconds=15):
         found = self.control.wait(event, seconds)
@@ -496,7 +505,8 @@ class Bench:
         for folder, _, files in os.walk(self.folder):
             for name in files:
                 path = os.path.join(folder, name)
-                if os.path.basename(folder) in ('keys', 'passwords') or name == 'server.psk':
+                if os.path.basename(folder) in ('keys', 'passwords') or name in (
+                        'server.psk', 'tickets.key'):
                     found.add(devconfig.read(path).strip())
                 if name == 'kms-keys.conf':
                     found.update(re.findall(r'(?m)^psk=(\S+)$', devconfig.read(path)))
@@ -556,6 +566,7 @@ def run_one(sentence, function, build, keep):
     except Exception:  # the harness's own mistakes are failures, too
         problem = traceback.format_exc()
     complaints = bench.end()
+    taken.clear()
     if problem is None and complaints:
         problem = '\n'.join(complaints)
     elif complaints:

@@ -59,7 +59,8 @@ def three(bench):
 def suites(bench):
     names = ('AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32', 'AES_256_CM_HMAC_SHA1_80',
              'AES_256_CM_HMAC_SHA1_32', 'AEAD_AES_128_GCM', 'AEAD_AES_256_GCM')
-    server = bench.server(policy=policy_with(f'srtp-suites={";".join(names)}'))
+    server = bench.server(policy=policy_with(f'srtp-suites={";".join(names)}\n'
+                                             'create-max-per-user=10'))
     for name in names:
         alice = bench.ua(server, 'alice', 'create', duration=6, **hearing(440, 660), more=[
             '--invite', devconfig.identity('bob'), '--suite', name, '--measure-from', '2',
@@ -155,28 +156,36 @@ def apart(bench):
     expect_good(*people)
 
 
-@test('hold and resume silence a participant and bring him back')
-def hold(bench):
-    server = bench.server()
+def hold_by(bench, server, how):
     alice = bench.ua(server, 'alice', 'create', duration=14, tone=440,
                      more=['--invite', devconfig.identity('bob')])
     uri = conference_of(alice)
     bob = bench.ua(server, 'bob', 'join', uri, tone=660, duration=11, more=[
-        '--hold-after', '3', '--resume-after', '6', '--listen-for', '440'])
+        '--hold', how, '--hold-after', '3', '--resume-after', '6', '--expect-hear',
+        f'440:{HEARD}', '--measure-from', '7'])
     bob.wait('held', 20)
     time.sleep(1)
-    check(server.roster(uri)['bob']['talking'] == 'no', 'who holds does not talk')
+    row = server.roster(uri)['bob']
+    check(row['state'] == 'on-hold', f'the roster shows it, found {row}')
     bob.wait('resumed', 20)
-    wait_until(lambda: server.roster(uri)['bob']['talking'] == 'yes', 'he talks again')
+    wait_until(lambda: server.roster(uri)['bob']['state'] == 'connected', 'he is back')
     expect_good(bob, alice)
+
+
+@test('hold and resume silence a participant and bring him back')
+def hold(bench):
+    server = bench.server()
+    for how in ('sendonly', 'inactive'):
+        hold_by(bench, server, how)
 
 
 @test('CANCEL at any moment leaves nothing behind')
 def cancel(bench):
-    server = bench.server()
+    server = bench.server(policy=policy_with('create-max-per-user=100'))
     for delay in (0, 1, 3, 10, 30, 100, 300):
         ua = bench.ua(server, 'alice', 'create', duration=2,
-                      more=['--cancel-after', str(delay)])
+                      more=['--invite', devconfig.identity('bob'), '--cancel-after',
+                                                      str(delay)])
         status = ua.ended(40)
         check(status in (0, 3), f'cancelled after {delay} ms or not, found {ua.why()}')
         refused = ua.find('refused')

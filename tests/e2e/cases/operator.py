@@ -68,7 +68,8 @@ def watched(bench):
     server = bench.server()
     server.write('policy.conf', policy_with('create-allow=nobody'))
     wait_until(lambda: 'policy' in server.process.log() and
-               bench.ua(server, 'alice', 'create', duration=1).ended() == 3,
+               bench.ua(server, 'alice', 'create', duration=1, more=[
+                   '--invite', devconfig.identity('bob')]).ended() == 3,
                'the new policy is in force', 20, every=0.5)
     users = server.read('users.conf')
     password = server.read('passwords/alice').strip()

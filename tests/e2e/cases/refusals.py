@@ -144,7 +144,8 @@ def replayed(bench):
 @test('who may not create conferences gets 403')
 def may_not_create(bench):
     server = bench.server(policy=policy_with(f'create-allow={devconfig.identity("alice")}'))
-    refused(bench.ua(server, 'bob', 'create'), 403)
+    guest = ['--invite', devconfig.identity('carol')]
+    refused(bench.ua(server, 'bob', 'create', more=guest), 403)
     alice, _ = running(bench, server)
     finish(alice)
     # The KMS may say so, too.
@@ -153,7 +154,7 @@ def may_not_create(bench):
     server.write('kms-keys.conf', before + '[user alice]' +
                  after.replace('secure-conference=yes', 'secure-conference=no', 1), 0o600)
     server.ctl('reload')
-    ua = bench.ua(server, 'alice', 'create')
+    ua = bench.ua(server, 'alice', 'create', more=guest)
     check(ua.ended() in (3, 5), f'alice is refused, found {ua.why()}')
     if ua.status == 3:
         check(ua.find('refused')[0]['status'] == 403, f'with 403, found {ua.why()}')
