@@ -25,5 +25,6 @@ tests_bench_bench_stages_CFLAGS = $(BENCH_CFLAGS) -DCLV_MEDIA_PROFILE
 tests_bench_bench_stages_LDADD = libclv-media-profiled.la $(TEST_LIBS) -lm
 
 .PHONY: bench
-bench: $(bench_programs)
+bench: all $(bench_programs) tests/bench/call-load
 	@for p in $(bench_programs); do ./$$p $(BENCH_FLAGS) || exit 1; done
+	@/usr/bin/python3 $(srcdir)/tests/bench/bench-calls.py --build $(abs_top_builddir) $(BENCH_FLAGS)
