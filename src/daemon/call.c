@@ -325,6 +325,7 @@ media_setup(const Leg *leg, const Room *room, const Negotiation *n, const char *
     const ClvSdpMedia *offered = &n->offer->media[n->choice.media_index];
 
     return (ClvMediaSetup){
+        .cname = strchr(clv_conference_uri(room->conference), ':') + 1, /* token@host */
         .leg = leg->id,
         .conference = room->id,
         .local_host = host,

@@ -518,15 +518,20 @@ clv_leg_report(ClvMediaLeg *leg, const ClvNow *now, bool bye)
                               .timestamp = leg->tx_timestamp,
                               .packets = leg->tx_packets,
                               .octets = leg->tx_octets};
+    ClvRtcpName names[CLV_RTCP_MAX_NAMES];
+    unsigned n_names = bye ? 0 : clv_room_names(leg, leg->names_told, names);
     ClvRtcpBlock block;
     size_t len;
 
     plan_report(leg, now);
+    leg->names_told += n_names;
     if (leg->has_rx_ssrc)
         clv_rtcp_source_report(&leg->source, now->monotonic_ns, &block);
     len = clv_rtcp_write(leg->tx_ssrc, leg->tx_packets > 0 ? &info : NULL,
-                         leg->has_rx_ssrc ? &block : NULL, clv_loop_cname(leg->shard), bye, packet,
+                         leg->has_rx_ssrc ? &block : NULL, clv_loop_cname(leg), bye, packet,
                          CLV_RTCP_MAX_PACKET);
+    if (len > 0)
+        len = clv_rtcp_add_names(names, n_names, packet, len, CLV_RTCP_MAX_PACKET);
     if (len == 0 || clv_srtp_protect_rtcp(leg->tx, packet, &len, sizeof packet) != CLV_SRTP_OK)
         return;
     if (leg->rtcp_mux)

@@ -18,6 +18,8 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#define CLV_LEG_ALIAS 12 /* random octets in a CNAME (RFC 7022 section 4.2) */
+
 /* Where to, or where from. */
 typedef struct ClvPeer {
     socklen_t len; /* 0: nowhere yet */
@@ -82,6 +84,8 @@ struct ClvMediaLeg {
     ClvCommand *rekeying;
     int64_t rx_old_until_ns;
 
+    char alias[2 * CLV_LEG_ALIAS + 1]; /* CNAME by which others know him: random, never his own */
+    unsigned names_told;
     uint32_t tx_ssrc, tx_timestamp;
     uint16_t tx_seq;
     uint32_t tx_packets, tx_octets; /* of RTCP: payload alone, and they wrap */
@@ -116,7 +120,9 @@ typedef struct ClvNow {
 /* What the loop does for a leg: says what happened, rolls dice. */
 void clv_loop_tell(ClvMediaLeg *leg, ClvMediaEventKind kind);
 uint32_t clv_loop_random(ClvShard *shard);
-const char *clv_loop_cname(const ClvShard *shard);
+const char *clv_loop_cname(const ClvMediaLeg *leg);
+/* Names of those whom the leg can hear, as many as fit; @from: how many it was told before. */
+unsigned clv_room_names(const ClvMediaLeg *leg, unsigned from, ClvRtcpName out[CLV_RTCP_MAX_NAMES]);
 int64_t clv_loop_silence_ns(const ClvShard *shard);
 /* Whether somebody else in the leg's conference uses that SSRC, we ourselves included. */
 bool clv_room_has_ssrc(const ClvRoom *room, const ClvMediaLeg *but, uint32_t ssrc);

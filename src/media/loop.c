@@ -88,9 +88,35 @@ clv_loop_random(ClvShard *shard)
 }
 
 const char *
-clv_loop_cname(const ClvShard *shard)
+clv_loop_cname(const ClvMediaLeg *leg)
 {
-    return shard->cname;
+    return leg->room->cname[0] != '\0' ? leg->room->cname : leg->shard->cname;
+}
+
+static bool
+has_name_for(const ClvMediaLeg *other, const ClvMediaLeg *leg)
+{
+    return other != leg && other->talks && other->has_rx_ssrc;
+}
+
+unsigned
+clv_room_names(const ClvMediaLeg *leg, unsigned from, ClvRtcpName out[CLV_RTCP_MAX_NAMES])
+{
+    unsigned n_sources = 0, skip, n = 0;
+
+    for (const ClvMediaLeg *other = leg->room->legs; other != NULL; other = other->next)
+        n_sources += has_name_for(other, leg);
+    skip = n_sources > CLV_RTCP_MAX_NAMES ? from % n_sources : 0;
+    for (const ClvMediaLeg *other = leg->room->legs; other != NULL && n < CLV_RTCP_MAX_NAMES;
+         other = other->next) {
+        if (!has_name_for(other, leg))
+            continue;
+        if (skip > 0)
+            skip--;
+        else
+            out[n++] = (ClvRtcpName){other->rx_ssrc, other->alias};
+    }
+    return n;
 }
 
 int64_t

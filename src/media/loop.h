@@ -42,6 +42,8 @@ struct ClvRoom {
     GHashTable *ssrcs; /* ours, given out in this conference and never again */
     ClvMixPlan *plan;  /* the latest */
     guint n_legs;
+    /* set before the first leg is lent, and read by both */
+    char cname[CLV_RTCP_MAX_CNAME + 1]; /* "": that of the thread */
     /* media thread */
     bool listed;
     ClvRoom *next, *prev;

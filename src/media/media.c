@@ -585,6 +585,17 @@ peer_at(const ClvAddress *address, int family)
     return peer;
 }
 
+/* A participant's own CNAME may say who or where he is, and the roster may have promised not to. */
+static void
+make_alias(ClvMediaLeg *leg)
+{
+    guint8 octets[CLV_LEG_ALIAS];
+
+    random_bytes(octets, sizeof octets);
+    for (guint i = 0; i < sizeof octets; i++)
+        g_snprintf(leg->alias + 2 * i, 3, "%02x", octets[i]);
+}
+
 static ClvMediaLeg *
 leg_new(const ClvMediaSetup *setup, const ClvMediaPorts *ports)
 {
@@ -603,6 +614,7 @@ leg_new(const ClvMediaSetup *setup, const ClvMediaPorts *ports)
     random_bytes(&leg->tx_seq, sizeof leg->tx_seq);
     leg->tx_seq &= 0x7fff; /* RFC 3711 section 3.3.1: not near the first rollover */
     random_bytes(&leg->tx_timestamp, sizeof leg->tx_timestamp);
+    make_alias(leg);
     return leg;
 }
 
@@ -665,6 +677,8 @@ clv_media_open(ClvMedia *media, const ClvMediaSetup *setup, ClvMediaPorts *ports
         return FALSE;
     }
     g_hash_table_add(room->ssrcs, GUINT_TO_POINTER(leg->tx_ssrc));
+    if (room->n_legs == 0 && setup->cname != NULL && room->cname[0] == '\0')
+        g_strlcpy(room->cname, setup->cname, sizeof room->cname);
     leg->rtp_fd = ports->rtp_fd;
     leg->rtcp_fd = ports->rtcp_fd;
     g_free(ports);

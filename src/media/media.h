@@ -30,7 +30,7 @@ typedef struct ClvMediaConfig {
     guint max_legs;         /* sizes rings and pools */
     gboolean use_libsrtp;   /* libsrtp2 behind the seam instead of our own transform */
     gint64 silence_ms;      /* no authentic packet for so long: event SILENT; 0: never */
-    const char *cname;      /* RTCP SDES CNAME of the mixer */
+    const char *cname;      /* RTCP SDES CNAME of a mixer whose conference has none of its own */
     gboolean realtime;      /* SCHED_RR where the kernel permits; silently without where not */
 } ClvMediaConfig;
 
@@ -69,6 +69,7 @@ typedef struct ClvMediaSetup {
     ClvSrtpKeys rx, tx;      /* tx.ssrc is ours when has_ssrc */
     gboolean has_local_ssrc;
     guint32 local_ssrc;      /* taken from clv_media_new_ssrc() */
+    const char *cname;       /* (nullable) of the mixer in this conference; the first one counts */
 } ClvMediaSetup;
 
 /* Reserves a port pair (RTP even, RTCP odd) before the answer is known. */

@@ -153,7 +153,7 @@ read_report(ClvReader *r, uint8_t type, uint8_t count, ClvRtcpCompound *out)
 static void
 read_sdes(ClvReader *r, uint8_t count, ClvRtcpCompound *out)
 {
-    if (count == 0)
+    if (count == 0 || out->cname[0] != '\0')
         return;
     (void)clv_read_u32(r);
     while (!r->bad && r->left > 0) {
@@ -236,19 +236,41 @@ write_block(ClvWriter *w, const ClvRtcpBlock *block)
     clv_write_u32(w, block->dlsr);
 }
 
+static size_t
+cname_len(const char *cname)
+{
+    size_t len = strlen(cname);
+
+    return len > CLV_RTCP_MAX_CNAME ? CLV_RTCP_MAX_CNAME : len;
+}
+
+/* SSRC, CNAME, and one to four zeros: the list of a source ends in one and fills its last word. */
+static size_t
+chunk_len(const char *cname)
+{
+    size_t len = cname_len(cname);
+
+    return 4 + 2 + len + (4 - (2 + len) % 4);
+}
+
 static void
-write_cname(ClvWriter *w, uint32_t ssrc, const char *cname)
+write_chunk(ClvWriter *w, uint32_t ssrc, const char *cname)
 {
     static const uint8_t zeros[4];
-    size_t len = strlen(cname) > CLV_RTCP_MAX_CNAME ? CLV_RTCP_MAX_CNAME : strlen(cname);
-    size_t pad = 4 - (2 + len) % 4; /* one to four: the list ends in a zero octet */
+    size_t len = cname_len(cname);
 
-    write_head(w, 1, SDES, 4 + 2 + len + pad);
     clv_write_u32(w, ssrc);
     clv_write_u8(w, SDES_CNAME);
     clv_write_u8(w, (uint8_t)len);
     clv_write_bytes(w, cname, len);
-    clv_write_bytes(w, zeros, pad);
+    clv_write_bytes(w, zeros, chunk_len(cname) - 4 - 2 - len);
+}
+
+static void
+write_cname(ClvWriter *w, uint32_t ssrc, const char *cname)
+{
+    write_head(w, 1, SDES, chunk_len(cname));
+    write_chunk(w, ssrc, cname);
 }
 
 size_t
@@ -275,4 +297,20 @@ clv_rtcp_write(uint32_t ssrc, const ClvRtcpSenderInfo *sender, const ClvRtcpBloc
         clv_write_u32(&w, ssrc);
     }
     return w.bad ? 0 : room - w.left;
+}
+
+size_t
+clv_rtcp_add_names(const ClvRtcpName *names, unsigned n, uint8_t *packet, size_t len, size_t room)
+{
+    ClvWriter w = {.next = packet + len, .left = room - len};
+    size_t body = 0;
+
+    if (n == 0 || n > CLV_RTCP_MAX_NAMES)
+        return len;
+    for (unsigned i = 0; i < n; i++)
+        body += chunk_len(names[i].cname);
+    write_head(&w, n, SDES, body);
+    for (unsigned i = 0; i < n; i++)
+        write_chunk(&w, names[i].ssrc, names[i].cname);
+    return w.bad ? len : room - w.left;
 }

@@ -11,7 +11,8 @@
 
 #define CLV_RTCP_MAX_BLOCKS 4 /* of one packet: more than a peer of ours ever has to say */
 #define CLV_RTCP_MAX_CNAME 255
-#define CLV_RTCP_MAX_PACKET 512 /* any compound we write is shorter */
+#define CLV_RTCP_MAX_PACKET 1200 /* any compound we write is shorter */
+#define CLV_RTCP_MAX_NAMES 15   /* sources told of in one compound: as many as a CSRC list holds */
 
 /* ---- what was received: sequence numbers and arrival times -------------------------------- */
 
@@ -74,5 +75,16 @@ bool clv_rtcp_read(const uint8_t *bytes, size_t len, ClvRtcpCompound *out);
 /* SR (with sender) or RR, then SDES CNAME, then BYE when asked for. 0 when there is no room. */
 size_t clv_rtcp_write(uint32_t ssrc, const ClvRtcpSenderInfo *sender, const ClvRtcpBlock *block,
                       const char *cname, bool bye, uint8_t *out, size_t room);
+
+typedef struct ClvRtcpName {
+    uint32_t ssrc;
+    const char *cname;
+} ClvRtcpName;
+
+/* Adds an SDES packet about other sources to the compound of @len octets, so that what stands in
+ * CSRC lists has a name (RFC 3550 section 7.1). Returns the new length; without room, or names to
+ * tell, the old one. */
+size_t clv_rtcp_add_names(const ClvRtcpName *names, unsigned n, uint8_t *packet, size_t len,
+                          size_t room);
 
 uint64_t clv_rtcp_ntp(int64_t unix_ns);

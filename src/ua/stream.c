@@ -318,12 +318,14 @@ read_report_block(ClvUaStream *stream, const guint8 *block)
     stream->stats.reported_lost = (gint32)(get32(block + 4) << 8) >> 8;
 }
 
-/* Chunks of items; the first CNAME is kept. */
+/* Chunks of items; the first CNAME is kept, unless it is that of somebody else behind the mixer. */
 static void
 read_sdes(ClvUaStream *stream, const guint8 *body, gsize len)
 {
     gsize at = 4; /* after the SSRC of the first chunk */
 
+    if (len < 4 || (stream->stats.cname[0] != '\0' && get32(body) != stream->stats.rx_ssrc))
+        return;
     while (at + 2 <= len && body[at] != 0) {
         gsize text = body[at + 1];
 

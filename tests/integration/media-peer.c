@@ -75,6 +75,7 @@ peer_join(Peer *peer, ClvMedia *media)
         .direction = CLV_DIR_SENDRECV,
         .rx = peer->to_mixer,
         .tx = peer->from_mixer,
+        .cname = peer->cname,
     };
 
     g_assert_no_error(error);
@@ -135,6 +136,33 @@ peer_send_report(Peer *peer, gboolean bye)
     send_to(peer, (guint16)(peer->mixer_port + (peer->mux ? 0 : 1)), bytes, len);
 }
 
+/* Chunks of the SDES packets, by hand: a mixer says its own name and those of its sources. */
+static void
+hear_names(Peer *peer, const guint8 *bytes, gsize len, guint32 mixer)
+{
+    for (gsize at = 0; at + 4 <= len;) {
+        gsize end = at + 4 * (1 + (gsize)(bytes[at + 2] << 8 | bytes[at + 3]));
+        gsize chunk = at + 4;
+
+        for (guint left = bytes[at + 1] == 202 ? bytes[at] & 0x1f : 0; left > 0; left--) {
+            guint32 ssrc = (guint32)bytes[chunk] << 24 | (guint32)bytes[chunk + 1] << 16 |
+                           (guint32)bytes[chunk + 2] << 8 | bytes[chunk + 3];
+
+            g_assert_cmpuint(bytes[chunk + 4], ==, 1);
+            g_assert_cmpuint(chunk + 6 + bytes[chunk + 5], <, end);
+            if (ssrc != mixer) {
+                peer->named = ssrc;
+                memset(peer->name, 0, sizeof peer->name);
+                memcpy(peer->name, bytes + chunk + 6, MIN(bytes[chunk + 5], sizeof peer->name - 1));
+            }
+            chunk += 6 + bytes[chunk + 5];
+            chunk += 4 - (chunk - at) % 4;
+        }
+        g_assert_true(bytes[at + 1] != 202 || chunk == end);
+        at = end;
+    }
+}
+
 static void
 hear_report(Peer *peer, guint8 *bytes, gsize len)
 {
@@ -145,7 +173,8 @@ hear_report(Peer *peer, guint8 *bytes, gsize len)
         peer->bad++;
         return;
     }
-    g_assert_cmpstr(compound.cname, ==, "mixer@test");
+    g_assert_cmpstr(compound.cname, ==, peer->cname != NULL ? peer->cname : "mixer@test");
+    hear_names(peer, bytes, len, compound.ssrc);
     peer->reports++;
     peer->byes += compound.n_byes;
 }

@@ -27,6 +27,9 @@ typedef struct Peer {
     guint16 seq;
     guint64 sample; /* of the tone */
     guint sent, got, bad, reports, byes, markers;
+    const char *cname; /* (nullable) of his conference */
+    guint32 named;     /* the last source that the mixer told the name of, and the name */
+    char name[64];
     guint16 last_seq;
     guint seq_gaps;
     guint32 mixer_ssrc;

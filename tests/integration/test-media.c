@@ -507,6 +507,42 @@ test_reports_come_and_byes_are_told(void)
     stage_close(&stage);
 }
 
+/* A mixer has a name in each conference; its sources have names that are not their own. */
+static void
+test_sources_are_named_by_aliases(void)
+{
+    Stage stage;
+    char first[64];
+
+    stage_open(&stage, 3, FALSE);
+    for (guint i = 0; i < 3; i++) {
+        peer_init(&stage.peers[i], i + 1, i < 2 ? 1 : 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80,
+                  CLV_G711_ALAW, 400);
+        stage.peers[i].cname = i < 2 ? "one@test" : "two@test";
+        peer_join(&stage.peers[i], stage.media);
+    }
+    publish(&stage, 1, 3u, 3u);
+    publish(&stage, 2, 4u, 4u);
+    for (guint turn = 0; turn < 100 && (stage.peers[0].named == 0 || stage.peers[1].named == 0 ||
+                                        stage.peers[2].reports == 0);
+         turn++)
+        play(&stage, 10);
+    for (guint i = 0; i < 2; i++) {
+        g_assert_cmphex(stage.peers[i].named, ==, stage.peers[1 - i].ssrc);
+        g_assert_cmpuint(strlen(stage.peers[i].name), ==, 24);
+    }
+    g_assert_cmpstr(stage.peers[0].name, !=, stage.peers[1].name);
+    g_assert_cmpuint(stage.peers[2].reports, >, 0);
+    g_assert_cmphex(stage.peers[2].named, ==, 0); /* he is alone */
+    g_strlcpy(first, stage.peers[0].name, sizeof first);
+    stage.peers[0].named = 0;
+    for (guint turn = 0; turn < 100 && stage.peers[0].named == 0; turn++)
+        play(&stage, 10);
+    g_assert_cmpstr(stage.peers[0].name, ==, first); /* and keeps it */
+    g_assert_cmpuint(stage.peers[0].bad + stage.peers[1].bad, ==, 0);
+    stage_close(&stage);
+}
+
 static void
 test_silence_is_told_once(void)
 {
@@ -629,6 +665,7 @@ main(int argc, char **argv)
                     test_one_key_for_both_ways_is_refused);
     g_test_add_func("/media/rekeying-loses-nothing", test_rekeying_loses_nothing);
     g_test_add_func("/media/reports-come-and-byes-are-told", test_reports_come_and_byes_are_told);
+    g_test_add_func("/media/sources-are-named-by-aliases", test_sources_are_named_by_aliases);
     g_test_add_func("/media/silence-is-told-once", test_silence_is_told_once);
     g_test_add_func("/media/churn-disturbs-nobody", test_churn_disturbs_nobody);
     g_test_add_func("/media/errors-are-sentences", test_errors_are_sentences);

@@ -86,6 +86,29 @@ test_truncations_and_flips_do_no_harm(void)
 }
 
 static void
+test_names_of_others_are_added(void)
+{
+    ClvRtcpName names[CLV_RTCP_MAX_NAMES];
+    uint8_t bytes[CLV_RTCP_MAX_PACKET];
+    size_t bare = clv_rtcp_write(1, &info, &block, "mixer", false, bytes, sizeof bytes);
+
+    for (unsigned i = 0; i < CLV_RTCP_MAX_NAMES; i++)
+        names[i] = (ClvRtcpName){100 + i, "0123456789abcdef01234567"};
+    for (unsigned n = 1; n <= CLV_RTCP_MAX_NAMES; n++) {
+        ClvRtcpCompound got;
+        size_t len = clv_rtcp_add_names(names, n, bytes, bare, sizeof bytes);
+
+        g_assert_cmpuint(len, ==, bare + 4 + n * 32);
+        g_assert_cmphex(bytes[bare], ==, 0x80 | n);
+        g_assert_cmpuint(bytes[bare + 1], ==, 202);
+        g_assert_true(clv_rtcp_read(bytes, len, &got));
+        g_assert_cmpstr(got.cname, ==, "mixer"); /* still the first */
+        g_assert_cmpuint(clv_rtcp_add_names(names, n, bytes, bare, len - 1), ==, bare);
+    }
+    g_assert_cmpuint(clv_rtcp_add_names(names, 0, bytes, bare, sizeof bytes), ==, bare);
+}
+
+static void
 test_a_compound_begins_with_a_report(void)
 {
     static const uint8_t bye[] = {0x81, 203, 0, 1, 0, 0, 0, 1};
@@ -173,6 +196,7 @@ main(int argc, char **argv)
                     test_cnames_of_every_length_are_padded);
     g_test_add_func("/rtcp/truncations-and-flips-do-no-harm",
                     test_truncations_and_flips_do_no_harm);
+    g_test_add_func("/rtcp/names-of-others-are-added", test_names_of_others_are_added);
     g_test_add_func("/rtcp/a-compound-begins-with-a-report", test_a_compound_begins_with_a_report);
     g_test_add_func("/rtcp/loss-is-counted-over-the-wrap", test_loss_is_counted_over_the_wrap);
     g_test_add_func("/rtcp/reordering-loses-nothing", test_reordering_loses_nothing);
