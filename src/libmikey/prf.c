@@ -9,6 +9,7 @@
 #define SALT_LEN 14u
 #define ANY_CS 0xffu
 #define ANY_CSB 0xffffffffu
+#define N_MESSAGE_KEYS 3u /* encr, auth, salt */
 
 typedef struct Suite {
     uint8_t mac;  /* a MikeyMacAlg */
@@ -105,26 +106,50 @@ mikey_label_write(MikeyWriter *w, const MikeyLabel *label)
     }
 }
 
-/* P(s, label, m), xored into @out */
+/* P(s, label, m), xored into @out; @hmac has the key s */
 static MikeyStatus
-xor_p(const Suite *suite, MikeyBytes s, MikeyBytes label, uint8_t *out, size_t len)
+xor_p(MikeyHmac *hmac, MikeyBytes label, uint8_t *out, size_t len)
 {
     uint8_t a[BLOCK_LEN], p[BLOCK_LEN];
     MikeyBytes a_label[2] = {label, label};
-    MikeyStatus status = mikey_hmac(suite->mac, s, &label, 1, a);
+    MikeyStatus status = mikey_hmac_next(hmac, &label, 1, a);
 
-    for (size_t done = 0; done < len && status == MIKEY_OK; done += suite->hash_len) {
-        size_t n = len - done < suite->hash_len ? len - done : suite->hash_len;
+    for (size_t done = 0; done < len && status == MIKEY_OK; done += hmac->len) {
+        size_t n = len - done < hmac->len ? len - done : hmac->len;
 
-        a_label[0] = mikey_bytes(a, suite->hash_len);
-        status = mikey_hmac(suite->mac, s, a_label, 2, p);
+        a_label[0] = mikey_bytes(a, hmac->len);
+        status = mikey_hmac_next(hmac, a_label, 2, p);
         for (size_t i = 0; i < n && status == MIKEY_OK; i++)
             out[done + i] ^= p[i];
         if (status == MIKEY_OK && done + n < len)
-            status = mikey_hmac(suite->mac, s, a_label, 1, a);
+            status = mikey_hmac_next(hmac, a_label, 1, a);
     }
     OPENSSL_cleanse(a, sizeof(a));
     OPENSSL_cleanse(p, sizeof(p));
+    return status;
+}
+
+/* One key of @len octets for each label, from a key that goes into HMAC block by block */
+typedef struct Derived {
+    MikeyBytes label;
+    size_t len;
+    MikeyKey *key;
+} Derived;
+
+static MikeyStatus
+derive_all(const Suite *suite, const MikeyKey *inkey, const Derived *derived, size_t n_derived)
+{
+    MikeyStatus status = MIKEY_OK;
+
+    for (size_t at = 0; at < inkey->len && status == MIKEY_OK; at += BLOCK_LEN) {
+        size_t n = inkey->len - at < BLOCK_LEN ? inkey->len - at : BLOCK_LEN;
+        MikeyHmac hmac;
+
+        status = mikey_hmac_open(&hmac, suite->mac, mikey_bytes(inkey->bytes + at, n));
+        for (size_t i = 0; i < n_derived && status == MIKEY_OK; i++)
+            status = xor_p(&hmac, derived[i].label, derived[i].key->bytes, derived[i].len);
+        mikey_hmac_close(&hmac);
+    }
     return status;
 }
 
@@ -133,18 +158,15 @@ mikey_prf(uint8_t prf, const MikeyKey *inkey, MikeyBytes label, size_t len, Mike
 {
     const Suite *suite = suite_of(prf);
     MikeyKey key = {.len = len};
-    MikeyStatus status = MIKEY_OK;
+    Derived derived = {label, len, &key};
+    MikeyStatus status;
 
     if (suite->hash_len == 0)
         return MIKEY_BAD_PRF;
     if (len > MIKEY_MAX_KEY || inkey->len == 0 || inkey->len > MIKEY_MAX_KEY)
         return MIKEY_ARGUMENT;
 
-    for (size_t at = 0; at < inkey->len && status == MIKEY_OK; at += BLOCK_LEN) {
-        size_t n = inkey->len - at < BLOCK_LEN ? inkey->len - at : BLOCK_LEN;
-
-        status = xor_p(suite, mikey_bytes(inkey->bytes + at, n), label, key.bytes, len);
-    }
+    status = derive_all(suite, inkey, &derived, 1);
     if (status == MIKEY_OK)
         *out_key = key;
     mikey_key_clear(&key);
@@ -176,25 +198,36 @@ MikeyStatus
 mikey_message_keys(uint8_t prf, const MikeyKey *inkey, const MikeyLabel *label,
                    MikeyMessageKeys *out_keys)
 {
-    MikeyMessageKeys keys;
-    const struct {
-        MikeyConstant constant;
-        size_t len;
-        MikeyKey *key;
-    } parts[] = {
-        {MIKEY_C_ENCR, mikey_suite_key_len(prf), &keys.encr},
-        {MIKEY_C_AUTH, mikey_suite_auth_len(prf), &keys.auth},
-        {MIKEY_C_SALT, SALT_LEN, &keys.salt},
+    static const MikeyConstant constants[N_MESSAGE_KEYS] = {MIKEY_C_ENCR, MIKEY_C_AUTH,
+                                                            MIKEY_C_SALT};
+    const Suite *suite = suite_of(prf);
+    MikeyMessageKeys keys = {
+        .encr.len = suite->key_len, .auth.len = suite->hash_len, .salt.len = SALT_LEN};
+    MikeyWriter labels[N_MESSAGE_KEYS] = {MIKEY_WRITER_INIT, MIKEY_WRITER_INIT, MIKEY_WRITER_INIT};
+    Derived derived[N_MESSAGE_KEYS] = {
+        {.len = suite->key_len, .key = &keys.encr},
+        {.len = suite->hash_len, .key = &keys.auth},
+        {.len = SALT_LEN, .key = &keys.salt},
     };
     MikeyStatus status = MIKEY_OK;
 
-    memset(&keys, 0, sizeof(keys));
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == MIKEY_OK; i++) {
+    if (suite->hash_len == 0)
+        return MIKEY_BAD_PRF;
+    if (inkey->len == 0 || inkey->len > MIKEY_MAX_KEY)
+        return MIKEY_ARGUMENT;
+
+    for (size_t i = 0; i < N_MESSAGE_KEYS; i++) {
         MikeyLabel own = *label;
 
-        own.constant = parts[i].constant;
-        status = mikey_derive(prf, inkey, &own, parts[i].len, parts[i].key);
+        own.constant = constants[i];
+        mikey_label_write(&labels[i], &own);
+        derived[i].label = mikey_writer_octets(&labels[i]);
+        status = status != MIKEY_OK ? status : labels[i].bad;
     }
+    if (status == MIKEY_OK)
+        status = derive_all(suite, inkey, derived, N_MESSAGE_KEYS);
+    for (size_t i = 0; i < N_MESSAGE_KEYS; i++)
+        mikey_writer_clear(&labels[i]);
     if (status == MIKEY_OK)
         *out_keys = keys;
     mikey_message_keys_clear(&keys);

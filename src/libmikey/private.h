@@ -3,6 +3,7 @@
 #pragma once
 
 #include <libmikey/mikey.h>
+#include <openssl/types.h>
 
 /* Memory by way of the hooks: zeroed; NULL when there is none */
 void *mikey_alloc(size_t size);
@@ -17,6 +18,17 @@ uint32_t mikey_env_skew(const MikeyEnv *env);
 /* HMAC over @parts with the hash of a MikeyMacAlg; @out has room for 32 octets */
 MikeyStatus mikey_hmac(uint8_t alg, MikeyBytes key, const MikeyBytes *parts, size_t n_parts,
                        uint8_t *out);
+
+/* The same for several inputs under one key, which is half of the work. Close it in any case. */
+typedef struct MikeyHmac {
+    EVP_MAC_CTX *ctx;
+    size_t len;
+    bool ready; /* nothing has gone in since the key */
+} MikeyHmac;
+
+MikeyStatus mikey_hmac_open(MikeyHmac *hmac, uint8_t alg, MikeyBytes key);
+MikeyStatus mikey_hmac_next(MikeyHmac *hmac, const MikeyBytes *parts, size_t n_parts, uint8_t *out);
+void mikey_hmac_close(MikeyHmac *hmac);
 
 /*
  * Writes a chain of payloads: every payload is named by the octet before it in the chain, so the

@@ -6,52 +6,104 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define SALT_LEN 14u
 #define MAX_MAC 32u
 
-static bool
-hmac_run(EVP_MAC_CTX *ctx, char *hash, MikeyBytes key, const MikeyBytes *parts, size_t n_parts,
-         uint8_t *out, size_t len)
+/* Looking up HMAC and its hash takes longer than computing it, so each is looked up once for the
+ * process: contexts with a hash and without a key, never changed after that. */
+static EVP_MAC_CTX *
+blank_hmac(uint8_t alg)
 {
+    static _Atomic(EVP_MAC_CTX *) kept[2];
+    char sha_1[] = "SHA1", sha_256[] = "SHA256";
+    bool is_sha_1 = alg == MIKEY_MAC_HMAC_SHA_1_160;
+    _Atomic(EVP_MAC_CTX *) *place = &kept[is_sha_1 ? 0 : 1];
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, hash, 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, is_sha_1 ? sha_1 : sha_256, 0),
         OSSL_PARAM_construct_end(),
     };
+    EVP_MAC_CTX *there = atomic_load_explicit(place, memory_order_acquire);
+    EVP_MAC_CTX *ctx;
+    EVP_MAC *hmac;
+
+    if (there != NULL)
+        return there;
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
+    EVP_MAC_free(hmac);
+    if (ctx == NULL || EVP_MAC_CTX_set_params(ctx, params) != 1 ||
+        !atomic_compare_exchange_strong(place, &there, ctx)) {
+        EVP_MAC_CTX_free(ctx); /* failed, or another thread was faster */
+        return there;
+    }
+    return ctx;
+}
+
+MikeyStatus
+mikey_hmac_open(MikeyHmac *hmac, uint8_t alg, MikeyBytes key)
+{
+    const EVP_MAC_CTX *blank;
+
+    memset(hmac, 0, sizeof(*hmac));
+    hmac->len = mikey_mac_len(alg);
+    if (hmac->len == 0)
+        return MIKEY_BAD_MAC_ALG;
+    blank = blank_hmac(alg);
+    hmac->ctx = blank != NULL ? EVP_MAC_CTX_dup(blank) : NULL;
+    if (hmac->ctx == NULL || EVP_MAC_init(hmac->ctx, key.data, key.len, NULL) != 1)
+        return MIKEY_CRYPTO;
+    hmac->ready = true;
+    return MIKEY_OK;
+}
+
+void
+mikey_hmac_close(MikeyHmac *hmac)
+{
+    EVP_MAC_CTX_free(hmac->ctx); /* wipes the key */
+    hmac->ctx = NULL;
+}
+
+static bool
+hmac_run(MikeyHmac *hmac, const MikeyBytes *parts, size_t n_parts, uint8_t mac[EVP_MAX_MD_SIZE])
+{
     size_t written = 0;
 
-    if (EVP_MAC_init(ctx, key.data, key.len, params) != 1)
+    /* without a key: as it was after the key */
+    if (!hmac->ready && EVP_MAC_init(hmac->ctx, NULL, 0, NULL) != 1)
         return false;
+    hmac->ready = false;
     for (size_t i = 0; i < n_parts; i++) {
-        if (parts[i].len > 0 && EVP_MAC_update(ctx, parts[i].data, parts[i].len) != 1)
+        if (parts[i].len > 0 && EVP_MAC_update(hmac->ctx, parts[i].data, parts[i].len) != 1)
             return false;
     }
-    return EVP_MAC_final(ctx, out, &written, len) == 1 && written == len;
+    return EVP_MAC_final(hmac->ctx, mac, &written, EVP_MAX_MD_SIZE) == 1 && written == hmac->len;
+}
+
+MikeyStatus
+mikey_hmac_next(MikeyHmac *hmac, const MikeyBytes *parts, size_t n_parts, uint8_t *out)
+{
+    uint8_t mac[EVP_MAX_MD_SIZE];
+    bool done = hmac_run(hmac, parts, n_parts, mac);
+
+    if (done)
+        memcpy(out, mac, hmac->len);
+    OPENSSL_cleanse(mac, sizeof(mac));
+    return done ? MIKEY_OK : MIKEY_CRYPTO;
 }
 
 MikeyStatus
 mikey_hmac(uint8_t alg, MikeyBytes key, const MikeyBytes *parts, size_t n_parts, uint8_t *out)
 {
-    char sha_1[] = "SHA1", sha_256[] = "SHA256";
-    size_t len = mikey_mac_len(alg);
-    uint8_t mac[EVP_MAX_MD_SIZE];
-    EVP_MAC *hmac;
-    EVP_MAC_CTX *ctx;
-    bool done;
+    MikeyHmac hmac;
+    MikeyStatus status = mikey_hmac_open(&hmac, alg, key);
 
-    if (len == 0)
-        return MIKEY_BAD_MAC_ALG;
-    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
-    done = ctx != NULL && hmac_run(ctx, alg == MIKEY_MAC_HMAC_SHA_1_160 ? sha_1 : sha_256, key,
-                                   parts, n_parts, mac, len);
-    if (done)
-        memcpy(out, mac, len);
-    OPENSSL_cleanse(mac, sizeof(mac));
-    EVP_MAC_CTX_free(ctx);
-    EVP_MAC_free(hmac);
-    return done ? MIKEY_OK : MIKEY_CRYPTO;
+    if (status == MIKEY_OK)
+        status = mikey_hmac_next(&hmac, parts, n_parts, out);
+    mikey_hmac_close(&hmac);
+    return status;
 }
 
 MikeyStatus
