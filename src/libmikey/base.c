@@ -280,6 +280,12 @@ mikey_ntp_within(MikeyNtp a, MikeyNtp b, uint32_t skew_s)
     return difference <= skew && difference >= -skew;
 }
 
+bool
+mikey_ntp_is_newer(MikeyNtp a, MikeyNtp b)
+{
+    return a != b && a - b < (MikeyNtp)1 << 63;
+}
+
 MikeyStatus
 mikey_digest(MikeyBytes octets, uint8_t out_digest[MIKEY_DIGEST_LEN])
 {

@@ -4,20 +4,8 @@
 
 #include <string.h>
 
-struct MikeyBundle {
-    MikeyHeader header;
-    MikeyCs *cs;
-    MikeySrtpProfile *profiles; /* one for each of the sessions */
-    uint8_t peer_type;
-    MikeyBuffer peer;
-    MikeyBuffer rand_i;
-    MikeyBuffer rand_r;
-    MikeyKeyData *keys;
-    size_t n_keys;
-};
-
-static const MikeySp *
-find_sp(const MikeyMessage *message, uint8_t policy_no)
+const MikeySp *
+mikey_message_sp(const MikeyMessage *message, uint8_t policy_no)
 {
     for (size_t i = 0; message != NULL && i < message->n_payloads; i++) {
         const MikeyPayload *payload = &message->payloads[i];
@@ -28,6 +16,18 @@ find_sp(const MikeyMessage *message, uint8_t policy_no)
     return NULL;
 }
 
+bool
+mikey_cs_in_pairs(uint8_t cs_id)
+{
+    return cs_id >= 1 && cs_id <= MIKEY_CS_ANSWERER(MIKEY_MAX_LINES);
+}
+
+bool
+mikey_cs_is_of(uint8_t cs_id, bool initiator)
+{
+    return mikey_cs_in_pairs(cs_id) && (cs_id % 2 == 1) == initiator;
+}
+
 /* Policy numbers are distinct over the offer and its answer */
 static bool
 policies_are_distinct(const MikeyMessage *init, const MikeyMessage *resp)
@@ -35,7 +35,7 @@ policies_are_distinct(const MikeyMessage *init, const MikeyMessage *resp)
     for (size_t i = 0; resp != NULL && i < resp->n_payloads; i++) {
         const MikeyPayload *payload = &resp->payloads[i];
 
-        if (payload->number == MIKEY_SP && find_sp(init, payload->u.sp.policy_no) != NULL)
+        if (payload->number == MIKEY_SP && mikey_message_sp(init, payload->u.sp.policy_no) != NULL)
             return false;
     }
     return true;
@@ -61,25 +61,41 @@ is_acceptable(const MikeyBundleParts *parts, MikeySrtpProfile profile)
     return parts->profiles == NULL;
 }
 
+/* SP number @no as the offer, the answer or an exchange before had it */
+static bool
+look_up_policy(const MikeyBundleParts *parts, uint8_t no, uint8_t prot, MikeySrtpProfile *out,
+               MikeyStatus *out_status)
+{
+    const MikeySp *sp = mikey_message_sp(parts->init, no);
+
+    if (sp == NULL)
+        sp = mikey_message_sp(parts->resp, no);
+    if (sp != NULL) {
+        *out_status = mikey_sp_profile(sp, out);
+        return sp->prot == prot;
+    }
+    if (parts->before == NULL || !parts->before->policies[no].known)
+        return false;
+    *out = parts->before->policies[no].profile;
+    *out_status = *out != MIKEY_SRTP_NONE ? MIKEY_OK : MIKEY_BAD_PARAMETERS;
+    return parts->before->policies[no].prot == prot;
+}
+
 /* The policy of a session: suggested in the offer, or brought by the answer */
 static MikeyStatus
 find_profile(const MikeyBundleParts *parts, const MikeyCs *offered, const MikeyCs *cs,
              MikeySrtpProfile *out_profile)
 {
-    const MikeySp *sp;
     MikeySrtpProfile profile = MIKEY_SRTP_NONE;
-    MikeyStatus status;
+    MikeyStatus status = MIKEY_OK;
 
     if (cs->n_policies != 1)
         return MIKEY_BAD_SESSIONS;
-    sp = find_sp(parts->init, cs->policies[0]);
-    if (sp != NULL && !is_listed(offered, cs->policies[0]))
+    if (mikey_message_sp(parts->init, cs->policies[0]) != NULL &&
+        !is_listed(offered, cs->policies[0]))
         return MIKEY_BAD_SESSIONS;
-    if (sp == NULL)
-        sp = find_sp(parts->resp, cs->policies[0]);
-    if (sp == NULL || sp->prot != cs->prot)
+    if (!look_up_policy(parts, cs->policies[0], cs->prot, &profile, &status))
         return MIKEY_BAD_SESSIONS;
-    status = mikey_sp_profile(sp, &profile);
     /* who answered may have repeated a session that he refused and does not understand */
     if (status != MIKEY_OK)
         return parts->profiles == NULL ? MIKEY_OK : status;
@@ -105,16 +121,19 @@ find_key(const MikeyBundle *bundle, const MikeyCs *cs)
     return NULL;
 }
 
-/* A session of the answer against the one offered */
+/* A session in force against the one offered */
 static MikeyStatus
-check_session(const MikeyBundle *bundle, const MikeyCs *offered, const MikeyCs *cs)
+check_session(const MikeyBundle *bundle, const MikeyBundleParts *parts, const MikeyCs *offered,
+              const MikeyCs *cs)
 {
+    bool answerers = mikey_cs_is_of(cs->id, !parts->from_initiator);
+
     if (cs->prot != offered->prot || cs->spi_len == 0)
         return MIKEY_BAD_SESSIONS;
     if (cs->prot == MIKEY_PROT_SRTP && !cs->has_ssrc)
         return MIKEY_BAD_SESSIONS;
     /* what the offerer said of his own streams is not for the answerer to change */
-    if (offered->has_ssrc && cs->id % 2 == 1 && cs->ssrc != offered->ssrc)
+    if (offered->has_ssrc && !answerers && cs->ssrc != offered->ssrc)
         return MIKEY_BAD_SESSIONS;
     return find_key(bundle, cs) != NULL ? MIKEY_OK : MIKEY_BAD_KEYS;
 }
@@ -136,18 +155,50 @@ check_sessions(MikeyBundle *bundle, const MikeyBundleParts *parts)
         if (offered == NULL)
             return MIKEY_BAD_SESSIONS;
         status = find_profile(parts, offered, cs, &bundle->profiles[i]);
-        if (status == MIKEY_OK && parts->resp != NULL)
-            status = check_session(bundle, offered, cs);
+        /* an update without an answer must be complete by itself */
+        if (status == MIKEY_OK && (parts->resp != NULL || parts->before != NULL))
+            status = check_session(bundle, parts, offered, cs);
         if (status != MIKEY_OK)
             return status;
     }
     return MIKEY_OK;
 }
 
+static bool
+uses_key(const MikeyHeader *header, const MikeyKeyData *key)
+{
+    for (unsigned i = 0; i < header->n_cs; i++) {
+        if (mikey_bytes_equal(mikey_bytes(header->cs[i].spi, header->cs[i].spi_len),
+                              mikey_bytes(key->spi, key->spi_len)))
+            return true;
+    }
+    return false;
+}
+
+/* Makes room by dropping keys of former updates that no session uses, neither now nor with @map */
+static void
+drop_old_keys(MikeyBundle *bundle, const MikeyBundleParts *parts, const MikeyHeader *map,
+              size_t n_new)
+{
+    size_t i = bundle->n_first_keys;
+
+    while (i + n_new < bundle->n_keys && bundle->n_keys > MIKEY_MAX_BUNDLE_KEYS) {
+        if (uses_key(map, &bundle->keys[i]) || uses_key(&parts->before->header, &bundle->keys[i])) {
+            i++;
+            continue;
+        }
+        bundle->n_keys--;
+        memmove(&bundle->keys[i], &bundle->keys[i + 1],
+                (bundle->n_keys - i) * sizeof(*bundle->keys));
+        mikey_key_data_clear(&bundle->keys[bundle->n_keys]);
+    }
+}
+
 static MikeyStatus
-copy_keys(MikeyBundle *bundle, const MikeyBundleParts *parts)
+copy_keys(MikeyBundle *bundle, const MikeyBundleParts *parts, const MikeyHeader *map)
 {
     size_t n = parts->n_keys + parts->n_late_keys;
+    MikeyStatus status;
 
     bundle->keys = mikey_alloc(n * sizeof(*bundle->keys));
     if (bundle->keys == NULL)
@@ -158,8 +209,14 @@ copy_keys(MikeyBundle *bundle, const MikeyBundleParts *parts)
     if (parts->n_late_keys > 0)
         memcpy(bundle->keys + parts->n_keys, parts->late_keys,
                parts->n_late_keys * sizeof(*bundle->keys));
+    bundle->n_first_keys = parts->before != NULL ? parts->before->n_first_keys : n;
     /* one SPI, one key */
-    return mikey_session_keys_check(bundle->keys, n, parts->init->header.prf);
+    status = mikey_session_keys_check(bundle->keys, n, parts->init->header.prf);
+    if (status == MIKEY_OK && parts->before != NULL) {
+        drop_old_keys(bundle, parts, map, parts->n_late_keys);
+        status = bundle->n_keys > MIKEY_MAX_BUNDLE_KEYS ? MIKEY_TOO_LARGE : MIKEY_OK;
+    }
+    return status;
 }
 
 static MikeyStatus
@@ -193,25 +250,99 @@ copy_rands(MikeyBundle *bundle, const MikeyBundleParts *parts)
     return status;
 }
 
+static MikeyStatus
+keep_parties(MikeyBundle *bundle, const MikeyBundleParts *parts)
+{
+    MikeyIdentity id_i = mikey_message_identity(parts->init, MIKEY_IDR_INITIATOR);
+    MikeyIdentity asked = mikey_message_identity(parts->init, MIKEY_IDR_RESPONDER);
+    MikeyIdentity id_r = asked;
+    MikeyStatus status;
+
+    if (parts->resp != NULL &&
+        mikey_message_find(parts->resp, MIKEY_IDR, MIKEY_IDR_RESPONDER) != NULL)
+        id_r = mikey_message_identity(parts->resp, MIKEY_IDR_RESPONDER);
+    bundle->id_i_type = id_i.type;
+    bundle->id_r_type = id_r.type;
+    status = mikey_buffer_set(&bundle->id_i, id_i.data);
+    if (status == MIKEY_OK)
+        status = mikey_buffer_set(&bundle->id_r, id_r.data);
+    if (status == MIKEY_OK)
+        status = mikey_buffer_set(&bundle->asked_r, asked.data);
+    return status;
+}
+
+static void
+keep_policies(MikeyBundle *bundle, const MikeyMessage *message)
+{
+    for (size_t i = 0; message != NULL && i < message->n_payloads; i++) {
+        const MikeySp *sp = &message->payloads[i].u.sp;
+        MikeyKnownPolicy *known;
+
+        if (message->payloads[i].number != MIKEY_SP)
+            continue;
+        known = &bundle->policies[sp->policy_no];
+        known->known = true;
+        known->prot = sp->prot;
+        if (mikey_sp_profile(sp, &known->profile) != MIKEY_OK)
+            known->profile = MIKEY_SRTP_NONE;
+    }
+}
+
+static void
+keep_time(MikeyBundle *bundle, const MikeyMessage *message)
+{
+    MikeyNtp t = message != NULL ? mikey_timestamp_iv(mikey_message_t(message)) : 0;
+
+    if (message != NULL && mikey_ntp_is_newer(t, bundle->last_t))
+        bundle->last_t = t;
+}
+
+/* What the first exchange settles for good */
+static MikeyStatus
+keep_first(MikeyBundle *bundle, const MikeyBundleParts *parts)
+{
+    MikeyStatus status;
+
+    bundle->initiator = parts->initiator;
+    bundle->flags = parts->policy->flags;
+    bundle->peer_type = parts->peer.type;
+    bundle->in_force = *parts->in_force;
+    bundle->last_t = mikey_timestamp_iv(mikey_message_t(parts->init));
+    keep_time(bundle, parts->resp);
+    status = mikey_buffer_set(&bundle->peer, parts->peer.data);
+    if (status == MIKEY_OK)
+        status = keep_parties(bundle, parts);
+    return status == MIKEY_OK ? copy_rands(bundle, parts) : status;
+}
+
+static MikeyStatus
+fill(MikeyBundle *bundle, const MikeyBundleParts *parts)
+{
+    const MikeyMessage *in_force = parts->resp != NULL ? parts->resp : parts->init;
+    MikeyStatus status = copy_keys(bundle, parts, &in_force->header);
+
+    if (status == MIKEY_OK)
+        status = copy_map(bundle, &in_force->header);
+    if (status == MIKEY_OK)
+        status = check_sessions(bundle, parts);
+    if (status == MIKEY_OK) {
+        keep_policies(bundle, parts->init);
+        keep_policies(bundle, parts->resp);
+    }
+    return status;
+}
+
 MikeyStatus
 mikey_bundle_new(const MikeyBundleParts *parts, MikeyBundle **out_bundle)
 {
-    const MikeyMessage *in_force = parts->resp != NULL ? parts->resp : parts->init;
     MikeyBundle *bundle = mikey_alloc(sizeof(*bundle));
     MikeyStatus status;
 
     if (bundle == NULL)
         return MIKEY_NO_MEMORY;
-    bundle->peer_type = parts->peer.type;
-    status = mikey_buffer_set(&bundle->peer, parts->peer.data);
+    status = keep_first(bundle, parts);
     if (status == MIKEY_OK)
-        status = copy_rands(bundle, parts);
-    if (status == MIKEY_OK)
-        status = copy_keys(bundle, parts);
-    if (status == MIKEY_OK)
-        status = copy_map(bundle, &in_force->header);
-    if (status == MIKEY_OK)
-        status = check_sessions(bundle, parts);
+        status = fill(bundle, parts);
     if (status != MIKEY_OK) {
         mikey_bundle_free(bundle);
         return status;
@@ -220,18 +351,56 @@ mikey_bundle_new(const MikeyBundleParts *parts, MikeyBundle **out_bundle)
     return MIKEY_OK;
 }
 
+/* Frees what an update replaces */
+static void
+clear_changing(MikeyBundle *bundle)
+{
+    mikey_release(bundle->cs);
+    mikey_release(bundle->profiles);
+    mikey_keys_free(bundle->keys, bundle->n_keys);
+}
+
+MikeyStatus
+mikey_bundle_apply(MikeyBundle *bundle, const MikeyBundleParts *parts)
+{
+    MikeyBundle *next = mikey_alloc(sizeof(*next));
+    MikeyStatus status;
+
+    if (next == NULL)
+        return MIKEY_NO_MEMORY;
+    memcpy(next->policies, bundle->policies, sizeof(next->policies));
+    status = fill(next, parts);
+    if (status != MIKEY_OK) {
+        clear_changing(next);
+        mikey_release(next);
+        return status;
+    }
+    clear_changing(bundle);
+    bundle->header = next->header;
+    bundle->cs = next->cs;
+    bundle->profiles = next->profiles;
+    bundle->keys = next->keys;
+    bundle->n_keys = next->n_keys;
+    memcpy(bundle->policies, next->policies, sizeof(next->policies));
+    keep_time(bundle, parts->init);
+    keep_time(bundle, parts->resp);
+    mikey_release(next);
+    return MIKEY_OK;
+}
+
 void
 mikey_bundle_free(MikeyBundle *bundle)
 {
     if (bundle == NULL)
         return;
-    mikey_release(bundle->cs);
-    mikey_release(bundle->profiles);
+    clear_changing(bundle);
     mikey_buffer_clear(&bundle->peer);
+    mikey_buffer_clear(&bundle->id_i);
+    mikey_buffer_clear(&bundle->id_r);
+    mikey_buffer_clear(&bundle->asked_r);
     mikey_buffer_clear(&bundle->rand_i);
     mikey_buffer_clear(&bundle->rand_r);
-    mikey_keys_free(bundle->keys, bundle->n_keys);
-    mikey_release(bundle);
+    mikey_release_secret(bundle, sizeof(*bundle));
 }
 
 MikeyIdentity

@@ -15,6 +15,38 @@ struct MikeyGrant {
     size_t n_keys;
 };
 
+/* Keys that a bundle holds at most; those of long ago go first */
+#define MIKEY_MAX_BUNDLE_KEYS (4u * MIKEY_MAX_KEYS)
+
+/* What the SPs of a bundle were, by number: updates may refer to them */
+typedef struct MikeyKnownPolicy {
+    bool known;
+    uint8_t prot;
+    MikeySrtpProfile profile;
+} MikeyKnownPolicy;
+
+struct MikeyBundle {
+    MikeyHeader header;
+    MikeyCs *cs;
+    MikeySrtpProfile *profiles; /* one for each of the sessions */
+    bool initiator;             /* we were, in the first exchange */
+    uint32_t flags;             /* of the ticket policy */
+    uint8_t peer_type;
+    MikeyBuffer peer;
+    uint8_t id_i_type, id_r_type;
+    MikeyBuffer id_i;    /* parties of the first exchange */
+    MikeyBuffer id_r;    /* the one who answered */
+    MikeyBuffer asked_r; /* the one who was called */
+    MikeyBuffer rand_i;
+    MikeyBuffer rand_r;
+    MikeyKeyData *keys;
+    size_t n_keys;
+    size_t n_first_keys;       /* of the first exchange: never dropped */
+    MikeyMessageKeys in_force; /* they protected the last message of the first exchange */
+    MikeyNtp last_t;           /* the newest T of this bundle, whoever sent it */
+    MikeyKnownPolicy policies[256];
+};
+
 /* Random values of a new exchange */
 typedef struct MikeyFresh {
     uint32_t csb_id;
@@ -48,3 +80,27 @@ MikeyStatus mikey_session_keys_open(const MikeyMessage *message, const MikeyMess
 MikeyStatus mikey_transfer_resp_keys(const MikeyMessage *init, const MikeyPolicy *policy,
                                      const MikeyKey *inkey, MikeyBytes rand_r,
                                      MikeyMessageKeys *out_keys);
+
+/* ---- answering a map of crypto sessions, in first exchanges and in updates ---- */
+
+typedef struct MikeyAnswerMap {
+    const MikeyMessage *init;
+    const MikeyAnswerSetup *setup;
+    const MikeyBundle *before; /* (nullable): an update of this one */
+    const MikeyKeyData *first; /* (nullable): the key for sessions that name none */
+    bool even;                 /* ours are the even sessions */
+    MikeyCs *cs;               /* room for the sessions of @init; the answer's map */
+    bool new_sp;               /* the answer brings a policy of its own, with this number */
+    uint8_t new_sp_no;
+} MikeyAnswerMap;
+
+MikeyStatus mikey_answer_map(MikeyAnswerMap *map);
+/* Each policy that a session of @init lists is there, or known from before */
+MikeyStatus mikey_check_session_policies(const MikeyMessage *init, const MikeyBundle *before);
+const MikeySp *mikey_message_sp(const MikeyMessage *message, uint8_t policy_no);
+/* A session that belongs to one direction of an m-line */
+bool mikey_cs_in_pairs(uint8_t cs_id);
+/* Whether the party that is the initiator (or not) sends on @cs_id */
+bool mikey_cs_is_of(uint8_t cs_id, bool initiator);
+/* Appends sessions that belong to no m-line; room for MIKEY_MAX_CS in all */
+MikeyStatus mikey_map_add(MikeyCs *cs, uint8_t *n, const MikeyCs *further, size_t n_further);

@@ -91,6 +91,8 @@ typedef struct MikeyBundle MikeyBundle;
  * @profiles: (array length=n_profiles): what is offered for SRTP, the best one first
  * @sdp_ids: all key management protocols offered in the SDP, "mikey" or "mikey;other"
  * @keys: (array length=n_keys): session keys of our own, needs the L flag
+ * @sessions: (array length=n_sessions): further ones that belong to no m-line, CS IDs from
+ *   MIKEY_CS_FURTHER; complete, policy numbers being places in @profiles
  */
 typedef struct MikeyTransferSetup {
     MikeyIdentity responder;
@@ -102,6 +104,8 @@ typedef struct MikeyTransferSetup {
     MikeyBytes sdp_ids;
     const MikeyKeyData *keys;
     size_t n_keys;
+    const MikeyCs *sessions;
+    size_t n_sessions;
 } MikeyTransferSetup;
 
 MikeyStatus mikey_transfer_new(const MikeyGrant *grant, const MikeyTransferSetup *setup,
@@ -194,6 +198,75 @@ MikeySrtpProfile mikey_bundle_profile(const MikeyBundle *bundle, uint8_t cs_id);
  * MIKEY_BAD_SESSIONS when there is no such session. */
 MikeyStatus mikey_bundle_srtp(const MikeyBundle *bundle, uint8_t cs_id, MikeySrtp *out_srtp);
 void mikey_bundle_free(MikeyBundle *bundle);
+
+/* ---- new keys and sessions for a bundle (RFC 6043 section 5.2) ----
+ *
+ *   sender:   mikey_update_new() --answer--> mikey_update_finish()
+ *   receiver: mikey_update_open() --> mikey_update_answer()
+ *
+ * Either party of the bundle may be the sender. The bundle changes in the last step of each side
+ * and stays what it was when that fails. One update at a time: whatever is sent or opened later
+ * makes an update that waits for its answer MIKEY_ORDER. When both sides send at once, the one
+ * whose T is older is told MIKEY_BAD_TIME and may try again.
+ */
+
+typedef struct MikeyUpdate MikeyUpdate;
+
+/**
+ * MikeyUpdateSetup:
+ * @lines: (array length=n_lines): every m-line that goes on, and new ones; what is not listed ends.
+ *   spi_offerer and spi_answerer mean the offerer of the first exchange, as the CS IDs do. Empty:
+ *   the first of @keys, else the key in use, else the first key of the bundle.
+ * @profiles: (array length=n_profiles): what is offered; exactly one when no answer is wanted
+ * @keys: (array length=n_keys): new session keys. Needs the L flag of who was the initiator in the
+ *   first exchange, the M flag of who was the responder.
+ * @sessions: (array length=n_sessions): as in MikeyTransferSetup
+ * @sdp_ids: as in MikeyTransferSetup; may be empty
+ * @want_answer: the V flag
+ */
+typedef struct MikeyUpdateSetup {
+    const MikeyLine *lines;
+    size_t n_lines;
+    const MikeySrtpProfile *profiles;
+    size_t n_profiles;
+    const MikeyKeyData *keys;
+    size_t n_keys;
+    const MikeyCs *sessions;
+    size_t n_sessions;
+    MikeyBytes sdp_ids;
+    bool want_answer;
+} MikeyUpdateSetup;
+
+/* Uses up a T of the bundle, also when the message is never sent. MIKEY_BAD_TIME when that T would
+ * be too far from now. */
+MikeyStatus mikey_update_new(MikeyBundle *bundle, const MikeyUpdateSetup *setup,
+                             const MikeyEnv *env, MikeyUpdate **out_update);
+MikeyBytes mikey_update_octets(const MikeyUpdate *update);
+/* Puts the update in force. An empty @answer is right when none was wanted. */
+MikeyStatus mikey_update_finish(MikeyUpdate *update, MikeyBundle *bundle, MikeyBytes answer,
+                                const MikeyEnv *env, MikeyPeerError *out_error);
+
+/* Is it an update, and of which bundle? MIKEY_BAD_DATA_TYPE for everything else that can be read */
+MikeyStatus mikey_update_peek(MikeyBytes octets, uint32_t *out_csb_id);
+/* Verifies all of it. No replay cache is needed: T must be newer than any of the bundle. */
+MikeyStatus mikey_update_open(MikeyBundle *bundle, MikeyBytes octets, const MikeyEnv *env,
+                              MikeyUpdate **out_update);
+const MikeyMessage *mikey_update_message(const MikeyUpdate *update);
+bool mikey_update_wants_answer(const MikeyUpdate *update);
+/* The new keys that came, or go, in the message */
+size_t mikey_update_n_keys(const MikeyUpdate *update);
+const MikeyKeyData *mikey_update_key(const MikeyUpdate *update, size_t i);
+/* Puts the update in force; @out_answer is empty when none is wanted. @setup->keys needs the M flag
+ * of who was the responder in the first exchange, the L flag of who was the initiator. */
+MikeyStatus mikey_update_answer(MikeyUpdate *update, MikeyBundle *bundle,
+                                const MikeyAnswerSetup *setup, const MikeyEnv *env,
+                                MikeyBuffer *out_answer);
+/* An Error with a MAC about an update that was opened, instead of an answer. For one that could not
+ * be opened there is mikey_error_new(). */
+MikeyStatus mikey_update_error(const MikeyUpdate *update, const MikeyBundle *bundle,
+                               MikeyStatus status, const MikeySrtpProfile *profiles,
+                               size_t n_profiles, const MikeyEnv *env, MikeyBuffer *out_error);
+void mikey_update_free(MikeyUpdate *update);
 
 /* ---- errors ---- */
 

@@ -96,6 +96,7 @@ const char *mikey_data_type_string(uint8_t type);
 #define MIKEY_MAX_LINES 31u
 #define MIKEY_CS_OFFERER(line) ((uint8_t)(2u * (line)-1u))
 #define MIKEY_CS_ANSWERER(line) ((uint8_t)(2u * (line)))
+#define MIKEY_CS_FURTHER 0x40u /* from here on: sessions that belong to no m-line */
 
 /**
  * MikeyLine:

@@ -8,7 +8,7 @@ lib_LTLIBRARIES += libmikey.la
 libmikey_la_SOURCES = %D%/private.h %D%/exchange-private.h %D%/base.c %D%/bundle.c %D%/cursor.c \
 	%D%/error.c %D%/header.c %D%/keys.c %D%/kms.c %D%/message.c %D%/offer.c %D%/payload.c \
 	%D%/prf.c %D%/print.c %D%/request.c %D%/sdp.c %D%/seal.c %D%/srtp.c %D%/ticket.c \
-	%D%/transfer.c
+	%D%/transfer.c %D%/update.c
 # the symbol file decides what is seen, so the compiler must not hide it before
 libmikey_la_CFLAGS = $(AM_CFLAGS) -Wconversion -fvisibility=default $(CRYPTO_CFLAGS)
 libmikey_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
@@ -29,7 +29,7 @@ examples_mikey_responder_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 examples_mikey_responder_LDADD = libmikey.la
 
 mikey_tests = tests/unit/test-mikey-vectors tests/unit/test-mikey-hostile \
-	tests/unit/test-mikey-exchange tests/unit/test-mikey-property
+	tests/unit/test-mikey-exchange tests/unit/test-mikey-property tests/unit/test-mikey-update
 check_PROGRAMS += $(mikey_tests)
 TESTS += $(mikey_tests) tests/unit/test-mikey-examples.sh
 EXTRA_DIST += tests/unit/test-mikey-examples.sh
@@ -44,10 +44,14 @@ tests_unit_test_mikey_hostile_SOURCES = tests/unit/test-mikey-hostile.c tests/un
 	tests/unit/mikey-world.h
 tests_unit_test_mikey_hostile_CFLAGS = $(MIKEY_TEST_CFLAGS)
 tests_unit_test_mikey_hostile_LDADD = $(MIKEY_TEST_LDADD)
-tests_unit_test_mikey_exchange_SOURCES = tests/unit/test-mikey-exchange.c \
-	tests/unit/mikey-world.c tests/unit/mikey-world.h
+MIKEY_WORLD = tests/unit/mikey-draft.c tests/unit/mikey-draft.h tests/unit/mikey-world.c \
+	tests/unit/mikey-world.h
+tests_unit_test_mikey_exchange_SOURCES = tests/unit/test-mikey-exchange.c $(MIKEY_WORLD)
 tests_unit_test_mikey_exchange_CFLAGS = $(MIKEY_TEST_CFLAGS)
 tests_unit_test_mikey_exchange_LDADD = $(MIKEY_TEST_LDADD)
 tests_unit_test_mikey_property_SOURCES = tests/unit/test-mikey-property.c
 tests_unit_test_mikey_property_CFLAGS = $(MIKEY_TEST_CFLAGS)
 tests_unit_test_mikey_property_LDADD = $(MIKEY_TEST_LDADD)
+tests_unit_test_mikey_update_SOURCES = tests/unit/test-mikey-update.c $(MIKEY_WORLD)
+tests_unit_test_mikey_update_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_update_LDADD = $(MIKEY_TEST_LDADD)

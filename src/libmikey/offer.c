@@ -32,30 +32,24 @@ struct MikeyResolve {
 
 /* ---- reading the offer ---- */
 
-static const MikeySp *
-find_sp(const MikeyMessage *message, uint8_t policy_no)
+static bool
+policy_is_there(const MikeyMessage *init, const MikeyBundle *before, uint8_t no, uint8_t prot)
 {
-    const MikeyPayload *payload;
+    const MikeySp *sp = mikey_message_sp(init, no);
 
-    for (size_t i = 0; i < message->n_payloads; i++) {
-        payload = &message->payloads[i];
-        if (payload->number == MIKEY_SP && payload->u.sp.policy_no == policy_no)
-            return &payload->u.sp;
-    }
-    return NULL;
+    if (sp != NULL)
+        return sp->prot == prot;
+    return before != NULL && before->policies[no].known && before->policies[no].prot == prot;
 }
 
-/* Each policy that a session lists is there, and for its protocol */
-static MikeyStatus
-check_session_policies(const MikeyMessage *init)
+MikeyStatus
+mikey_check_session_policies(const MikeyMessage *init, const MikeyBundle *before)
 {
     for (unsigned i = 0; i < init->header.n_cs; i++) {
         const MikeyCs *cs = &init->header.cs[i];
 
         for (unsigned j = 0; j < cs->n_policies; j++) {
-            const MikeySp *sp = find_sp(init, cs->policies[j]);
-
-            if (sp == NULL || sp->prot != cs->prot)
+            if (!policy_is_there(init, before, cs->policies[j], cs->prot))
                 return MIKEY_BAD_SESSIONS;
         }
     }
@@ -109,7 +103,7 @@ check_offer(const MikeyMessage *init, const MikeyEnv *env)
         status = mikey_message_check_time(init, env);
     if (status == MIKEY_OK)
         status = check_ticket(init, env);
-    return status == MIKEY_OK ? check_session_policies(init) : status;
+    return status == MIKEY_OK ? mikey_check_session_policies(init, NULL) : status;
 }
 
 MikeyStatus
@@ -504,21 +498,16 @@ mikey_offer_verify(MikeyOffer *offer, const MikeyResolution *resolution)
 
 /* ---- answering ---- */
 
-/* State of an answer being made */
-typedef struct Answer {
-    const MikeyOffer *offer;
-    const MikeyAnswerSetup *setup;
-    MikeyCs *cs;
-    bool new_sp; /* a policy of ours, with this number */
-    uint8_t new_sp_no;
-} Answer;
-
 static size_t
-rank_of(const MikeyAnswerSetup *setup, const MikeySp *sp)
+rank_of(const MikeyAnswerMap *map, uint8_t policy_no)
 {
+    const MikeyAnswerSetup *setup = map->setup;
+    const MikeySp *sp = mikey_message_sp(map->init, policy_no);
     MikeySrtpProfile profile = MIKEY_SRTP_NONE;
 
-    if (mikey_sp_profile(sp, &profile) != MIKEY_OK)
+    if (sp == NULL && map->before != NULL)
+        profile = map->before->policies[policy_no].profile;
+    else if (mikey_sp_profile(sp, &profile) != MIKEY_OK)
         return SIZE_MAX;
     for (size_t i = 0; i < setup->n_profiles; i++) {
         if (setup->profiles[i] == profile)
@@ -529,39 +518,40 @@ rank_of(const MikeyAnswerSetup *setup, const MikeySp *sp)
 
 /* A number that no SP of the offer has */
 static MikeyStatus
-take_new_sp(Answer *answer)
+take_new_sp(MikeyAnswerMap *map)
 {
-    for (unsigned no = 0; no <= UINT8_MAX && !answer->new_sp; no++) {
-        if (find_sp(answer->offer->init, (uint8_t)no) == NULL) {
-            answer->new_sp = true;
-            answer->new_sp_no = (uint8_t)no;
+    for (unsigned no = 0; no <= UINT8_MAX && !map->new_sp; no++) {
+        if (mikey_message_sp(map->init, (uint8_t)no) == NULL &&
+            (map->before == NULL || !map->before->policies[no].known)) {
+            map->new_sp = true;
+            map->new_sp_no = (uint8_t)no;
         }
     }
-    return answer->new_sp && answer->setup->n_profiles > 0 ? MIKEY_OK : MIKEY_BAD_PARAMETERS;
+    return map->new_sp && map->setup->n_profiles > 0 ? MIKEY_OK : MIKEY_BAD_PARAMETERS;
 }
 
 /* One policy out of those offered; unusable ones are passed over */
 static MikeyStatus
-choose_policy(Answer *answer, MikeyCs *cs, bool keyed)
+choose_policy(MikeyAnswerMap *map, MikeyCs *cs, bool keyed)
 {
     size_t best = SIZE_MAX;
     uint8_t chosen = 0;
     MikeyStatus status;
 
     if (cs->n_policies == 0) {
-        status = take_new_sp(answer);
+        status = take_new_sp(map);
         cs->n_policies = 1;
-        cs->policies[0] = answer->new_sp_no;
+        cs->policies[0] = map->new_sp_no;
         return status;
     }
     for (unsigned i = 0; i < cs->n_policies; i++) {
-        size_t rank = rank_of(answer->setup, find_sp(answer->offer->init, cs->policies[i]));
+        size_t rank = rank_of(map, cs->policies[i]);
 
         if (rank >= best)
             continue;
         best = rank;
         chosen = cs->policies[i];
-        if (answer->setup->offerer_first)
+        if (map->setup->offerer_first)
             break;
     }
     if (best == SIZE_MAX && keyed)
@@ -572,31 +562,17 @@ choose_policy(Answer *answer, MikeyCs *cs, bool keyed)
     return MIKEY_OK;
 }
 
-static const MikeyKeyData *
-first_key(const Answer *answer)
-{
-    const MikeyKmsKeys *kms = &answer->offer->resolution->keys;
-
-    if (kms->n_keys > 0)
-        return &kms->keys[0];
-    if (answer->offer->n_keys > 0)
-        return &answer->offer->keys[0];
-    return answer->setup->n_keys > 0 ? &answer->setup->keys[0] : NULL;
-}
-
 static MikeyStatus
-choose_spi(const Answer *answer, MikeyCs *cs, MikeyBytes wanted)
+choose_spi(const MikeyAnswerMap *map, MikeyCs *cs, MikeyBytes wanted)
 {
-    const MikeyKeyData *first = first_key(answer);
-
     if (wanted.len > MIKEY_MAX_SPI)
         return MIKEY_ARGUMENT;
     if (wanted.len == 0 && cs->spi_len > 0)
         return MIKEY_OK;
-    if (wanted.len == 0 && first == NULL)
+    if (wanted.len == 0 && map->first == NULL)
         return MIKEY_BAD_KEYS;
     if (wanted.len == 0)
-        wanted = mikey_bytes(first->spi, first->spi_len);
+        wanted = mikey_bytes(map->first->spi, map->first->spi_len);
     cs->spi_len = (uint8_t)wanted.len;
     memcpy(cs->spi, wanted.data, wanted.len);
     return MIKEY_OK;
@@ -604,12 +580,12 @@ choose_spi(const Answer *answer, MikeyCs *cs, MikeyBytes wanted)
 
 /* One session of the offer as the answer has it */
 static MikeyStatus
-answer_session(Answer *answer, const MikeyCs *offered, MikeyCs *cs)
+answer_session(MikeyAnswerMap *map, const MikeyCs *offered, MikeyCs *cs)
 {
-    const MikeyAnswerSetup *setup = answer->setup;
+    const MikeyAnswerSetup *setup = map->setup;
     size_t line = ((size_t)offered->id + 1) / 2;
-    bool ours = offered->id % 2 == 0;
-    bool in_pairs = line >= 1 && line <= MIKEY_MAX_LINES && line <= setup->n_lines;
+    bool ours = mikey_cs_is_of(offered->id, !map->even);
+    bool in_pairs = mikey_cs_in_pairs(offered->id) && line <= setup->n_lines;
     const MikeyLine *own = in_pairs ? &setup->lines[line - 1] : NULL;
     bool keyed = own != NULL && own->keyed;
     MikeyBytes spi = {NULL, 0};
@@ -617,7 +593,7 @@ answer_session(Answer *answer, const MikeyCs *offered, MikeyCs *cs)
 
     *cs = *offered;
     if (keyed)
-        spi = ours ? own->spi_answerer : own->spi_offerer;
+        spi = offered->id % 2 == 0 ? own->spi_answerer : own->spi_offerer;
     if (keyed && !ours && !offered->has_ssrc)
         return MIKEY_BAD_SESSIONS;
     if (ours || !offered->has_ssrc) {
@@ -625,23 +601,43 @@ answer_session(Answer *answer, const MikeyCs *offered, MikeyCs *cs)
         cs->has_roc = false;
         cs->ssrc = keyed && ours ? own->ssrc : 0;
     }
-    status = choose_policy(answer, cs, keyed);
-    return status == MIKEY_OK ? choose_spi(answer, cs, spi) : status;
+    status = choose_policy(map, cs, keyed);
+    return status == MIKEY_OK ? choose_spi(map, cs, spi) : status;
 }
 
-static MikeyStatus
-answer_map(Answer *answer)
+MikeyStatus
+mikey_answer_map(MikeyAnswerMap *map)
 {
-    const MikeyHeader *offer = &answer->offer->init->header;
+    const MikeyHeader *offer = &map->init->header;
     MikeyStatus status = MIKEY_OK;
 
     for (unsigned i = 0; i < offer->n_cs && status == MIKEY_OK; i++)
-        status = answer_session(answer, &offer->cs[i], &answer->cs[i]);
+        status = answer_session(map, &offer->cs[i], &map->cs[i]);
     return status;
 }
 
+/* State of an answer being made */
+typedef struct Answer {
+    const MikeyOffer *offer;
+    const MikeyAnswerSetup *setup;
+    MikeyAnswerMap map;
+    MikeyMessageKeys keys;
+} Answer;
+
+static const MikeyKeyData *
+first_key(const MikeyOffer *offer, const MikeyAnswerSetup *setup)
+{
+    const MikeyKmsKeys *kms = &offer->resolution->keys;
+
+    if (kms->n_keys > 0)
+        return &kms->keys[0];
+    if (offer->n_keys > 0)
+        return &offer->keys[0];
+    return setup->n_keys > 0 ? &setup->keys[0] : NULL;
+}
+
 static MikeyStatus
-write_answer(MikeyWriter *w, const Answer *answer, const MikeyEnv *env, MikeyBytes rand_r)
+write_answer(MikeyWriter *w, Answer *answer, const MikeyEnv *env, MikeyBytes rand_r)
 {
     const MikeyOffer *offer = answer->offer;
     const MikeyAnswerSetup *setup = answer->setup;
@@ -651,18 +647,17 @@ write_answer(MikeyWriter *w, const Answer *answer, const MikeyEnv *env, MikeyByt
     MikeyBytes whole = mikey_message_octets(offer->init);
     bool forked = (policy->flags & MIKEY_FLAG_I) != 0;
     MikeyHeader header = offer->init->header;
-    MikeyMessageKeys keys;
     MikeyTimestamp t;
     MikeyLink link;
     MikeyStatus status = mikey_transfer_resp_keys(
         offer->init, policy, forked ? &resolution->keys.mpkr : &resolution->keys.mpki, rand_r,
-        &keys);
+        &answer->keys);
 
     if (status != MIKEY_OK)
         return status;
     header.type = MIKEY_TRANSFER_RESP;
     header.v = false;
-    header.cs = answer->cs;
+    header.cs = answer->map.cs;
     mikey_message_begin(w, &header, env, &link, &t);
     if (rand_r.len > 0)
         mikey_link_rand(&link, MIKEY_RANDR_RESPONDER, rand_r);
@@ -670,19 +665,18 @@ write_answer(MikeyWriter *w, const Answer *answer, const MikeyEnv *env, MikeyByt
         mikey_link_id(&link, MIKEY_IDR_RESPONDER, &responder);
     if (resolution->rand_kms.len > 0)
         mikey_link_rand(&link, MIKEY_RANDR_KMS, mikey_buffer_bytes(&resolution->rand_kms));
-    if (answer->new_sp)
-        mikey_link_policies(&link, setup->profiles, 1, answer->new_sp_no);
-    status = mikey_link_session_keys(&link, header.prf, &keys, header.csb_id, &t, setup->keys,
-                                     setup->n_keys);
+    if (answer->map.new_sp)
+        mikey_link_policies(&link, setup->profiles, 1, answer->map.new_sp_no);
+    status = mikey_link_session_keys(&link, header.prf, &answer->keys, header.csb_id, &t,
+                                     setup->keys, setup->n_keys);
     if (status == MIKEY_OK)
-        status = mikey_message_end(&link, header.prf, &keys.auth, &whole, 1);
-    mikey_message_keys_clear(&keys);
+        status = mikey_message_end(&link, header.prf, &answer->keys.auth, &whole, 1);
     return status;
 }
 
 static MikeyStatus
 make_bundle(const MikeyOffer *offer, const MikeyAnswerSetup *setup, const MikeyMessage *resp,
-            MikeyBundle **out_bundle)
+            const MikeyMessageKeys *in_force, MikeyBundle **out_bundle)
 {
     size_t n_late = offer->n_keys + setup->n_keys;
     MikeyKeyData *late = mikey_alloc(n_late * sizeof(*late));
@@ -693,7 +687,9 @@ make_bundle(const MikeyOffer *offer, const MikeyAnswerSetup *setup, const MikeyM
                               .keys = offer->resolution->keys.keys,
                               .n_keys = offer->resolution->keys.n_keys,
                               .late_keys = late,
-                              .n_late_keys = n_late};
+                              .n_late_keys = n_late,
+                              .from_initiator = true,
+                              .in_force = in_force};
     MikeyStatus status;
 
     if (late == NULL)
@@ -716,7 +712,7 @@ answer_with(Answer *answer, const MikeyEnv *env, MikeyBuffer *out_answer, MikeyB
     MikeyBundle *bundle = NULL;
     MikeyBytes rand_r = {NULL, 0};
     MikeyFresh fresh;
-    MikeyStatus status = answer_map(answer);
+    MikeyStatus status = mikey_answer_map(&answer->map);
 
     if (status == MIKEY_OK && (policy->flags & MIKEY_FLAG_G) != 0) {
         status = mikey_fresh(env, policy->prf, 0, &fresh);
@@ -727,7 +723,7 @@ answer_with(Answer *answer, const MikeyEnv *env, MikeyBuffer *out_answer, MikeyB
     if (status == MIKEY_OK)
         status = mikey_message_parse(mikey_writer_octets(&w), &resp);
     if (status == MIKEY_OK)
-        status = make_bundle(answer->offer, answer->setup, resp, &bundle);
+        status = make_bundle(answer->offer, answer->setup, resp, &answer->keys, &bundle);
     if (status == MIKEY_OK)
         status = mikey_writer_finish(&w, out_answer);
     mikey_writer_clear(&w);
@@ -765,18 +761,23 @@ mikey_offer_answer(const MikeyOffer *offer, const MikeyAnswerSetup *setup, const
     if (status != MIKEY_OK)
         return status;
     if ((mikey_offer_policy(offer)->flags & MIKEY_FLAG_F) == 0) {
-        status = make_bundle(offer, setup, NULL, out_bundle);
+        status = make_bundle(offer, setup, NULL, &offer->init_keys, out_bundle);
         if (status == MIKEY_OK) {
             out_answer->data = NULL;
             out_answer->len = 0;
         }
         return status;
     }
-    answer.cs = mikey_alloc(offer->init->header.n_cs * sizeof(*answer.cs));
-    if (answer.cs == NULL)
+    answer.map.init = offer->init;
+    answer.map.setup = setup;
+    answer.map.first = first_key(offer, setup);
+    answer.map.even = true;
+    answer.map.cs = mikey_alloc(offer->init->header.n_cs * sizeof(*answer.map.cs));
+    if (answer.map.cs == NULL)
         return MIKEY_NO_MEMORY;
     status = answer_with(&answer, env, out_answer, out_bundle);
-    mikey_release(answer.cs);
+    mikey_release(answer.map.cs);
+    mikey_message_keys_clear(&answer.keys);
     return status;
 }
 

@@ -152,9 +152,17 @@ typedef struct MikeyBundleParts {
     size_t n_late_keys;
     const MikeySrtpProfile *profiles; /* (nullable): what is acceptable; NULL: anything known */
     size_t n_profiles;
+    bool initiator;                   /* we were the initiator of the first exchange */
+    const MikeyMessageKeys *in_force; /* those that protected the last message */
+    const MikeyBundle *before;        /* (nullable): this is an update of that one */
+    bool from_initiator;              /* who sent @init; matters in an update */
 } MikeyBundleParts;
 
 MikeyStatus mikey_bundle_new(const MikeyBundleParts *parts, MikeyBundle **out_bundle);
+/* Puts an update in force, or leaves everything as it was */
+MikeyStatus mikey_bundle_apply(MikeyBundle *bundle, const MikeyBundleParts *parts);
+/* Order of timestamps, over the end of an era too */
+bool mikey_ntp_is_newer(MikeyNtp a, MikeyNtp b);
 /* TGKs of @keys forked for @id and @rand_kms, the others as they are; (transfer full) */
 MikeyStatus mikey_keys_fork(uint8_t prf, const MikeyKeyData *keys, size_t n_keys, MikeyBytes id,
                             MikeyBytes rand_kms, MikeyKeyData **out_keys);

@@ -156,6 +156,20 @@ offer_session(const MikeyTransferSetup *setup, const MikeyGrant *grant, uint8_t 
     return MIKEY_OK;
 }
 
+MikeyStatus
+mikey_map_add(MikeyCs *cs, uint8_t *n, const MikeyCs *further, size_t n_further)
+{
+    if (n_further > MIKEY_MAX_CS - *n)
+        return MIKEY_ARGUMENT;
+    for (size_t i = 0; i < n_further; i++) {
+        if (further[i].id < MIKEY_CS_FURTHER)
+            return MIKEY_ARGUMENT;
+        cs[*n] = further[i];
+        *n = (uint8_t)(*n + 1);
+    }
+    return MIKEY_OK;
+}
+
 /* The map of an offer: our SSRC on the odd sessions, nothing yet on the even ones */
 static MikeyStatus
 offer_map(const MikeyTransferSetup *setup, const MikeyGrant *grant, MikeyCs *cs, uint8_t *out_n)
@@ -180,8 +194,10 @@ offer_map(const MikeyTransferSetup *setup, const MikeyGrant *grant, MikeyCs *cs,
             return status;
         n++;
     }
-    *out_n = n;
-    return MIKEY_OK;
+    status = mikey_map_add(cs, &n, setup->sessions, setup->n_sessions);
+    if (status == MIKEY_OK)
+        *out_n = n;
+    return status;
 }
 
 static MikeyStatus
@@ -372,7 +388,7 @@ mikey_transfer_new(const MikeyGrant *grant, const MikeyTransferSetup *setup, con
     if (status != MIKEY_OK)
         return status;
     transfer = mikey_alloc(sizeof(*transfer));
-    cs = mikey_alloc(2 * MIKEY_MAX_LINES * sizeof(*cs));
+    cs = mikey_alloc(MIKEY_MAX_CS * sizeof(*cs));
     if (transfer == NULL || cs == NULL)
         status = MIKEY_NO_MEMORY;
     if (status == MIKEY_OK)
@@ -492,7 +508,10 @@ make_bundle(const MikeyTransfer *transfer, const MikeyMessage *answer, const Mik
                               .late_keys = late,
                               .n_late_keys = n_late,
                               .profiles = transfer->profiles,
-                              .n_profiles = transfer->n_profiles};
+                              .n_profiles = transfer->n_profiles,
+                              .initiator = true,
+                              .from_initiator = true,
+                              .in_force = answer != NULL ? &proven->message : &transfer->init_keys};
     MikeyStatus status;
 
     if (late == NULL)

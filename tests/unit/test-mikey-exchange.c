@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/test-mikey-exchange.c - do calls work, and do wrong ones fail for the right reason? */
+#include "tests/unit/mikey-draft.h"
 #include "tests/unit/mikey-world.h"
 
 #include <glib.h>
 #include <string.h>
-
-#define assert_status(got, expected)                                                               \
-    g_assert_cmpstr(mikey_status_string(got), ==, mikey_status_string(expected))
 
 static void
 run_well(World *w)
@@ -435,62 +433,6 @@ answers_of_other_exchanges_are_refused(void)
 }
 
 /* ---- messages that a peer with the right keys, or none, gets wrong ---- */
-
-/* A message laid open for changes */
-typedef struct Draft {
-    MikeyMessage *message;
-    MikeyHeader header;
-    MikeyCs cs[8];
-    MikeyPayload payloads[16];
-    gsize n;
-} Draft;
-
-static void
-draft_open(Draft *d, MikeyBytes octets)
-{
-    memset(d, 0, sizeof(*d));
-    assert_status(mikey_message_parse(octets, &d->message), MIKEY_OK);
-    d->header = *mikey_message_header(d->message);
-    memcpy(d->cs, d->header.cs, d->header.n_cs * sizeof(*d->cs));
-    d->header.cs = d->cs;
-    d->n = mikey_message_n_payloads(d->message);
-    for (gsize i = 0; i < d->n; i++)
-        d->payloads[i] = *mikey_message_payload(d->message, i);
-}
-
-static MikeyPayload *
-draft_find(Draft *d, guint8 number)
-{
-    for (gsize i = 0; i < d->n; i++) {
-        if (d->payloads[i].number == number)
-            return &d->payloads[i];
-    }
-    g_error("no payload %u", number);
-}
-
-/* Writes it again; with @auth its MAC is made anew, @tail is what V covers besides */
-static MikeyBuffer
-draft_close(Draft *d, const MikeyKey *auth, MikeyBytes tail)
-{
-    MikeyWriter w = MIKEY_WRITER_INIT;
-    MikeyBuffer out = MIKEY_BUFFER_INIT;
-    gsize len = 0;
-
-    d->header.next = d->payloads[0].number;
-    mikey_header_write(&w, &d->header);
-    for (gsize i = 0; i < d->n; i++)
-        mikey_payload_write(&w, i + 1 < d->n ? d->payloads[i + 1].number : 0, &d->payloads[i]);
-    assert_status(mikey_writer_finish(&w, &out), MIKEY_OK);
-    if (auth != NULL) {
-        MikeyBytes parts[2] = {mikey_bytes(out.data, out.len - 32), tail};
-
-        assert_status(
-            mikey_mac(MIKEY_MAC_HMAC_SHA_256_256, auth, parts, 2, out.data + out.len - 32, &len),
-            MIKEY_OK);
-    }
-    mikey_message_free(d->message);
-    return out;
-}
 
 static World *crafted_world;
 
