@@ -43,7 +43,7 @@ typedef struct User {
 
 typedef struct Used {
     guint32 count; /* highest nc seen */
-    gint64 expires_us;
+    gint64 born_us;
 } Used;
 
 struct ClvDigest {
@@ -52,6 +52,7 @@ struct ClvDigest {
     guint8 opaque[8];
     GHashTable *users; /* name -> User */
     GHashTable *used;  /* nonce -> Used */
+    gint64 oldest_us;  /* nonces born before have been forgotten, and are stale */
 };
 
 /* ---- hashes ------------------------------------------------------------------------------ */
@@ -150,9 +151,35 @@ open_nonce(const ClvDigest *digest, const char *text, gint64 *out_born_us)
 }
 
 static gboolean
-is_expired(gpointer key, gpointer value, gpointer now_us)
+is_older(gpointer key, gpointer value, gpointer limit_us)
 {
-    return ((const Used *)value)->expires_us <= *(const gint64 *)now_us;
+    return ((const Used *)value)->born_us < *(const gint64 *)limit_us;
+}
+
+static int
+compare_births(gconstpointer a, gconstpointer b)
+{
+    gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The older half goes, and its nonces with it: their owners are challenged once more. One user who
+ * calls without end cannot keep the others out. */
+static void
+forget_older_half(ClvDigest *digest, gint64 now_us)
+{
+    g_autoptr(GArray) births = g_array_new(FALSE, FALSE, sizeof(gint64));
+    GHashTableIter iter;
+    gpointer used;
+
+    g_hash_table_iter_init(&iter, digest->used);
+    while (g_hash_table_iter_next(&iter, NULL, &used))
+        g_array_append_val(births, ((Used *)used)->born_us);
+    g_array_sort(births, compare_births);
+    digest->oldest_us = MAX(g_array_index(births, gint64, births->len / 2) + 1,
+                            now_us - CLV_DIGEST_NONCE_LIFE_US);
+    g_hash_table_foreach_remove(digest->used, is_older, &digest->oldest_us);
 }
 
 /* Only right responses come here, so strangers cannot fill the table. */
@@ -168,13 +195,13 @@ count_use(ClvDigest *digest, const char *nonce, guint32 count, gint64 born_us, g
         return TRUE;
     }
     if (g_hash_table_size(digest->used) >= CLV_DIGEST_MAX_NONCES)
-        g_hash_table_foreach_remove(digest->used, is_expired, &now_us);
-    if (g_hash_table_size(digest->used) >= CLV_DIGEST_MAX_NONCES)
+        forget_older_half(digest, now_us);
+    if (born_us < digest->oldest_us)
         return FALSE;
 
     used = g_new(Used, 1);
     used->count = count;
-    used->expires_us = born_us + CLV_DIGEST_NONCE_LIFE_US;
+    used->born_us = born_us;
     g_hash_table_insert(digest->used, g_strdup(nonce), used);
     return TRUE;
 }

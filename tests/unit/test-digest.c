@@ -252,6 +252,26 @@ a_count_is_good_once(World *w, gconstpointer unused)
     g_assert_cmpint(check(w, &c, nonce, &identity), ==, CLV_DIGEST_OK);
 }
 
+/* Whose calls fill the memory of nonces keeps nobody out, and replays none of his own. */
+static void
+too_many_nonces_keep_nobody_out(World *w, gconstpointer unused)
+{
+    g_autofree char *first = fresh_nonce(w, 0), *last = NULL, *others = NULL;
+    const char *identity = NULL;
+
+    g_assert_cmpint(check(w, &bob, first, &identity), ==, CLV_DIGEST_OK);
+    for (guint i = 0; i < CLV_DIGEST_MAX_NONCES; i++) {
+        g_free(last);
+        w->now_us++;
+        last = fresh_nonce(w, 0);
+        g_assert_cmpint(check(w, &bob, last, &identity), ==, CLV_DIGEST_OK);
+    }
+    others = fresh_nonce(w, 0);
+    g_assert_cmpint(check(w, &bob, others, &identity), ==, CLV_DIGEST_OK);
+    g_assert_cmpint(check(w, &bob, first, &identity), ==, CLV_DIGEST_STALE);
+    g_assert_cmpint(check(w, &bob, last, &identity), ==, CLV_DIGEST_STALE);
+}
+
 static void
 nonces_age_and_cannot_be_made(World *w, gconstpointer unused)
 {
@@ -398,6 +418,7 @@ main(int argc, char **argv)
     ADD("wrong-ones-are-all-the-same", wrong_ones_are_all_the_same);
     ADD("missing-and-doubled-parameters-are-refused", missing_and_doubled_parameters_are_refused);
     ADD("count-is-good-once", a_count_is_good_once);
+    ADD("too-many-nonces-keep-nobody-out", too_many_nonces_keep_nobody_out);
     ADD("nonces-age-and-cannot-be-made", nonces_age_and_cannot_be_made);
     g_test_add_func("/digest/rfc-7616-example-is-right", rfc_7616_example_is_right);
     ADD("mistakes-in-the-file-are-named", mistakes_in_the_file_are_named);
