@@ -65,6 +65,8 @@ hub_leg_release(Leg *leg)
 {
     if (leg->sip_alive || leg->media_open)
         return;
+    if (leg->ssrc != 0)
+        clv_media_drop_ssrc(leg->hub->media, leg->room, leg->ssrc);
     clv_id_remove(leg->hub->legs, leg->id);
     call_free(leg);
 }

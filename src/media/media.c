@@ -475,6 +475,15 @@ clv_media_new_ssrc(ClvMedia *media, ClvConferenceId conference)
     return ssrc;
 }
 
+void
+clv_media_drop_ssrc(ClvMedia *media, ClvConferenceId conference, guint32 ssrc)
+{
+    ClvRoom *room = g_hash_table_lookup(media->rooms, &conference);
+
+    if (room != NULL)
+        g_hash_table_remove(room->ssrcs, GUINT_TO_POINTER(ssrc));
+}
+
 static const ClvMixMember *
 planned(const ClvRoom *room, ClvLegId leg)
 {

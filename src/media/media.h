@@ -81,6 +81,8 @@ guint16 clv_media_ports_rtcp(const ClvMediaPorts *ports);
 
 /* A random SSRC that nobody in this conference uses (RFC 3550, 6.3 of the conference digest). */
 guint32 clv_media_new_ssrc(ClvMedia *media, ClvConferenceId conference);
+/* Its leg is gone, or never came to be: others may have it. */
+void clv_media_drop_ssrc(ClvMedia *media, ClvConferenceId conference, guint32 ssrc);
 
 /**
  * clv_media_open:
