@@ -484,6 +484,9 @@ sip_event(void *user, const ClvSipEvent *event)
     case CLV_SIP_REOFFER_DONE:
         call_take_answer(leg, event->offer);
         return;
+    case CLV_SIP_REOFFER_CANCELLED: /* what the KMS still says must not change the media */
+        call_forget_keys(leg);
+        return;
     case CLV_SIP_ENDED:
         sip_ended(hub, leg, event->cause);
         return;

@@ -316,8 +316,11 @@ cancelled(Dialog *d)
 {
     nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED, TAG_END());
     drop_incoming(&d->invite);
-    if (d->state != DIALOG_OPENING)
-        return; /* a re-INVITE: the dialog stays as it was */
+    if (d->state != DIALOG_OPENING) { /* a re-INVITE: the dialog stays as it was */
+        d->we_offered = FALSE;
+        emit(d, CLV_SIP_REOFFER_CANCELLED, NULL, NULL);
+        return;
+    }
     clv_dialog_ended(d, "cancel");
     clv_dialog_bury(d);
 }

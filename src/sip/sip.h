@@ -69,6 +69,7 @@ typedef enum ClvSipEventKind {
     CLV_SIP_REOFFER,   /* data: ClvSdp (nullable: re-INVITE without offer); answer or refuse it */
     CLV_SIP_CONFIRMED, /* ACK of the first 200 */
     CLV_SIP_REOFFER_DONE, /* ACK of a re-INVITE's 200, or UPDATE answered */
+    CLV_SIP_REOFFER_CANCELLED, /* a REOFFER that has no answer yet wants none any more */
     CLV_SIP_ENDED, /* dialog is over (BYE, CANCEL, no ACK, session timer, transport): text = cause
                     */
 } ClvSipEventKind;

@@ -144,7 +144,12 @@ on_invite(Hub *hub, const ClvSipEvent *event)
 static void
 on_event(void *user, const ClvSipEvent *event)
 {
-    static const char *const words[] = {"invite", "reoffer", "confirmed", "done", "ended"};
+    static const char *const words[] = {[CLV_SIP_INVITE] = "invite",
+                                        [CLV_SIP_REOFFER] = "reoffer",
+                                        [CLV_SIP_CONFIRMED] = "confirmed",
+                                        [CLV_SIP_REOFFER_DONE] = "done",
+                                        [CLV_SIP_REOFFER_CANCELLED] = "reoffer-cancelled",
+                                        [CLV_SIP_ENDED] = "ended"};
     Hub *hub = user;
 
     note(hub, words[event->kind], event->kind == CLV_SIP_ENDED ? event->cause : NULL);

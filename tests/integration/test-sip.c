@@ -709,7 +709,7 @@ one_offer_at_a_time(World *w, gconstpointer unused)
     raw_call_send(&call, "UPDATE", NULL, OFFER_LINES);
     ok = raw_call_expect(&call, 200);
     g_assert_nonnull(strstr(raw_body(ok), "m=audio 40000"));
-    expect_events(w, "invite confirmed reoffer reoffer done");
+    expect_events(w, "invite confirmed reoffer reoffer-cancelled reoffer done");
     hang_up(&call);
     end(&call, peer);
 }
