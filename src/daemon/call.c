@@ -253,6 +253,11 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
                                                                : clv_sip_status(code)->phrase);
         return;
     }
+    if (n == &leg->next && n->ops->scheme != leg->scheme) {
+        keys_failed(leg, n, CLV_CODE_KEYMGMT_UNACCEPTABLE,
+                    "a re-offer may not change the key management that the caller was admitted by");
+        return;
+    }
     n->key_id = n->ops->offer_id(n->offer, key_media_index(n));
     if (leg->ssrc == 0)
         leg->ssrc = clv_media_new_ssrc(hub->media, room->id);
