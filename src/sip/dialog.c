@@ -507,6 +507,19 @@ static const struct {
     {sip_method_update, on_update}, {sip_method_options, on_options},
 };
 
+/* Whoever knows the tags could otherwise speak in a dialog of TLS from anywhere in the clear, and an
+ * answer may hold keys. */
+static gboolean
+came_worse(const Dialog *d, nta_incoming_t *irq)
+{
+    Peer peer;
+
+    if (!d->tls && !d->trusted)
+        return FALSE;
+    clv_sip_peer(d->sip, irq, &peer);
+    return (d->tls && !peer.tls) || (d->trusted && !peer.trusted);
+}
+
 static int
 in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
 {
@@ -517,6 +530,8 @@ in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
     clv_dialog_ref(d);
     if (msg->sip_to->a_tag == NULL && method != sip_method_ack) {
         status = 482; /* the same Call-ID and From tag, but a call of its own */
+    } else if (method != sip_method_ack && came_worse(d, irq)) {
+        status = 403;
     } else if ((d->state == DIALOG_CLOSING || d->state == DIALOG_UNWANTED) &&
                method != sip_method_bye && method != sip_method_ack) {
         status = 481;
@@ -572,6 +587,7 @@ dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
     d->sip = sip;
     d->call_id = g_strdup(msg->sip_call_id->i_id);
     d->request_target = clv_dialog_read_target(msg, peer);
+    d->tls = peer->tls;
     d->trusted = peer->trusted;
     d->leg = nta_leg_tcreate(sip->agent, in_dialog, d, SIPTAG_CALL_ID(msg->sip_call_id),
                              SIPTAG_FROM(msg->sip_to), SIPTAG_TO(msg->sip_from),

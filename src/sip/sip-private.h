@@ -73,7 +73,7 @@ struct Dialog {
     char *contact_uri;    /* (nullable) as the hub gave it */
     char *sdp;            /* (nullable) what we sent last; may hold keys */
     char *reason;         /* (nullable) of the BYE */
-    gboolean trusted;
+    gboolean tls, trusted; /* how the INVITE came, and what comes later must not come worse */
     ClvTimer *ack_timer; /* when even the transaction is lost */
 
     /* session timer (RFC 4028) */

@@ -11,8 +11,8 @@ import sys
 
 import harness
 
-MODULES = ('calls', 'independent', 'refusals', 'clauses', 'kms_trouble', 'hostile', 'operator',
-           'soak', 'whole')
+MODULES = ('calls', 'independent', 'refusals', 'clauses', 'kms_trouble', 'hostile', 'attacks',
+           'operator', 'soak', 'whole')
 
 
 def main():

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody who knows SIP well and means ill: inside dialogs, between them, and in great numbers."""
+import os
+import re
+import time
+import uuid
+
+import devconfig
+import sip
+from cases.calls import policy_with
+from cases.refusals import running, finish
+from harness import check, test, wait_until
+
+CRYPTO = 'm=audio 40000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%s\r\n'
+
+
+class Dialog:
+    """A dialog that keeps its tags, so that anything can be said in it, from any socket."""
+
+    def __init__(self, peer, uri, user='alice'):
+        self.peer, self.uri, self.user = peer, uri, user
+        self.call, self.cseq, self.to_tag, self.remote = uuid.uuid4().hex, 0, '', uri
+
+    def send(self, method, body=b'', extra='', peer=None, cseq=None, branch=None):
+        """Returns the branch."""
+        peer = peer or self.peer
+        if cseq is None:
+            self.cseq += 1
+            cseq = self.cseq
+        branch = branch or 'z9hG4bK' + uuid.uuid4().hex
+        kind = 'Content-Type: application/sdp\n' if body else ''
+        text = sip.request(peer, method, self.remote, self.call, cseq, kind + extra,
+                           branch=branch, user=self.user)
+        to = f'To: <{self.uri}>' + (f';tag={self.to_tag}' if self.to_tag else '')
+        peer.send(re.sub(r'(?m)^To: .*$', lambda _: to, text), body)
+        return branch
+
+    def final(self, peer=None, seconds=5):
+        """The next final response to our last request."""
+        peer = peer or self.peer
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answer = peer.receive(end - time.monotonic())
+            if answer and sip.status_of(answer) >= 200 and \
+                    sip.header(answer, 'CSeq').split()[0] == str(self.cseq):
+                return answer
+        return ''
+
+    def open(self, body, password):
+        """Up to the ACK; the 200."""
+        self.send('INVITE', body)
+        challenge = self.final()
+        sip.acknowledge(self.peer, self.uri, self.call, self.cseq, challenge, '', self.user)
+        self.send('INVITE', body, sip.digest(sip.header(challenge, 'WWW-Authenticate'), self.user,
+                                             password, 'INVITE', self.uri))
+        answer = self.final()
+        check(sip.status_of(answer) == 200, f'{self.user} gets in, found {answer}')
+        self.to_tag = re.search(r'tag=([^;>\s]+)', sip.header(answer, 'To')).group(1)
+        self.remote = re.search(r'<([^>]+)>', sip.header(answer, 'Contact')).group(1)
+        self.send('ACK', cseq=self.cseq)
+        return answer
+
+
+def softphone(server, name='alice'):
+    """Somebody with SDES in the lounge."""
+    peer = sip.Peer(server.tls_port, 'tls')
+    dialog = Dialog(peer, server.lounge, name)
+    dialog.open(sip.sdp(CRYPTO % ('A' * 40)), server.read(f'passwords/{name}').strip())
+    wait_until(lambda: name in server.roster(server.lounge), f'{name} is in the lounge')
+    return dialog
+
+
+DIGEST_FACTORY = 'auth=digest\nno-ticket-list=policy\nallow=*@example.org\nsignalling=tls'
+
+
+@test('a conference made by password, without media and keys, can be made and re-offered')
+def creation_without_keys(bench):
+    server = bench.server(policy=policy_with(DIGEST_FACTORY))
+    password = server.read('passwords/alice').strip()
+    for media in ('', 'm=audio 0 RTP/SAVP 8\r\n'):
+        dialog = Dialog(sip.Peer(server.tls_port, 'tls'), server.factory)
+        dialog.open(sip.sdp(media), password)
+        dialog.send('INVITE', sip.sdp(media))
+        check(sip.status_of(dialog.final()) == 200, 'a refresh is answered')
+        dialog.send('ACK', cseq=dialog.cseq)
+        dialog.send('UPDATE', sip.sdp(CRYPTO % ('A' * 40)))
+        check(sip.status_of(dialog.final()) == 488, 'audio cannot be brought in later')
+        dialog.send('BYE')
+        check(sip.status_of(dialog.final()) == 200, 'BYE is answered')
+    check(server.ctl('status')['legs'] == 0, 'nothing is left')
+
+
+@test('what comes in a dialog of TLS from elsewhere in the clear learns no key and ends nothing')
+def dialog_from_elsewhere(bench):
+    server = bench.server()
+    dialog = softphone(server)
+    for transport in ('udp', 'tcp'):
+        peer = sip.Peer(server.sip_port, transport)
+        for method, body in (('INVITE', b''), ('INVITE', sip.sdp(CRYPTO % ('B' * 40))),
+                             ('UPDATE', sip.sdp(CRYPTO % ('B' * 40))), ('BYE', b'')):
+            dialog.send(method, body, peer=peer)
+            answer = dialog.final(peer)
+            check(sip.status_of(answer) == 403, f'{method} over {transport}: 403, found {answer}')
+            check('inline:' not in answer, 'no key is told')
+    check('alice' in server.roster(server.lounge), 'alice is still in')
+    dialog.send('UPDATE', sip.sdp(CRYPTO % ('C' * 40)))
+    answer = dialog.final()
+    check(sip.status_of(answer) == 200 and 'inline:' in answer, f'she may re-key, found {answer}')
+    dialog.send('BYE')
+    check(sip.status_of(dialog.final()) == 200, 'and leave')
+    server.alive()
+
+
+@test('a thousand callers who are not let in leave nothing behind')
+def refused_callers(bench):
+    server = bench.server()
+    peer = sip.Peer(server.sip_port)
+    offer = sip.sdp('m=audio 40000 RTP/SAVP 8\r\n',
+                    'a=key-mgmt:mikey ' + 'AQ' * 400 + '\r\n')
+    for number in range(1000):
+        target = server.factory if number % 2 else server.lounge
+        answer = sip.invite(peer, target, offer)
+        check(400 <= sip.status_of(answer) < 500, f'refused, found {answer}')
+    status = server.ctl('status')
+    check(status['legs'] == 0 and status['conferences'] == 1, f'all is gone, found {status}')
+    server.alive()
