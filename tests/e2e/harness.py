@@ -6,7 +6,9 @@ it needs, and raises on the first thing that is not so. The bench ends everythin
 judges the servers' end, too: status 0, no sanitizer report, no secret in any log.
 """
 import base64
+import concurrent.futures
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -37,6 +39,10 @@ class Failure(Exception):
     pass
 
 
+class Skip(Exception):
+    pass
+
+
 def check(holds, sentence):
     if not holds:
         raise Failure(sentence)
@@ -56,7 +62,33 @@ def wait_until(condition, sentence, seconds=10, every=0.05):
 
 # ---- ports ----
 
-taken = set()
+class Ports:
+    """Free ports below the ephemeral range; given back when a test is over."""
+    taken = set()
+    lock = threading.Lock()
+
+    def __init__(self):
+        self.mine = set()
+
+    def take(self, count=1):
+        """The first of @count neighbours."""
+        for _ in range(500):
+            first = random.randrange(10000, 32000 - count, 2)
+            span = set(range(first, first + count))
+            with Ports.lock:
+                if not span.isdisjoint(Ports.taken):
+                    continue
+                Ports.taken |= span
+            if all(map(port_is_free, (first, first + count - 1))):
+                self.mine |= span
+                return first
+            with Ports.lock:
+                Ports.taken -= span
+        raise Failure(f'no {count} free ports')
+
+    def give_back(self):
+        with Ports.lock:
+            Ports.taken -= self.mine
 
 
 def port_is_free(port):
@@ -67,20 +99,9 @@ def port_is_free(port):
                 try:
                     probe.bind((host, port))
                 except OSError as error:
-                    if error.errno == 98:  # in use; no such address is no objection
+                    if error.errno == errno.EADDRINUSE:  # no such address is no objection
                         return False
     return True
-
-
-def free_ports(count=1):
-    """The first of @count neighbours below the range of ephemeral ports that nobody uses."""
-    for _ in range(200):
-        first = random.randrange(10000, 32000 - count, 2)
-        span = range(first, first + count)
-        if taken.isdisjoint(span) and all(map(port_is_free, (first, first + count - 1))):
-            taken.update(span)
-            return first
-    raise Failure(f'no {count} free ports')
 
 
 # ---- processes ----
@@ -202,7 +223,8 @@ class Server:
     def __init__(self, bench, options=(), policy=None, own_kms=False):
         self.bench = bench
         self.folder = bench.new_folder('server')
-        self.sip_port, self.tls_port, self.kms_port = free_ports(), free_ports(), free_ports()
+        take = bench.ports.take
+        self.sip_port, self.tls_port, self.kms_port = take(), take(), take()
         devconfig.make(self.folder, self.sip_port, self.tls_port, self.kms_port)
         self.kms = self._own_kms() if own_kms else None
         self.kms_url = f'http://127.0.0.1:{self.kms_port}/keymanagement'
@@ -220,7 +242,7 @@ class Server:
         return Kms(self.bench, self.folder, self.kms_port)
 
     def _options(self, options):
-        media = free_ports(200)
+        media = self.bench.ports.take(200)
         all_options = [('media', 'port-first', media), ('media', 'port-last', media + 199),
                        ('log', 'level', 'debug')]
         if self.kms is not None:
@@ -364,8 +386,8 @@ class Baresip:
         import ctl
         self.name = name
         self.folder = bench.new_folder('baresip-' + name)
-        port, control = free_ports(2), free_ports()
-        media = free_ports(8)
+        port, control = bench.ports.take(2), bench.ports.take()
+        media = bench.ports.take(8)
         if password is None:
             password = server.read(f'passwords/{name}').strip()
         remote = server.tls_port if transport == 'tls' else server.sip_port
@@ -430,6 +452,7 @@ class Bench:
     def __init__(self, build, keep):
         self.build, self.keep = build, keep
         self.folder = tempfile.mkdtemp(prefix='conclave-e2e-')
+        self.ports = Ports()
         self.processes = []
         self.servers = []
         self.secrets = set()
@@ -556,17 +579,22 @@ def test(sentence):
 
 
 def run_one(sentence, function, build, keep):
-    """None, or what went wrong."""
+    """None, or what went wrong; a Skip is passed on."""
     bench = Bench(build, keep)
+    skip = problem = None
     try:
         function(bench)
-        problem = None
+    except Skip as reason:
+        skip = reason
     except Failure as failure:
         problem = str(failure)
     except Exception:  # the harness's own mistakes are failures, too
         problem = traceback.format_exc()
     complaints = bench.end()
-    taken.clear()
+    bench.ports.give_back()
+    if skip is not None:
+        bench.remove()
+        raise skip
     if problem is None and complaints:
         problem = '\n'.join(complaints)
     elif complaints:
@@ -580,17 +608,30 @@ def run_one(sentence, function, build, keep):
     return problem
 
 
-def run(build, patterns, keep):
+def tap_line(sentence, function, build, keep):
+    """(failed, text without number): what TAP says about one test."""
+    began = time.monotonic()
+    try:
+        problem = run_one(sentence, function, build, keep)
+    except Skip as reason:
+        return False, f'ok {{}} - {sentence} # SKIP {reason}'
+    took = time.monotonic() - began
+    text = f'{"ok" if problem is None else "not ok"} {{}} - {sentence} # {took:.1f} s'
+    if problem is not None:
+        problem = problem.replace('{', '{{').replace('}', '}}')
+        text += ''.join('\n# ' + line for line in problem.splitlines())
+    return problem is not None, text
+
+
+def run(build, patterns, keep, jobs):
+    """Runs several at a time: they wait much more than they work."""
     chosen = [(s, f) for s, f in tests if not patterns or any(p in s for p in patterns)]
     print(f'1..{len(chosen)}', flush=True)
     failed = 0
-    for number, (sentence, function) in enumerate(chosen, 1):
-        began = time.monotonic()
-        problem = run_one(sentence, function, build, keep)
-        took = time.monotonic() - began
-        print(f'{"ok" if problem is None else "not ok"} {number} - {sentence} # {took:.1f} s',
-              flush=True)
-        if problem is not None:
-            failed += 1
-            print('\n'.join('# ' + line for line in problem.splitlines()), flush=True)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        results = [pool.submit(tap_line, s, f, build, keep) for s, f in chosen]
+        for number, result in enumerate(concurrent.futures.as_completed(results), 1):
+            bad, text = result.result()
+            failed += bad
+            print(text.format(number), flush=True)
     return failed

@@ -8,5 +8,5 @@ EXTRA_DIST += %D%/run.py %D%/harness.py %D%/sip.py %D%/cases/__init__.py %D%/cas
 	%D%/clients/sip_fuzz.py %D%/clients/sip_torture.py %D%/clients/tonecheck.py
 
 .PHONY: check-e2e
-check-e2e: all
+check-e2e: all $(check_PROGRAMS)
 	/usr/bin/python3 $(srcdir)/tests/e2e/run.py --build $(abs_top_builddir) $(E2E)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the end-to-end tests and speak TAP.
 
-usage: run.py [--build DIR] [--keep] [--list] [PART-OF-A-NAME...]
+usage: run.py [--build DIR] [--jobs N] [--keep] [--list] [PART-OF-A-NAME...]
 """
 import argparse
 import importlib
@@ -19,6 +19,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('usage: ')[1].strip())
     parser.add_argument('--build', default=os.path.join(harness.TOP, 'build'))
     parser.add_argument('--keep', action='store_true', help='keep the folders with the logs')
+    parser.add_argument('--jobs', type=int, default=2, help='tests at a time (2)')
     parser.add_argument('--list', action='store_true')
     parser.add_argument('patterns', nargs='*')
     a = parser.parse_args()
@@ -28,7 +29,7 @@ def main():
         for sentence, _ in harness.tests:
             print(sentence)
         return 0
-    return 1 if harness.run(os.path.abspath(a.build), a.patterns, a.keep) else 0
+    return 1 if harness.run(os.path.abspath(a.build), a.patterns, a.keep, a.jobs) else 0
 
 
 if __name__ == '__main__':

@@ -6,14 +6,14 @@ import subprocess
 import time
 
 import devconfig
-from harness import TOP, Failure, check, free_ports, test, wait_until
+from harness import TOP, Skip, check, test, wait_until
 
 
 def run_script(bench, name, *more):
     """scripts/run on free ports with a folder of its own."""
     folder = os.path.join(bench.folder, 'dev')
-    ports = ['--sip-port', str(free_ports()), '--tls-port', str(free_ports()),
-             '--kms-port', str(free_ports())]
+    ports = ['--sip-port', str(bench.ports.take()), '--tls-port', str(bench.ports.take()),
+             '--kms-port', str(bench.ports.take())]
     return bench.spawn([os.path.join(TOP, 'scripts', 'run'), '--dir', folder, *ports, *more],
                        bench.folder, name), folder
 
@@ -21,7 +21,7 @@ def run_script(bench, name, *more):
 def needs_own_build(bench):
     """scripts/run serves from build/; with another build it would test something else."""
     if os.path.realpath(bench.build) != os.path.realpath(os.path.join(TOP, 'build')):
-        raise Failure('this test needs the build in build/')
+        raise Skip('needs the build in build/')
 
 
 @test('scripts/run --demo holds two conferences and finds everything as it should be')
