@@ -41,6 +41,7 @@ static const StatusEntry statuses[MIKEY_N_STATUS] = {
     [MIKEY_BAD_HASH] = {5, "hash function is not supported"},
     [MIKEY_BAD_DH_GROUP] = {6, "Diffie-Hellman group is not supported"},
     [MIKEY_BAD_IDENTITY] = {7, "identity is unknown or not authorised"},
+    [MIKEY_BAD_CERTIFICATE] = {8, "certificate or signature is not acceptable"},
     [MIKEY_BAD_PROTOCOL] = {9, "security protocol is not supported"},
     [MIKEY_BAD_PARAMETERS] = {10, "no acceptable security policy"},
     [MIKEY_BAD_DATA_TYPE] = {11, "message of this type is not supported here"},

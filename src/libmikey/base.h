@@ -61,15 +61,16 @@ typedef enum MikeyStatus {
     MIKEY_BAD_MAC_ALG,
     MIKEY_BAD_ENCR_ALG,
 
-    MIKEY_BAD_HASH,       /* error 5: function of a CHASH */
-    MIKEY_BAD_DH_GROUP,   /* error 6 */
-    MIKEY_BAD_IDENTITY,   /* error 7: unknown here, not the user's, not authorised */
-    MIKEY_BAD_PROTOCOL,   /* error 9: security protocol of a crypto session not supported */
-    MIKEY_BAD_PARAMETERS, /* error 10: no acceptable security policy for a crypto session */
-    MIKEY_BAD_DATA_TYPE,  /* error 11: message type not supported, or not the one expected */
-    MIKEY_SHORT_RAND,     /* error 12: RAND shorter than the rules allow */
-    MIKEY_BAD_KEYS,       /* error 12: number, length, SPI or type of the keys */
-    MIKEY_REFUSED,        /* error 12: unspecified */
+    MIKEY_BAD_HASH,        /* error 5: function of a CHASH */
+    MIKEY_BAD_DH_GROUP,    /* error 6 */
+    MIKEY_BAD_IDENTITY,    /* error 7: unknown here, not the user's, not authorised */
+    MIKEY_BAD_CERTIFICATE, /* error 8: chain, validity, revocation, use, kind of key or signature */
+    MIKEY_BAD_PROTOCOL,    /* error 9: security protocol of a crypto session not supported */
+    MIKEY_BAD_PARAMETERS,  /* error 10: no acceptable security policy for a crypto session */
+    MIKEY_BAD_DATA_TYPE,   /* error 11: message type not supported, or not the one expected */
+    MIKEY_SHORT_RAND,      /* error 12: RAND shorter than the rules allow */
+    MIKEY_BAD_KEYS,        /* error 12: number, length, SPI or type of the keys */
+    MIKEY_REFUSED,         /* error 12: unspecified */
 
     /* ticket (errors 14 and 15) */
     MIKEY_BAD_TICKET,      /* type, subtype, version, N or O flag, or somebody else's ticket */
@@ -183,6 +184,12 @@ int64_t mikey_ntp32_to_unix(uint32_t ntp32);
 /* Returns: true when the two are at most @skew_s seconds apart */
 bool mikey_ntp_within(MikeyNtp a, MikeyNtp b, uint32_t skew_s);
 
+/* Mode 1 with pre-shared keys is always allowed: the KMS makes tickets and resolves them */
+#define MIKEY_ALLOW_PK 1u     /* KMS: users with certificates (pk.h) */
+#define MIKEY_ALLOW_MODE_2 2u /* the responder opens tickets that the KMS made */
+#define MIKEY_ALLOW_MODE_3 4u /* the KMS resolves tickets that the initiator made */
+#define MIKEY_ALLOW_MODE_4 8u /* the responder opens tickets that the initiator made */
+
 /**
  * MikeyEnv:
  * @now: the time
@@ -190,6 +197,7 @@ bool mikey_ntp_within(MikeyNtp a, MikeyNtp b, uint32_t skew_s);
  * @allow_128: accept the suite of SHA-1 and AES-128 as well
  * @known_types: (array length=n_known_types): ticket types that are fine with N or O clear
  * @random: where random octets come from
+ * @allow: MIKEY_ALLOW_...: what is refused otherwise
  *
  * What the world outside looks like at the moment of a call.
  */
@@ -201,6 +209,7 @@ typedef struct MikeyEnv {
     size_t n_known_types;
     MikeyRandomFunc random;
     void *random_data;
+    uint32_t allow;
 } MikeyEnv;
 
 /* SHA-256, for replay caches and for cache keys */

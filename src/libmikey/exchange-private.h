@@ -2,6 +2,7 @@
 /* libmikey/exchange-private.h - what request, transfer and offer have in common */
 #pragma once
 
+#include <libmikey/pk.h>
 #include <libmikey/private.h>
 
 #define MIKEY_MAX_RAND 255u
@@ -54,12 +55,34 @@ typedef struct MikeyFresh {
     uint8_t rand[MIKEY_MAX_RAND];
 } MikeyFresh;
 
-MikeyStatus mikey_account_check(const MikeyAccount *account, const MikeyEnv *env);
 /* RAND of the suite's length, or of @at_least octets if that is more */
 MikeyStatus mikey_fresh(const MikeyEnv *env, uint8_t prf, size_t at_least, MikeyFresh *out_fresh);
-/* Ends a REQUEST_INIT or RESOLVE_INIT: IDRpsk and V */
-MikeyStatus mikey_kms_init_end(MikeyWriter *w, MikeyLink *link, const MikeyAccount *account,
+/* Who asks the KMS: by PSK or by certificate */
+typedef struct MikeyAsker {
+    const MikeyAccount *account; /* one of the two */
+    const MikeyPkAccount *pk;
+    MikeyIdentity self;
+    MikeyIdentity kms;
+    uint8_t prf;
+    MikeyKey key; /* PSK, or a fresh envelope key */
+} MikeyAsker;
+
+MikeyStatus mikey_asker_psk(const MikeyAccount *account, const MikeyEnv *env,
+                            MikeyAsker *out_asker);
+MikeyStatus mikey_asker_pk(const MikeyPkAccount *account, const MikeyEnv *env,
+                           MikeyAsker *out_asker);
+/* Identity with @role, certificates, identity of the KMS */
+MikeyStatus mikey_link_asker(MikeyLink *link, const MikeyAsker *asker, uint8_t role);
+MikeyStatus mikey_link_certificates(MikeyLink *link, const MikeyPkAccount *account);
+/* Ends a REQUEST_INIT or RESOLVE_INIT: IDRpsk and V, or CHASH, PKE and SIGN */
+MikeyStatus mikey_kms_init_end(MikeyWriter *w, MikeyLink *link, const MikeyAsker *asker,
                                const MikeyLabel *label, MikeyMessage **out_init);
+MikeyStatus mikey_pk_init_end(MikeyLink *link, const MikeyPkAccount *account,
+                              const MikeyKey *env_key);
+/* Certificate, identity and signature of a PK variant, then its envelope key */
+MikeyStatus mikey_pk_init_verify(const MikeyMessage *init, const MikeyPkVerifier *verifier,
+                                 const MikeyIdentity *identity, MikeyBytes kms, MikeyBytes rand,
+                                 const MikeyEnv *env, MikeyKey *out_key, int *out_x509_error);
 /* Verifies what a KMS answered and gives the keys of its KEMAC */
 MikeyStatus mikey_kms_answer_open(const MikeyMessage *answer, const MikeyMessage *init,
                                   uint8_t type, const MikeyKey *psk, const MikeyEnv *env,

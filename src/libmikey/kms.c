@@ -345,12 +345,21 @@ mikey_ticket_verify_initiator(const MikeyTicket *ticket, const MikeyKey *mpkr)
 
 /* ---- the query ---- */
 
+static bool
+is_pk_type(uint8_t type)
+{
+    return type == MIKEY_REQUEST_INIT_PK || type == MIKEY_RESOLVE_INIT_PK;
+}
+
 static MikeyStatus
 check_query(const MikeyMessage *init, const MikeyEnv *env)
 {
     MikeyStatus status;
 
-    if (init->header.type != MIKEY_REQUEST_INIT_PSK && init->header.type != MIKEY_RESOLVE_INIT_PSK)
+    if (is_pk_type(init->header.type) && (env->allow & MIKEY_ALLOW_PK) == 0)
+        return MIKEY_BAD_DATA_TYPE;
+    if (init->header.type != MIKEY_REQUEST_INIT_PSK &&
+        init->header.type != MIKEY_RESOLVE_INIT_PSK && !is_pk_type(init->header.type))
         return MIKEY_BAD_DATA_TYPE;
     status = mikey_message_check_suite(init, env);
     if (status == MIKEY_OK)
@@ -396,7 +405,14 @@ mikey_query_message(const MikeyQuery *query)
 bool
 mikey_query_is_resolve(const MikeyQuery *query)
 {
-    return query->init->header.type == MIKEY_RESOLVE_INIT_PSK;
+    return query->init->header.type == MIKEY_RESOLVE_INIT_PSK ||
+           query->init->header.type == MIKEY_RESOLVE_INIT_PK;
+}
+
+bool
+mikey_query_is_pk(const MikeyQuery *query)
+{
+    return is_pk_type(query->init->header.type);
 }
 
 MikeyIdentity
@@ -453,6 +469,8 @@ mikey_query_authenticate(MikeyQuery *query, const MikeyKey *psk)
     MikeyMessageKeys keys;
     MikeyStatus status;
 
+    if (mikey_query_is_pk(query))
+        return MIKEY_ORDER;
     if (psk->len == 0 || psk->len > MIKEY_MAX_KEY)
         return MIKEY_ARGUMENT;
     status = mikey_message_keys(query->init->header.prf, psk, &label, &keys);
@@ -467,6 +485,33 @@ mikey_query_authenticate(MikeyQuery *query, const MikeyKey *psk)
         query->init_auth = keys.auth;
     }
     mikey_message_keys_clear(&keys);
+    return status;
+}
+
+MikeyStatus
+mikey_query_authenticate_pk(MikeyQuery *query, const MikeyPkVerifier *verifier, const MikeyEnv *env,
+                            int *out_x509_error)
+{
+    MikeyLabel label = mikey_init_label(query->init);
+    MikeyIdentity identity = mikey_query_identity(query);
+    MikeyMessageKeys keys;
+    MikeyKey key;
+    MikeyStatus status;
+
+    if (!mikey_query_is_pk(query))
+        return MIKEY_ORDER;
+    status = mikey_pk_init_verify(query->init, verifier, &identity, mikey_query_kms(query).data,
+                                  query_rand(query), env, &key, out_x509_error);
+    if (status != MIKEY_OK)
+        return status;
+    status = mikey_message_keys(query->init->header.prf, &key, &label, &keys);
+    if (status == MIKEY_OK) {
+        query->authenticated = true;
+        query->psk = key;
+        query->init_auth = keys.auth;
+        mikey_message_keys_clear(&keys);
+    }
+    mikey_key_clear(&key);
     return status;
 }
 

@@ -21,7 +21,8 @@ extern "C" {
 
 typedef struct MikeyQuery MikeyQuery;
 
-/* MIKEY_BAD_DATA_TYPE for anything but REQUEST_INIT_PSK and RESOLVE_INIT_PSK */
+/* MIKEY_BAD_DATA_TYPE for anything but REQUEST_INIT_PSK and RESOLVE_INIT_PSK, and with
+ * MIKEY_ALLOW_PK their PK variants, see pk.h */
 MikeyStatus mikey_query_open(MikeyBytes octets, const MikeyEnv *env, MikeyQuery **out_query);
 void mikey_query_free(MikeyQuery *query);
 const MikeyMessage *mikey_query_message(const MikeyQuery *query);

@@ -2,12 +2,12 @@
 # Installed for others to use; depends on libc and libcrypto alone.
 mikeyincludedir = $(includedir)/libmikey
 mikeyinclude_HEADERS = %D%/mikey.h %D%/base.h %D%/cursor.h %D%/exchange.h %D%/header.h %D%/kms.h \
-	%D%/payload.h %D%/prf.h %D%/sdp.h %D%/seal.h %D%/srtp.h %D%/ticket.h
+	%D%/payload.h %D%/pk.h %D%/prf.h %D%/sdp.h %D%/seal.h %D%/srtp.h %D%/ticket.h
 
 lib_LTLIBRARIES += libmikey.la
 libmikey_la_SOURCES = %D%/private.h %D%/exchange-private.h %D%/base.c %D%/bundle.c %D%/cursor.c \
 	%D%/error.c %D%/header.c %D%/keys.c %D%/kms.c %D%/message.c %D%/offer.c %D%/payload.c \
-	%D%/prf.c %D%/print.c %D%/request.c %D%/sdp.c %D%/seal.c %D%/srtp.c %D%/ticket.c \
+	%D%/pk.c %D%/prf.c %D%/print.c %D%/request.c %D%/sdp.c %D%/seal.c %D%/srtp.c %D%/ticket.c \
 	%D%/transfer.c %D%/update.c
 # the symbol file decides what is seen, so the compiler must not hide it before
 libmikey_la_CFLAGS = $(AM_CFLAGS) -Wconversion -fvisibility=default $(CRYPTO_CFLAGS)
@@ -29,7 +29,8 @@ examples_mikey_responder_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 examples_mikey_responder_LDADD = libmikey.la
 
 mikey_tests = tests/unit/test-mikey-vectors tests/unit/test-mikey-hostile \
-	tests/unit/test-mikey-exchange tests/unit/test-mikey-property tests/unit/test-mikey-update
+	tests/unit/test-mikey-exchange tests/unit/test-mikey-property tests/unit/test-mikey-update \
+	tests/unit/test-mikey-pk
 check_PROGRAMS += $(mikey_tests)
 TESTS += $(mikey_tests) tests/unit/test-mikey-examples.sh
 EXTRA_DIST += tests/unit/test-mikey-examples.sh
@@ -55,3 +56,7 @@ tests_unit_test_mikey_property_LDADD = $(MIKEY_TEST_LDADD)
 tests_unit_test_mikey_update_SOURCES = tests/unit/test-mikey-update.c $(MIKEY_WORLD)
 tests_unit_test_mikey_update_CFLAGS = $(MIKEY_TEST_CFLAGS)
 tests_unit_test_mikey_update_LDADD = $(MIKEY_TEST_LDADD)
+tests_unit_test_mikey_pk_SOURCES = tests/unit/test-mikey-pk.c tests/unit/mikey-certs.c \
+	tests/unit/mikey-certs.h $(MIKEY_WORLD)
+tests_unit_test_mikey_pk_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_pk_LDADD = $(MIKEY_TEST_LDADD)

@@ -49,7 +49,7 @@ static const MessageForm forms[] = {
     {MIKEY_REQUEST_INIT_PK,
      MIKEY_MAP_EMPTY,
      MIKEY_SIGN,
-     {{MIKEY_T, 0}, I_RAND, {MIKEY_TP, 0}, {MIKEY_PKE, 0}}},
+     {{MIKEY_T, 0}, I_RAND, I_ID, KMS_ID, {MIKEY_TP, 0}, {MIKEY_PKE, 0}}},
     {MIKEY_REQUEST_RESP,
      MIKEY_MAP_EMPTY,
      MIKEY_V,
@@ -63,7 +63,7 @@ static const MessageForm forms[] = {
     {MIKEY_RESOLVE_INIT_PK,
      MIKEY_MAP_EMPTY,
      MIKEY_SIGN,
-     {{MIKEY_T, 0}, R_RAND, {MIKEY_TICKET, 0}, {MIKEY_PKE, 0}}},
+     {{MIKEY_T, 0}, R_RAND, R_ID, KMS_ID, {MIKEY_TICKET, 0}, {MIKEY_PKE, 0}}},
     {MIKEY_RESOLVE_RESP, MIKEY_MAP_EMPTY, MIKEY_V, {{MIKEY_T, 0}, {MIKEY_KEMAC, 0}}},
 };
 
@@ -468,7 +468,7 @@ mikey_init_label(const MikeyMessage *init)
     MikeyLabel label = {.tag = MIKEY_TAG_INIT, .csb_id = init->header.csb_id};
 
     /* the sender's own, in the place of its role; one of another role has no meaning */
-    if (init->header.type == MIKEY_RESOLVE_INIT_PSK)
+    if (init->header.type == MIKEY_RESOLVE_INIT_PSK || init->header.type == MIKEY_RESOLVE_INIT_PK)
         label.rand_r = mikey_message_randr(init, MIKEY_RANDR_RESPONDER);
     else
         label.rand_i = mikey_message_randr(init, MIKEY_RANDR_INITIATOR);

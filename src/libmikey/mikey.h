@@ -12,6 +12,7 @@
 #include <libmikey/header.h>
 #include <libmikey/kms.h>
 #include <libmikey/payload.h>
+#include <libmikey/pk.h>
 #include <libmikey/prf.h>
 #include <libmikey/sdp.h>
 #include <libmikey/seal.h>

@@ -205,19 +205,20 @@ mikey_offer_key(const MikeyOffer *offer, size_t i)
 /* ---- asking the KMS ---- */
 
 static MikeyStatus
-build_resolve(const MikeyOffer *offer, const MikeyAccount *account, const MikeyEnv *env,
+build_resolve(const MikeyOffer *offer, const MikeyAsker *asker, const MikeyEnv *env,
               MikeyMessage **out_init)
 {
-    MikeyHeader header = {.type = MIKEY_RESOLVE_INIT_PSK,
+    MikeyHeader header = {.type =
+                              asker->pk != NULL ? MIKEY_RESOLVE_INIT_PK : MIKEY_RESOLVE_INIT_PSK,
                           .v = true,
-                          .prf = account->prf,
+                          .prf = asker->prf,
                           .map_type = MIKEY_MAP_EMPTY};
     MikeyLabel label = {.tag = MIKEY_TAG_INIT};
     MikeyWriter w = MIKEY_WRITER_INIT;
     MikeyFresh fresh;
     MikeyTimestamp t;
     MikeyLink link;
-    MikeyStatus status = mikey_fresh(env, account->prf, account->psk->len, &fresh);
+    MikeyStatus status = mikey_fresh(env, asker->prf, asker->key.len, &fresh);
 
     if (status != MIKEY_OK)
         return status;
@@ -226,37 +227,62 @@ build_resolve(const MikeyOffer *offer, const MikeyAccount *account, const MikeyE
     label.rand_r = mikey_bytes(fresh.rand, fresh.len);
     mikey_message_begin(&w, &header, env, &link, &t);
     mikey_link_rand(&link, MIKEY_RANDR_RESPONDER, label.rand_r);
-    mikey_link_id(&link, MIKEY_IDR_RESPONDER, &account->self);
-    mikey_link_id(&link, MIKEY_IDR_KMS, &account->kms);
+    status = mikey_link_asker(&link, asker, MIKEY_IDR_RESPONDER);
     mikey_link_ticket(&link, offer->init->ticket,
                       mikey_ticket_payload(offer->init->ticket)->initiator_data);
-    status = mikey_kms_init_end(&w, &link, account, &label, out_init);
+    if (status == MIKEY_OK)
+        status = mikey_kms_init_end(&w, &link, asker, &label, out_init);
     mikey_writer_clear(&w);
     return status;
 }
 
-MikeyStatus
-mikey_resolve_new(const MikeyOffer *offer, const MikeyAccount *account, const MikeyEnv *env,
-                  MikeyResolve **out_resolve)
+static MikeyStatus
+resolve_new(const MikeyOffer *offer, const MikeyAsker *asker, const MikeyEnv *env,
+            MikeyResolve **out_resolve)
 {
-    MikeyResolve *resolve;
-    MikeyStatus status = mikey_account_check(account, env);
+    MikeyResolve *resolve = mikey_alloc(sizeof(*resolve));
+    MikeyStatus status;
 
-    if (status != MIKEY_OK)
-        return status;
-    resolve = mikey_alloc(sizeof(*resolve));
     if (resolve == NULL)
         return MIKEY_NO_MEMORY;
-    resolve->psk = *account->psk;
+    resolve->psk = asker->key;
     status = mikey_offer_digest(offer, resolve->offer_digest);
     if (status == MIKEY_OK)
-        status = build_resolve(offer, account, env, &resolve->init);
+        status = build_resolve(offer, asker, env, &resolve->init);
     if (status != MIKEY_OK) {
         mikey_resolve_free(resolve);
         return status;
     }
     *out_resolve = resolve;
     return MIKEY_OK;
+}
+
+MikeyStatus
+mikey_resolve_new(const MikeyOffer *offer, const MikeyAccount *account, const MikeyEnv *env,
+                  MikeyResolve **out_resolve)
+{
+    MikeyAsker asker;
+    MikeyStatus status = mikey_asker_psk(account, env, &asker);
+
+    if (status != MIKEY_OK)
+        return status;
+    status = resolve_new(offer, &asker, env, out_resolve);
+    mikey_key_clear(&asker.key);
+    return status;
+}
+
+MikeyStatus
+mikey_resolve_new_pk(const MikeyOffer *offer, const MikeyPkAccount *account, const MikeyEnv *env,
+                     MikeyResolve **out_resolve)
+{
+    MikeyAsker asker;
+    MikeyStatus status = mikey_asker_pk(account, env, &asker);
+
+    if (status != MIKEY_OK)
+        return status;
+    status = resolve_new(offer, &asker, env, out_resolve);
+    mikey_key_clear(&asker.key);
+    return status;
 }
 
 MikeyBytes

@@ -9,27 +9,49 @@ struct MikeyRequest {
     MikeyKey psk;
 };
 
-/* A policy whose parties are filled in from the account */
+/* A policy whose parties are filled in from who asks */
 static MikeyPolicy
-complete(const MikeyPolicy *policy, const MikeyAccount *account)
+complete(const MikeyPolicy *policy, const MikeyAsker *asker)
 {
     MikeyPolicy own = *policy;
 
     if (own.initiator.data.len == 0)
-        own.initiator = account->self;
+        own.initiator = asker->self;
     if (own.kms.data.len == 0)
-        own.kms = account->kms;
+        own.kms = asker->kms;
     own.flags &= ~MIKEY_FLAG_K;
     return own;
 }
 
 MikeyStatus
-mikey_account_check(const MikeyAccount *account, const MikeyEnv *env)
+mikey_asker_psk(const MikeyAccount *account, const MikeyEnv *env, MikeyAsker *out_asker)
 {
+    MikeyAsker asker = {
+        .account = account, .self = account->self, .kms = account->kms, .prf = account->prf};
+    MikeyStatus status;
+
     if (account->psk == NULL || account->psk->len == 0 || account->psk->len > MIKEY_MAX_KEY ||
         account->self.data.len == 0 || account->kms.data.len == 0)
         return MIKEY_ARGUMENT;
-    return mikey_suite_check(account->prf, env);
+    status = mikey_suite_check(account->prf, env);
+    if (status != MIKEY_OK)
+        return status;
+    asker.key = *account->psk;
+    *out_asker = asker;
+    mikey_key_clear(&asker.key);
+    return MIKEY_OK;
+}
+
+MikeyStatus
+mikey_link_asker(MikeyLink *link, const MikeyAsker *asker, uint8_t role)
+{
+    MikeyStatus status = MIKEY_OK;
+
+    mikey_link_id(link, role, &asker->self);
+    if (asker->pk != NULL)
+        status = mikey_link_certificates(link, asker->pk);
+    mikey_link_id(link, MIKEY_IDR_KMS, &asker->kms);
+    return status;
 }
 
 MikeyStatus
@@ -47,32 +69,42 @@ mikey_fresh(const MikeyEnv *env, uint8_t prf, size_t at_least, MikeyFresh *out_f
     return status;
 }
 
-MikeyStatus
-mikey_kms_init_end(MikeyWriter *w, MikeyLink *link, const MikeyAccount *account,
-                   const MikeyLabel *label, MikeyMessage **out_init)
+static MikeyStatus
+psk_init_end(MikeyLink *link, const MikeyAsker *asker, const MikeyLabel *label)
 {
-    MikeyBytes tail[2] = {account->self.data, account->kms.data};
+    MikeyBytes tail[2] = {asker->self.data, asker->kms.data};
     MikeyMessageKeys keys;
-    MikeyStatus status = mikey_message_keys(account->prf, account->psk, label, &keys);
+    MikeyStatus status = mikey_message_keys(asker->prf, &asker->key, label, &keys);
 
     if (status != MIKEY_OK)
         return status;
-    if (account->psk_id.data.len > 0)
-        mikey_link_id(link, MIKEY_IDR_PSK, &account->psk_id);
-    status = mikey_message_end(link, account->prf, &keys.auth, tail, 2);
+    if (asker->account->psk_id.data.len > 0)
+        mikey_link_id(link, MIKEY_IDR_PSK, &asker->account->psk_id);
+    status = mikey_message_end(link, asker->prf, &keys.auth, tail, 2);
     mikey_message_keys_clear(&keys);
+    return status;
+}
+
+MikeyStatus
+mikey_kms_init_end(MikeyWriter *w, MikeyLink *link, const MikeyAsker *asker,
+                   const MikeyLabel *label, MikeyMessage **out_init)
+{
+    MikeyStatus status = asker->pk != NULL ? mikey_pk_init_end(link, asker->pk, &asker->key)
+                                           : psk_init_end(link, asker, label);
+
     if (status == MIKEY_OK)
         status = mikey_message_parse(mikey_writer_octets(w), out_init);
     return status;
 }
 
 static MikeyStatus
-build(const MikeyAccount *account, const MikeyPolicy *policy, const MikeyEnv *env,
+build(const MikeyAsker *asker, const MikeyPolicy *policy, const MikeyEnv *env,
       const MikeyFresh *fresh, MikeyMessage **out_init)
 {
-    MikeyHeader header = {.type = MIKEY_REQUEST_INIT_PSK,
+    MikeyHeader header = {.type =
+                              asker->pk != NULL ? MIKEY_REQUEST_INIT_PK : MIKEY_REQUEST_INIT_PSK,
                           .v = true,
-                          .prf = account->prf,
+                          .prf = asker->prf,
                           .csb_id = fresh->csb_id,
                           .map_type = MIKEY_MAP_EMPTY};
     MikeyLabel label = {
@@ -84,45 +116,69 @@ build(const MikeyAccount *account, const MikeyPolicy *policy, const MikeyEnv *en
 
     mikey_message_begin(&w, &header, env, &link, &t);
     mikey_link_rand(&link, MIKEY_RANDR_INITIATOR, label.rand_i);
-    mikey_link_id(&link, MIKEY_IDR_INITIATOR, &account->self);
-    mikey_link_id(&link, MIKEY_IDR_KMS, &account->kms);
+    status = mikey_link_asker(&link, asker, MIKEY_IDR_INITIATOR);
     mikey_link_next(&link, MIKEY_TP);
     mikey_write_u8(&w, MIKEY_LAST);
     mikey_policy_write(&w, policy);
-    status = mikey_kms_init_end(&w, &link, account, &label, out_init);
+    if (status == MIKEY_OK)
+        status = mikey_kms_init_end(&w, &link, asker, &label, out_init);
     mikey_writer_clear(&w);
     return status;
 }
 
-MikeyStatus
-mikey_request_new(const MikeyAccount *account, const MikeyPolicy *policy, const MikeyEnv *env,
-                  MikeyRequest **out_request)
+static MikeyStatus
+request_new(const MikeyAsker *asker, const MikeyPolicy *policy, const MikeyEnv *env,
+            MikeyRequest **out_request)
 {
+    MikeyPolicy own = complete(policy, asker);
     MikeyFresh fresh;
-    MikeyPolicy own;
     MikeyRequest *request;
-    MikeyStatus status = mikey_account_check(account, env);
+    MikeyStatus status = mikey_policy_check(&own, false, env);
 
-    if (status != MIKEY_OK)
-        return status;
-    own = complete(policy, account);
-    status = mikey_policy_check(&own, false, env);
     if (status == MIKEY_OK)
-        status = mikey_fresh(env, account->prf, account->psk->len, &fresh);
+        status = mikey_fresh(env, asker->prf, asker->key.len, &fresh);
     if (status != MIKEY_OK)
         return status;
 
     request = mikey_alloc(sizeof(*request));
     if (request == NULL)
         return MIKEY_NO_MEMORY;
-    request->psk = *account->psk;
-    status = build(account, &own, env, &fresh, &request->init);
+    request->psk = asker->key;
+    status = build(asker, &own, env, &fresh, &request->init);
     if (status != MIKEY_OK) {
         mikey_request_free(request);
         return status;
     }
     *out_request = request;
     return MIKEY_OK;
+}
+
+MikeyStatus
+mikey_request_new(const MikeyAccount *account, const MikeyPolicy *policy, const MikeyEnv *env,
+                  MikeyRequest **out_request)
+{
+    MikeyAsker asker;
+    MikeyStatus status = mikey_asker_psk(account, env, &asker);
+
+    if (status != MIKEY_OK)
+        return status;
+    status = request_new(&asker, policy, env, out_request);
+    mikey_key_clear(&asker.key);
+    return status;
+}
+
+MikeyStatus
+mikey_request_new_pk(const MikeyPkAccount *account, const MikeyPolicy *policy, const MikeyEnv *env,
+                     MikeyRequest **out_request)
+{
+    MikeyAsker asker;
+    MikeyStatus status = mikey_asker_pk(account, env, &asker);
+
+    if (status != MIKEY_OK)
+        return status;
+    status = request_new(&asker, policy, env, out_request);
+    mikey_key_clear(&asker.key);
+    return status;
 }
 
 MikeyBytes
