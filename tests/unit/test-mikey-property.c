@@ -453,7 +453,7 @@ a_bad_reader_gives_zeros(void)
 
 /* ---- the door ---- */
 
-static const char *const headers[] = {"base", "cursor", "exchange", "header", "kms",   "payload",
+static const char *const headers[] = {"base", "cursor", "exchange", "header", "kms",   "payload", "pk",
                                       "prf",  "sdp",    "seal",     "srtp",   "ticket"};
 
 static char *
