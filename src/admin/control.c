@@ -32,6 +32,7 @@ static const VerbRow verbs[CLV_N_VERBS] = {
     [CLV_VERB_KICK] = {"kick", 2, "kick CONFERENCE WHO"},
     [CLV_VERB_END] = {"end", 1, "end CONFERENCE"},
     [CLV_VERB_RELOAD] = {"reload", 0, "reload"},
+    [CLV_VERB_KMS] = {"kms", 0, "kms"},
 };
 
 static gboolean

@@ -21,6 +21,7 @@ typedef enum ClvVerb {
     CLV_VERB_KICK, /* CONFERENCE WHO */
     CLV_VERB_END,  /* CONFERENCE */
     CLV_VERB_RELOAD,
+    CLV_VERB_KMS,
     CLV_N_VERBS
 } ClvVerb;
 

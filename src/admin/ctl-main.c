@@ -37,6 +37,7 @@ static const char commands[] =
     "  show CONFERENCE            participants of one (URI or its token)\n"
     "  kick CONFERENCE WHO        remove a participant (URI, or leg number of show)\n"
     "  end CONFERENCE             end it for everybody\n"
+    "  kms                        each address of the KMS: state, requests, failures, latency\n"
     "  reload                     read policies, users and keys again\n"
     "  check-config [FILE]        check a configuration without touching the server\n"
     "  check-policy FILE [DIR]    check policy files without touching the server\n"

@@ -38,6 +38,8 @@ static const ClvOption options[] = {
      "Addresses, prefixes or TLS certificate names whose P-Asserted-Identity counts."},
     {"sip", "realm", CLV_OPTION_STRING, AT(realm), "conclave", 0, 0, NULL, FALSE,
      "Realm of digest challenges."},
+    {"sip", "digest-sha256", CLV_OPTION_BOOL, AT(digest_sha256), "no", 0, 0, NULL, FALSE,
+     "Offer SHA-256 beside MD5 in digest challenges; some softphones give up when they see it."},
     {"sip", "users-file", CLV_OPTION_PATH, AT(users_file), NULL, 0, 0, NULL, TRUE,
      "Softphone users for digest authentication."},
     {"sip", "resolv-conf", CLV_OPTION_PATH, AT(resolv_conf), NULL, 0, 0, NULL, FALSE,
@@ -69,14 +71,17 @@ static const ClvOption options[] = {
      "Which code protects packets; libsrtp2 is slower with many streams."},
     {"media", "silence-timeout", CLV_OPTION_TIME_MS, AT(silence_ms), "60s", 0, 86400 * SECOND, NULL,
      FALSE, "A peer that sends no authentic packet for so long is dropped; 0: never."},
+    {"media", "realtime", CLV_OPTION_BOOL, AT(media_realtime), "no", 0, 0, NULL, FALSE,
+     "Run media threads with real-time priority, where the system permits (LimitRTPRIO=)."},
 
     {"policy", "file", CLV_OPTION_PATH, AT(policy_file), CLV_SYSCONFDIR "/policy.conf", 0, 0, NULL,
      FALSE, "Main policy file, see conclave-policy(5)."},
     {"policy", "directory", CLV_OPTION_PATH, AT(policy_dir), NULL, 0, 0, NULL, FALSE,
      "Folder of further *.conf policy files, read after the main one."},
 
-    {"kms", "url", CLV_OPTION_STRING, AT(kms_url), NULL, 0, 0, NULL, FALSE,
-     "Where tickets are resolved; unset with an embedded KMS."},
+    {"kms", "url", CLV_OPTION_STRINGS, AT(kms_urls), NULL, 0, 0, NULL, FALSE,
+     "Where tickets are resolved: addresses of one KMS, the best first, at most 8; unset with an "
+     "embedded KMS."},
     {"kms", "uri", CLV_OPTION_STRING, AT(kms_uri), NULL, 0, 0, NULL, FALSE,
      "The KMS's identity (IDRkms) in tickets."},
     {"kms", "user", CLV_OPTION_STRING, AT(kms_user), NULL, 0, 0, NULL, FALSE,
@@ -96,7 +101,9 @@ static const ClvOption options[] = {
     {"kms", "allow-128", CLV_OPTION_BOOL, AT(kms_allow_128), "no", 0, 0, NULL, FALSE,
      "Accept the 128-bit suite of MIKEY (HMAC-SHA-1, AES-CM-128) beside the 256-bit one."},
     {"kms", "timeout", CLV_OPTION_TIME_MS, AT(kms_timeout_ms), "3s", 50, 30 * SECOND, NULL, FALSE,
-     "Deadline of one request; the caller hears 504."},
+     "Deadline of one request, all addresses together; the caller hears 504."},
+    {"kms", "connect-timeout", CLV_OPTION_TIME_MS, AT(kms_connect_ms), "1500ms", 10, 30 * SECOND,
+     NULL, FALSE, "How long a connection to one address, with its TLS, may take to come about."},
     {"kms", "connections", CLV_OPTION_INT, AT(kms_connections), "8", 1, 64, NULL, FALSE,
      "Requests under way at once."},
     {"kms", "max-outstanding", CLV_OPTION_INT, AT(kms_outstanding), "256", 1, 10000, NULL, FALSE,
@@ -104,9 +111,9 @@ static const ClvOption options[] = {
     {"kms", "clock-skew", CLV_OPTION_TIME_MS, AT(kms_skew_ms), "5m", 1 * SECOND, 3600 * SECOND,
      NULL, FALSE, "How far clocks may be apart; also the memory for replays."},
     {"kms", "breaker-failures", CLV_OPTION_INT, AT(kms_breaker_failures), "5", 1, 1000, NULL, FALSE,
-     "Failures in a row after which the KMS is left alone for a while."},
+     "Failures in a row after which an address of the KMS is left alone for a while."},
     {"kms", "breaker-time", CLV_OPTION_TIME_MS, AT(kms_breaker_ms), "10s", 100, 600 * SECOND, NULL,
-     FALSE, "How long it is left alone; callers hear 503 with Retry-After."},
+     FALSE, "How long it is left alone; if all are, callers hear 503 with Retry-After."},
 
     {"embedded-kms", "keys", CLV_OPTION_PATH, AT(embedded_keys), NULL, 0, 0, NULL, TRUE,
      "Key file of a KMS inside this process (development); unset: none."},
@@ -155,7 +162,7 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
            "[kms] cert-file and key-file go together");
     if (path == NULL)
         return;
-    expect(errors, path, c->kms_url != NULL || c->embedded_keys != NULL,
+    expect(errors, path, c->kms_urls != NULL || c->embedded_keys != NULL,
            "no KMS: expected [kms] url= or [embedded-kms] keys=");
     expect(errors, path, c->kms_uri != NULL,
            "[kms] uri= is missing: expected the KMS's identity, "

@@ -18,21 +18,23 @@ typedef struct ClvConfig {
     /* [sip] */
     char **listen;
     char *tls_dir, *tls_ciphers;
-    gboolean tls_ask_client_cert;
+    gboolean tls_ask_client_cert, digest_sha256;
     char **trusted_peers;
     char *realm, *users_file, *resolv_conf;
     gint64 session_expires_ms, min_se_ms, max_message, max_calls, max_invites, idle_ms,
         max_connections;
     /* [media] */
     gint64 media_threads, port_first, port_last, silence_ms;
+    gboolean media_realtime;
     char *media_address;
     int transform; /* 0 openssl, 1 libsrtp2 */
     /* [policy] */
     char *policy_file, *policy_dir;
     /* [kms] */
-    char *kms_url, *kms_uri, *kms_user, *kms_psk_file, *kms_ca, *kms_cert, *kms_key;
+    char **kms_urls;
+    char *kms_uri, *kms_user, *kms_psk_file, *kms_ca, *kms_cert, *kms_key;
     gboolean kms_insecure, kms_allow_128, kms_binary;
-    gint64 kms_timeout_ms, kms_connections, kms_outstanding, kms_skew_ms, kms_breaker_failures,
+    gint64 kms_timeout_ms, kms_connect_ms, kms_connections, kms_outstanding, kms_skew_ms, kms_breaker_failures,
         kms_breaker_ms;
     /* [embedded-kms] */
     char *embedded_keys, *embedded_listen;

@@ -51,6 +51,57 @@ add_kms(ClvHub *hub, ClvReport *report)
     clv_report_text(report, "kms-last-error", kms.last_error[0] != '\0' ? kms.last_error : NULL);
 }
 
+static const char *const breaker_words[] = {
+    [CLV_KMS_BREAKER_CLOSED] = "asked",
+    [CLV_KMS_BREAKER_HALF_OPEN] = "looked at",
+    [CLV_KMS_BREAKER_OPEN] = "left alone",
+};
+
+static void
+add_kms_url(ClvReport *report, const ClvKmsUrlState *url)
+{
+    clv_report_cell(report, url->url);
+    clv_report_cell(report, breaker_words[url->breaker]);
+    clv_report_cell(report, url->preferred ? "yes" : "no");
+    clv_report_cell_int(report, url->failures_in_row);
+    clv_report_cell_int(report, (gint64)url->requests);
+    clv_report_cell_int(report, (gint64)url->failures);
+    clv_report_cell_int(report, (gint64)url->timeouts);
+    clv_report_cell_int(report, url->last_latency_us);
+    clv_report_cell_int(report,
+                        url->requests > 0 ? (gint64)(url->latency_sum_us / url->requests) : 0);
+    clv_report_cell_int(report, url->retry_in_ms);
+    clv_report_cell(report, url->last_error);
+}
+
+static gboolean
+show_kms(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    static const char *const columns[] = {
+        "url",        "state",    "next",       "failures-in-row", "requests",
+        "failures",   "timeouts", "latency-us", "mean-latency-us", "retry-in-ms",
+        "last-error", NULL,
+    };
+    ClvKmsClientState all;
+
+    clv_kms_client_state(hub->kms.client, &all);
+    clv_report_text(report, "kms", hub->config->kms_uri);
+    clv_report_text(report, "user", hub->config->kms_user);
+    clv_report_bool(report, "embedded", hub->kms.service != NULL);
+    clv_report_int(report, "outstanding", all.outstanding);
+    clv_report_int(report, "requests", (gint64)all.requests);
+    clv_report_int(report, "failures", (gint64)all.failures);
+    clv_report_int(report, "timeouts", (gint64)all.timeouts);
+    clv_report_table(report, "urls", columns);
+    for (guint i = 0; i < clv_kms_client_n_urls(hub->kms.client); i++) {
+        ClvKmsUrlState url;
+
+        clv_kms_client_url_state(hub->kms.client, i, &url);
+        add_kms_url(report, &url);
+    }
+    return TRUE;
+}
+
 static gboolean
 show_status(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
@@ -238,6 +289,7 @@ typedef gboolean (*VerbFunc)(ClvHub *hub, const ClvCommand *command, ClvReport *
 static const VerbFunc verb_table[CLV_N_VERBS] = {
     [CLV_VERB_STATUS] = show_status, [CLV_VERB_LIST] = list_rooms, [CLV_VERB_SHOW] = show_room,
     [CLV_VERB_KICK] = kick,          [CLV_VERB_END] = end_room,    [CLV_VERB_RELOAD] = reload,
+    [CLV_VERB_KMS] = show_kms,
 };
 
 gboolean

@@ -22,12 +22,15 @@ typedef struct Kms {
     ClvReplay *replay;
     guint8 *psk; /* cleansed at the end */
     gsize psk_len;
-    char *url;
+    char *url; /* all of them, ';' between */
+    ClvKmsBreaker breakers[CLV_KMS_MAX_URLS]; /* as last logged */
     ClvKeymgmtConfig keymgmt;
 } Kms;
 
 gboolean kms_open(Kms *kms, const ClvConfig *config, GError **error);
 void kms_close(Kms *kms);
+/* Logs what a reply tells about the addresses of the KMS. */
+void kms_note(Kms *kms, const ClvKmsReply *reply);
 /* The embedded service's key file is read again. */
 gboolean kms_reload(Kms *kms, const ClvConfig *config, GPtrArray *errors);
 

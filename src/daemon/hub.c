@@ -562,6 +562,7 @@ kms_ready(void *user)
         Leg *leg = hub_leg(hub, reply->token);
         Room *room = leg != NULL ? hub_room(hub, leg->room) : NULL;
 
+        kms_note(&hub->kms, reply);
         if (room != NULL)
             call_kms_reply(leg, room, reply);
         clv_kms_reply_free(reply);
@@ -696,6 +697,7 @@ open_media_room(ClvHub *hub, GError **error)
         .max_legs = (guint)c->max_calls,
         .use_libsrtp = c->transform == 1,
         .silence_ms = c->silence_ms,
+        .realtime = c->media_realtime,
         .cname = "conclave",
     };
 
@@ -717,6 +719,7 @@ open_sip_room(ClvHub *hub, GError **error)
         .tls_ask_client_cert = c->tls_ask_client_cert,
         .trusted_peers = c->trusted_peers,
         .realm = c->realm,
+        .digest_sha256 = c->digest_sha256,
         .users_file = c->users_file,
         .resolv_conf = c->resolv_conf,
         .session_expires_s = c->session_expires_ms / 1000,

@@ -91,11 +91,13 @@ open_client(Kms *kms, const ClvConfig *config, GError **error)
 {
     ClvKmsClientConfig client = {
         .url = kms->url,
+        .urls = (const char *const *)config->kms_urls,
         .ca_file = config->kms_ca,
         .cert_file = config->kms_cert,
         .key_file = config->kms_key,
         .allow_insecure = config->kms_insecure,
         .timeout_ms = config->kms_timeout_ms,
+        .connect_ms = config->kms_connect_ms,
         .connections = (guint)config->kms_connections,
         .max_outstanding = (guint)config->kms_outstanding,
         .breaker_failures = (guint)config->kms_breaker_failures,
@@ -112,8 +114,8 @@ kms_open(Kms *kms, const ClvConfig *config, GError **error)
 {
     if (!open_embedded(kms, config, error))
         return FALSE;
-    kms->url =
-        g_strdup(config->kms_url != NULL ? config->kms_url : clv_kms_server_url(kms->server));
+    kms->url = config->kms_urls != NULL ? g_strjoinv(";", config->kms_urls)
+                                        : g_strdup(clv_kms_server_url(kms->server));
     kms->replay = clv_replay_new(REPLAY_ENTRIES);
     kms->keymgmt = (ClvKeymgmtConfig){
         .kms_uri = config->kms_uri,
@@ -127,6 +129,36 @@ kms_open(Kms *kms, const ClvConfig *config, GError **error)
         .random = clv_random,
     };
     return open_client(kms, config, error);
+}
+
+/* Half open is on the way from one to the other and not worth a line. */
+static void
+note_breaker(ClvKmsBreaker *last, const ClvKmsUrlState *now)
+{
+    if (now->breaker == *last || now->breaker == CLV_KMS_BREAKER_HALF_OPEN)
+        return;
+    *last = now->breaker;
+    if (now->breaker == CLV_KMS_BREAKER_OPEN)
+        clv_log(CLV_LOG_ERROR, NULL, "kms-left-alone",
+                "KMS %s is left alone after %u failures in a row; the last: %s", now->url,
+                now->failures_in_row, now->last_error);
+    else
+        clv_log(CLV_LOG_NOTICE, NULL, "kms-asked-again", "KMS %s works and is asked again",
+                now->url);
+}
+
+void
+kms_note(Kms *kms, const ClvKmsReply *reply)
+{
+    if (reply->trouble != NULL)
+        clv_log(CLV_LOG_WARNING, NULL, "kms-failover", "%s; %s answered instead", reply->trouble,
+                reply->url);
+    for (guint i = 0; i < clv_kms_client_n_urls(kms->client); i++) {
+        ClvKmsUrlState state;
+
+        clv_kms_client_url_state(kms->client, i, &state);
+        note_breaker(&kms->breakers[i], &state);
+    }
 }
 
 void

@@ -22,6 +22,7 @@ struct ClvKmsHttp {
     char *urls[2]; /* by ClvKmsRequest */
     char *ca_file, *cert_file, *key_file;
     gboolean binary_body;
+    gint64 connect_ms;
     gint aborted; /* atomic */
 
     GByteArray *received; /* of the post under way */
@@ -233,6 +234,7 @@ clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
     http->cert_file = g_strdup(config->cert_file);
     http->key_file = g_strdup(config->key_file);
     http->binary_body = config->binary_body;
+    http->connect_ms = config->connect_ms > 0 ? config->connect_ms : G_MAXINT32;
     http->received = g_byte_array_new();
     http->headers = curl_slist_append(NULL, "Content-Type: " CLV_KMS_MIME_TYPE);
     http->headers = curl_slist_append(http->headers, "Accept: " CLV_KMS_MIME_TYPE);
@@ -314,7 +316,7 @@ run_until(ClvKmsHttp *http, gint64 deadline_us)
         return CURLE_OPERATION_TIMEDOUT;
 
     curl_easy_setopt(http->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
-    curl_easy_setopt(http->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms);
+    curl_easy_setopt(http->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(left_ms, http->connect_ms));
     if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
         return CURLE_FAILED_INIT;
     result = run(http);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kms/kms.h - carry a request to a KMS; and the KMS itself
  *
- * Client: worker threads, one HTTP request each under a deadline; the answer comes back on a
- * queue with the token of the asker. Service: the KMS's own logic, bytes in and bytes out, pure;
+ * Client: worker threads, one HTTP request each under a deadline, to the first address of the KMS
+ * that is up; the answer comes back on a queue with the token of the asker. Service: the KMS's own logic, bytes in and bytes out, pure;
  * and libmicrohttpd around it, in a thread of its own.
  */
 #pragma once
@@ -20,14 +20,16 @@ typedef struct ClvKmsClient ClvKmsClient;
 /* Zero and NULL mean the default that the comment names. Only read by clv_kms_client_new(). */
 typedef struct ClvKmsClientConfig {
     const char *url;         /* "http://127.0.0.1:8089/keymanagement" */
+    const char *const *urls; /* (nullable) instead of url: addresses of one KMS, the best first */
     const char *ca_file;     /* (nullable) */
     const char *cert_file;   /* (nullable) client certificate */
     const char *key_file;    /* (nullable) */
     gboolean allow_insecure; /* plain http to other hosts than loopback */
-    gint64 timeout_ms;       /* 3000 */
+    gint64 timeout_ms;       /* 3000, for all tries of one request together */
+    gint64 connect_ms;       /* for a connection and its TLS to come about; 0: as a try may take */
     guint connections;       /* workers, 8 */
     guint max_outstanding;   /* 256 */
-    guint breaker_failures;  /* 5 */
+    guint breaker_failures;  /* 5, for each URL */
     gint64 breaker_open_ms;  /* 10000 */
     gboolean binary_body;    /* raw octets instead of base64 */
 } ClvKmsClientConfig;
@@ -38,10 +40,13 @@ typedef struct ClvKmsReply {
     /* OK: body is a MIKEY message (answer or Error), whatever the HTTP status was. Else:
      * KMS_TIMEOUT: unreachable, too slow, or its answer is no MIKEY message (detail tells which);
      * KMS_DOWN: breaker open, or the KMS itself says 503 or 429; FORBIDDEN: HTTP 403;
-     * INTERNAL: HTTP 401, our own credentials are wrong. */
+     * INTERNAL: HTTP 401, our own credentials are wrong.
+     * With several URLs, KMS_TIMEOUT and KMS_DOWN make the next one be asked; this is the last. */
     ClvCode code;
     GByteArray *body; /* (nullable) raw MIKEY octets */
     char *detail;     /* (nullable) a sentence for the log */
+    char *trouble;    /* (nullable) OK all the same: what failed before another URL answered */
+    const char *url;  /* (nullable) who had the last word; lives as long as the client */
 } ClvKmsReply;
 void clv_kms_reply_free(ClvKmsReply *reply);
 
@@ -56,13 +61,40 @@ ClvCode clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const g
                             gsize len, guint64 token, guint64 generation);
 
 typedef struct ClvKmsClientState {
-    gboolean breaker_open;
+    gboolean breaker_open; /* of every URL */
     guint outstanding;
     guint64 requests, failures, timeouts;
     gint64 last_latency_us;
     char last_error[160];
 } ClvKmsClientState;
 void clv_kms_client_state(ClvKmsClient *client, ClvKmsClientState *out);
+
+/* ---- each URL by itself ---- */
+#define CLV_KMS_MAX_URLS 8
+#define CLV_KMS_N_LATENCIES 13
+
+typedef enum ClvKmsBreaker {
+    CLV_KMS_BREAKER_CLOSED,    /* asked */
+    CLV_KMS_BREAKER_HALF_OPEN, /* one request looks whether it is back */
+    CLV_KMS_BREAKER_OPEN,      /* left alone */
+} ClvKmsBreaker;
+
+typedef struct ClvKmsUrlState {
+    const char *url; /* lives as long as the client */
+    ClvKmsBreaker breaker;
+    gboolean preferred;    /* the next request goes here first */
+    guint failures_in_row; /* outages: refusals do not count */
+    gint64 retry_in_ms;    /* open: after so long one request looks again */
+    guint64 requests, failures, timeouts;
+    gint64 last_latency_us;
+    guint64 latency_sum_us;
+    guint64 latencies[CLV_KMS_N_LATENCIES]; /* not cumulative; the last one has no limit */
+    char last_error[160];
+} ClvKmsUrlState;
+extern const gint64 clv_kms_latency_limits_us[CLV_KMS_N_LATENCIES - 1];
+
+guint clv_kms_client_n_urls(const ClvKmsClient *client);
+void clv_kms_client_url_state(ClvKmsClient *client, guint i, ClvKmsUrlState *out);
 
 /* ---- service (kms/ticket-service.c) ---- */
 typedef struct ClvKmsKeyFile ClvKmsKeyFile; /* users, identities, keys, rules */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-kms.la
-libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/client.c %D%/terminal.c \
+libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/target.h %D%/target.c %D%/client.c %D%/terminal.c \
 	%D%/keyfile.h %D%/keyfile.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
 	%D%/serve.c %D%/wire.h %D%/wire.c
 libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS)
@@ -16,7 +16,8 @@ conclave_kms_LDADD = libclv-kms.la libclv-base.la libmikey.la $(GLIB_LIBS) $(CRY
 
 dist_man_MANS += man/conclave-kms.8 man/conclave-kms-keys.5
 
-kms_tests = tests/unit/test-keyfile tests/unit/test-ticket-service tests/integration/test-kms
+kms_tests = tests/unit/test-keyfile tests/unit/test-ticket-service tests/integration/test-kms \
+	tests/integration/test-kms-client
 check_PROGRAMS += $(kms_tests)
 TESTS += $(kms_tests)
 KMS_PARTIES = tests/unit/kms-parties.h tests/unit/kms-parties.c
@@ -31,3 +32,6 @@ tests_unit_test_keyfile_LDADD = $(KMS_TEST_LDADD)
 tests_integration_test_kms_SOURCES = tests/integration/test-kms.c $(KMS_PARTIES)
 tests_integration_test_kms_CFLAGS = $(KMS_TEST_CFLAGS) $(SSL_CFLAGS)
 tests_integration_test_kms_LDADD = $(KMS_TEST_LDADD) $(SSL_LIBS)
+tests_integration_test_kms_client_SOURCES = tests/integration/test-kms-client.c
+tests_integration_test_kms_client_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_integration_test_kms_client_LDADD = $(KMS_TEST_LDADD)

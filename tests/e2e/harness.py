@@ -241,6 +241,10 @@ class Server:
         self.write('kms-keys.conf', set_option(keys, 'kms', 'tpk-file', 'tickets.key'), 0o600)
         return Kms(self.bench, self.folder, self.kms_port)
 
+    def second_kms(self):
+        """Another conclave-kms with the same users and ticket keys, at an address of its own."""
+        return Kms(self.bench, self.folder, self.bench.ports.take())
+
     def _options(self, options):
         media = self.bench.ports.take(200)
         all_options = [('media', 'port-first', media), ('media', 'port-last', media + 199),

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The KMS stops, dawdles or talks nonsense; running conferences must not notice."""
 import http.server
+import signal
 import threading
 import time
 
 import devconfig
 from cases.calls import conference_of, expect_good, hearing
 from cases.refusals import refused, take_ticket
-from harness import check, test
+from harness import check, test, wait_until
 
 
 def hold_conference(bench, server):
@@ -125,4 +126,50 @@ def slow(bench):
     # The signalling thread is free meanwhile.
     check(server.ctl('status')['legs'] >= 2, 'the server answers its operator')
     expect_good(carol)
+    still_fine(alice, bob)
+
+
+def urls_of(server):
+    """What conclavectl says about each address of the KMS."""
+    return {row['url']: row for row in server.ctl('kms')['urls']}
+
+
+@test('with two addresses of a KMS nobody notices that the first one is killed')
+def two_addresses(bench):
+    server = bench.server(own_kms=True)
+    first, second = server.kms, server.second_kms()
+    check(server.process.end() == 0, 'the server stops')
+    server.set_options([('kms', 'url', f'{first.url};{second.url}'),
+                        ('kms', 'breaker-failures', 2), ('kms', 'breaker-time', '1s')])
+    server.start()
+    alice, bob, uri = hold_conference(bench, server)
+    calls = [ticket_holder(bench, server, uri, n) for n in range(5)]
+    check(urls_of(server)[first.url]['requests'] == 2 and
+          urls_of(server)[second.url]['requests'] == 0, f'the first is asked: {urls_of(server)}')
+
+    first.process.signal(signal.SIGKILL)
+    first.process.wait(5)
+    bench.servers.remove(first.process)
+    for number, call in enumerate(calls[:3]):
+        expect_good(call())
+        rows = urls_of(server)
+        check(rows[second.url]['requests'] == number + 1, f'the second answers, found {rows}')
+    check(rows[first.url]['failures'] >= 2 and rows[first.url]['last-error'],
+          f'the first has failed, found {rows}')
+    check(not rows[first.url]['next'] == 'yes' and rows[second.url]['next'] == 'yes',
+          f'the second is preferred, found {rows}')
+    log = server.process.log()
+    check(f'KMS {first.url} is left alone after 2 failures' in log, 'the log tells it')
+
+    # A call after the breaker's time looks whether the first is back; the next one goes there.
+    first.start()
+    wait_until(lambda: urls_of(server)[first.url]['state'] == 'looked at', 'time to look')
+    expect_good(calls[3]())
+    wait_until(lambda: urls_of(server)[first.url]['state'] == 'asked', 'the first is back')
+    before = urls_of(server)
+    expect_good(calls[4]())
+    after = urls_of(server)
+    check(after[first.url]['requests'] == before[first.url]['requests'] + 1 and
+          after[second.url]['requests'] == before[second.url]['requests'],
+          f'the first is asked again, found {after}')
     still_fine(alice, bob)
