@@ -253,7 +253,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
                                                                : clv_sip_status(code)->phrase);
         return;
     }
-    if (n == &leg->next && n->ops->scheme != leg->scheme) {
+    if (n == &leg->next && leg->scheme != CLV_SCHEME_NONE && n->ops->scheme != leg->scheme) {
         keys_failed(leg, n, CLV_CODE_KEYMGMT_UNACCEPTABLE,
                     "a re-offer may not change the key management that the caller was admitted by");
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kms/ticket-service.c - the KMS itself: may this user have this ticket, may that one resolve it?
  *
- * Bytes in and bytes out, by RFC 6043 section 4.2.2 and 4.2.4: read, time, who is it, is it really
+ * Bytes in and bytes out, by RFC 6043 section 4.2.1 and 4.2.3: read, time, who is it, is it really
  * him, has it been seen, is the name his, then the rules of the key file. Whatever is refused
  * becomes an Error message, which has a MAC only when its reader has proven who he is. No I/O, no
  * clock. Thread safe: a request works on its own reference of the key file.

@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#define CLV_LEG_ALIAS 12 /* random octets in a CNAME (RFC 7022 section 4.2) */
+#define CLV_LEG_ALIAS 12 /* random octets in a CNAME (RFC 7022) */
 
 /* Where to, or where from. */
 typedef struct ClvPeer {

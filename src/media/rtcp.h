@@ -82,7 +82,7 @@ typedef struct ClvRtcpName {
 } ClvRtcpName;
 
 /* Adds an SDES packet about other sources to the compound of @len octets, so that what stands in
- * CSRC lists has a name (RFC 3550 section 7.1). Returns the new length; without room, or names to
+ * CSRC lists has a name (RFC 3550 section 7.3). Returns the new length; without room, or names to
  * tell, the old one. */
 size_t clv_rtcp_add_names(const ClvRtcpName *names, unsigned n, uint8_t *packet, size_t len,
                           size_t room);

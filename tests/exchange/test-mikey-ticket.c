@@ -277,6 +277,47 @@ check_ticket_again(guint32 j_flag)
     world_free(world);
 }
 
+/* Whose list may replace the allowed set is for the conference to say; here: which ticket has one. */
+static void
+test_tickets_that_bring_a_list(void)
+{
+    static const struct {
+        const char *purposes[2];
+        gboolean more; /* names somebody besides the conference */
+        gboolean brings;
+    } cases[] = {
+        {{NULL, NULL}, TRUE, TRUE}, /* good for anything */
+        {{NULL, NULL}, FALSE, FALSE},
+        {{"conclave:join", "conclave:allow"}, TRUE, TRUE},
+        {{"conclave:join", "conclave:allow"}, FALSE, FALSE},
+        {{"conclave:join", NULL}, TRUE, FALSE},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        World *world = world_new();
+        Caller *alice = caller_new(world, "alice", ALICE, FOCUS);
+        MikeyIdentity purposes[2];
+        Server *server;
+        ClvSdp *sdp;
+
+        alice->policy.applications = purposes;
+        for (guint k = 0; k < 2 && cases[i].purposes[k] != NULL; k++)
+            purposes[alice->policy.n_applications++] =
+                mikey_identity_bytes(mikey_bytes_str(cases[i].purposes[k]));
+        if (cases[i].more)
+            add_responder(alice, BOB);
+        make_transfer(alice);
+        sdp = sdp_with(transfer_of(alice));
+        server = server_new(world, CLV_PURPOSE_JOIN, sdp);
+        assert_works(alice, server, 1);
+        g_assert_cmpint(server->out.sets_allowed, ==, cases[i].brings);
+        server_free(server);
+        sdp_free(sdp);
+        caller_free(alice);
+        world_free(world);
+    }
+}
+
 static void
 test_creation_ticket_again(void)
 {
@@ -1459,6 +1500,7 @@ main(int argc, char **argv)
     g_test_add_func("/mikey-ticket/works/second-of-two-lines", test_two_lines);
     g_test_add_func("/mikey-ticket/works/media-level", test_media_level);
     g_test_add_func("/mikey-ticket/works/media-level-before-session-level", test_media_level_wins);
+    g_test_add_func("/mikey-ticket/works/tickets-that-bring-a-list", test_tickets_that_bring_a_list);
     g_test_add_func("/mikey-ticket/works/creation-ticket-again", test_creation_ticket_again);
     g_test_add_func("/mikey-ticket/works/several-protocols", test_several_protocols);
     g_test_add_func("/mikey-ticket/works/tek-for-one-responder", test_tek_for_one);

@@ -3,7 +3,8 @@
 """Is every function and file that the papers name really there? Speaks TAP.
 
 The papers are found beside the source; a function is `name()` in backquotes, a file is a path
-below src, plugins, tests or scripts.
+below src, plugins, tests or scripts. PROTOCOLS.md names tests besides: `/room/name` of "make check"
+and *sentences* of the end-to-end tests.
 """
 import os
 import re
@@ -43,6 +44,33 @@ def missing_files(paper):
             and not os.path.exists(os.path.join(TOP, path))]
 
 
+def tests_text():
+    """All that names tests: C sources, transcripts, end-to-end cases."""
+    text, transcripts, sentences = [], set(), set()
+    for folder, _, names in os.walk(os.path.join(TOP, 'tests')):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if name.endswith(('.c', '.json')):
+                text.append(read(path))
+            elif os.path.basename(folder) == 'transcripts':
+                transcripts.add(name.partition('.')[0])
+            elif os.path.basename(folder) == 'cases' and name.endswith('.py'):
+                sentences |= {found.replace("\\'", "'") for found in
+                              re.findall(r"(?m)^@test\('(.*)'\)$", read(path))}
+    return '\n'.join(text), transcripts, sentences
+
+
+def missing_tests(paper):
+    text, transcripts, sentences = tests_text()
+    paths = set(re.findall(r'`/[a-z-]+/([^`]+)`', paper))
+    names = sorted({path.rpartition('/')[2] for path in paths})
+    gone = [name for name in names
+            if name not in transcripts and
+            not re.search(r'["/]%s"|\b%s\b' % (re.escape(name), name.replace('-', '_')), text)]
+    prose = re.findall(r'(?<![*\w])\*([^*\n]{12,})\*(?!\*)', paper)
+    return gone + [sentence for sentence in prose if sentence not in sentences]
+
+
 def main():
     code = source()
     print(f'1..{len(PAPERS)}')
@@ -50,6 +78,8 @@ def main():
     for number, path in enumerate(PAPERS, 1):
         paper = read(path)
         missing = missing_functions(paper, code) + missing_files(paper)
+        if path == 'doc/PROTOCOLS.md':
+            missing += missing_tests(paper)
         print(f'{"not ok" if missing else "ok"} {number} - {path} names what is there')
         if missing:
             failed += 1

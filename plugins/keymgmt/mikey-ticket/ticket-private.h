@@ -4,7 +4,7 @@
  *   plugin.c    the contract: open, step, close
  *   lines.c     a=key-mgmt lines to a TRANSFER_INIT             (RFC 4567)
  *   early.c     what is refused before the KMS is troubled
- *   answerer.c  being called with a ticket                      (RFC 6043 section 4.2.3)
+ *   answerer.c  being called with a ticket                      (RFC 6043 section 4.2.2)
  *   refusal.c   what a MIKEY failure means to the call
  */
 #pragma once

@@ -167,3 +167,30 @@ def new_list(bench):
     again.hang_up()
     expect_good(again)
     finish(alice)
+
+
+def warnings(message):
+    return re.findall(r'(?im)^warning[ \t]*:[ \t]*(\d+) \S+ "([^"]*)"', message)
+
+
+@test('a 488 says in its Warnings what was wrong')
+def reasons(bench):
+    server = bench.server()
+    password = server.read('passwords/alice').strip()
+    cases = (
+        ('m=audio 40000 RTP/AVP 8\r\n', {305, 399}, 'secured media required'),
+        ('m=audio 40000 RTP/SAVP 8\r\n', {305, 399}, 'secured media required'),
+        ('m=audio 40000 RTP/SAVP 97\r\na=rtpmap:97 speex/8000\r\n'
+         'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:' + 'A' * 40 + '\r\n', {305},
+         'Incompatible media format'),
+        ('m=audio 40000 RTP/SAVP 8\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:' + 'A' * 40 + '\r\n',
+         {306}, 'key management'),
+        ('m=audio 40000 RTP/SAVP 8\r\na=key-mgmt:mikey AAAA\r\n', {306}, 'key management'))
+    for lines, codes, words in cases:
+        peer = sip.Peer(server.tls_port, 'tls')
+        answer = sip.invite(peer, server.lounge, sip.sdp(lines), password=password)
+        found = warnings(answer)
+        check(sip.status_of(answer) == 488, f'488 for {lines!r}, found {answer}')
+        check({int(code) for code, _ in found} == codes, f'{codes} for {lines!r}, found {found}')
+        check(any(words in text for _, text in found), f'"{words}", found {found}')
+        peer.close()
