@@ -77,6 +77,12 @@ const MikeyKey *mikey_grant_mpkr(const MikeyGrant *grant);
 MikeyStatus mikey_grant_new(const MikeyTicket *ticket, const MikeyKey *mpki, const MikeyKey *mpkr,
                             const MikeyKeyData *keys, size_t n_keys, MikeyGrant **out_grant);
 void mikey_grant_free(MikeyGrant *grant);
+/* Modes 3 and 4: the initiator makes the ticket himself, under a key that he shares with the KMS or
+ * with the responder. @policy: without D, with L and with its initiator; wishes say which session
+ * keys are made, one TGK without any. MIKEY_BAD_POLICY unless env->allow has MIKEY_ALLOW_MODE_3, or
+ * without the E flag MIKEY_ALLOW_MODE_4. */
+MikeyStatus mikey_grant_make(const MikeyPolicy *policy, const MikeyKey *tpk, MikeyBytes tpk_id,
+                             const MikeyEnv *env, MikeyGrant **out_grant);
 
 /* ---- Ticket Transfer, the initiator's side ---- */
 
@@ -93,6 +99,9 @@ typedef struct MikeyBundle MikeyBundle;
  * @keys: (array length=n_keys): session keys of our own, needs the L flag
  * @sessions: (array length=n_sessions): further ones that belong to no m-line, CS IDs from
  *   MIKEY_CS_FURTHER; complete, policy numbers being places in @profiles
+ * @rand_i: for groups: the same for every member of one group session, as are @csb_id and the CS
+ *   IDs, so that a GTGK gives all of them the same keys. Needs a ticket without G. Empty: a fresh
+ * one
  */
 typedef struct MikeyTransferSetup {
     MikeyIdentity responder;
@@ -106,6 +115,7 @@ typedef struct MikeyTransferSetup {
     size_t n_keys;
     const MikeyCs *sessions;
     size_t n_sessions;
+    MikeyBytes rand_i;
 } MikeyTransferSetup;
 
 MikeyStatus mikey_transfer_new(const MikeyGrant *grant, const MikeyTransferSetup *setup,
@@ -125,8 +135,9 @@ typedef struct MikeyOffer MikeyOffer;
 typedef struct MikeyResolve MikeyResolve;
 typedef struct MikeyResolution MikeyResolution;
 
-/* Reads a TRANSFER_INIT and makes every check that needs no key: layout, suite, T, RANDs, ticket
- * type, flags and validity, map. What the accessors give is a claim until mikey_offer_verify(). */
+/* Reads a TRANSFER_INIT and makes every check that needs no key: layout, suite,
+ * T, RANDs, ticket type, flags and validity, map. What the accessors give is a claim until
+ * mikey_offer_verify(). */
 MikeyStatus mikey_offer_open(MikeyBytes octets, const MikeyEnv *env, MikeyOffer **out_offer);
 void mikey_offer_free(MikeyOffer *offer);
 const MikeyMessage *mikey_offer_message(const MikeyOffer *offer);
@@ -140,7 +151,8 @@ MikeyStatus mikey_offer_digest(const MikeyOffer *offer, uint8_t out_digest[MIKEY
 MikeyNtp mikey_offer_timestamp(const MikeyOffer *offer);
 bool mikey_offer_is_verified(const MikeyOffer *offer);
 
-/* @account->self goes out as IDRr. @offer is not needed any more afterwards */
+/* A ticket that the initiator made (D = 0) is not asked about without MIKEY_ALLOW_MODE_3.
+ * @account->self goes out as IDRr. @offer is not needed any more afterwards */
 MikeyStatus mikey_resolve_new(const MikeyOffer *offer, const MikeyAccount *account,
                               const MikeyEnv *env, MikeyResolve **out_resolve);
 MikeyBytes mikey_resolve_octets(const MikeyResolve *resolve);
@@ -148,6 +160,13 @@ MikeyStatus mikey_resolve_finish(const MikeyResolve *resolve, MikeyBytes answer,
                                  const MikeyEnv *env, MikeyResolution **out_resolution,
                                  MikeyPeerError *out_error);
 void mikey_resolve_free(MikeyResolve *resolve);
+
+/* Modes 2 and 4: the responder opens the ticket himself, without a KMS. MIKEY_POLICY_VIOLATED when
+ * the E flag forbids it; MIKEY_BAD_POLICY unless env->allow has MIKEY_ALLOW_MODE_2 for a ticket
+ * that a KMS made, MIKEY_ALLOW_MODE_4 for one that the initiator made. mikey_ticket_tpk_id() tells
+ * which key is meant; whose key it is decides whom the ticket can prove to be calling. */
+MikeyStatus mikey_offer_open_ticket(const MikeyOffer *offer, const MikeyKey *tpk,
+                                    const MikeyEnv *env, MikeyResolution **out_resolution);
 
 /* What the KMS said about a ticket: keys, and with forking our name and RANDRkms */
 MikeyIdentity mikey_resolution_responder(const MikeyResolution *resolution);
@@ -159,6 +178,9 @@ void mikey_resolution_free(MikeyResolution *resolution);
  * A resolution that was made for another offer is taken only if the ticket is the same, has the J
  * flag, and names one responder (many share MPKi otherwise). It is copied. */
 MikeyStatus mikey_offer_verify(MikeyOffer *offer, const MikeyResolution *resolution);
+/* May the resolution of such a ticket be kept for further calls, under mikey_ticket_digest() and
+ * until @out_until_unix (INT64_MAX when the ticket has no end)? */
+bool mikey_policy_may_keep(const MikeyPolicy *policy, const MikeyEnv *env, int64_t *out_until_unix);
 /* Session keys that came in the message itself, once verified */
 size_t mikey_offer_n_keys(const MikeyOffer *offer);
 const MikeyKeyData *mikey_offer_key(const MikeyOffer *offer, size_t i);

@@ -343,6 +343,17 @@ mikey_ticket_verify_initiator(const MikeyTicket *ticket, const MikeyKey *mpkr)
     return status == MIKEY_BAD_MAC ? MIKEY_BAD_INITIATOR_DATA : status;
 }
 
+MikeyBytes
+mikey_ticket_tpk_id(const MikeyTicket *ticket)
+{
+    MikeyBytes psk_id = {NULL, 0};
+    TicketData data;
+
+    if (ticket_data_read(mikey_ticket_payload(ticket)->ticket_data, &data, &psk_id) != MIKEY_OK)
+        return mikey_bytes(NULL, 0);
+    return psk_id;
+}
+
 /* ---- the query ---- */
 
 static bool
@@ -749,19 +760,58 @@ mikey_query_grant(const MikeyQuery *query, const MikeyGrantSetup *setup, const M
     return status;
 }
 
+/* ---- the initiator makes the ticket himself ---- */
+
+/* Somebody must be there who may open it */
+static MikeyStatus
+check_own_ticket(const MikeyPolicy *policy, const MikeyEnv *env)
+{
+    uint32_t modes = (policy->flags & MIKEY_FLAG_E) != 0 ? MIKEY_ALLOW_MODE_3
+                                                         : MIKEY_ALLOW_MODE_3 | MIKEY_ALLOW_MODE_4;
+    MikeyPolicy plain = *policy;
+
+    if ((policy->flags & MIKEY_FLAG_D) != 0 || policy->initiator.data.len == 0)
+        return MIKEY_ARGUMENT;
+    if ((env->allow & modes) == 0)
+        return MIKEY_BAD_POLICY;
+    plain.has_wishes = false;
+    return mikey_policy_check(&plain, true, env);
+}
+
+MikeyStatus
+mikey_grant_make(const MikeyPolicy *policy, const MikeyKey *tpk, MikeyBytes tpk_id,
+                 const MikeyEnv *env, MikeyGrant **out_grant)
+{
+    MikeyPolicy plain = *policy;
+    MikeyTicketSecrets *secrets;
+    MikeyTicket *ticket = NULL;
+    MikeyStatus status = check_own_ticket(policy, env);
+
+    if (status != MIKEY_OK)
+        return status;
+    secrets = mikey_alloc(sizeof(*secrets));
+    if (secrets == NULL)
+        return MIKEY_NO_MEMORY;
+    plain.has_wishes = false;
+    status = make_secrets(policy, &plain, env, secrets);
+    if (status == MIKEY_OK)
+        status = mikey_ticket_seal(&plain, secrets, tpk, tpk_id, env, &ticket);
+    if (status == MIKEY_OK)
+        status = mikey_grant_new(ticket, &secrets->mpki,
+                                 (plain.flags & MIKEY_FLAG_I) != 0 ? &secrets->mpkr : NULL,
+                                 secrets->keys, secrets->n_keys, out_grant);
+    mikey_ticket_free(ticket);
+    mikey_release_secret(secrets, sizeof(*secrets));
+    return status;
+}
+
 /* ---- resolving ---- */
 
 MikeyBytes
 mikey_query_tpk_id(const MikeyQuery *query)
 {
-    const MikeyTicket *ticket = query->init->ticket;
-    MikeyBytes psk_id = {NULL, 0};
-    TicketData data;
-
-    if (ticket == NULL ||
-        ticket_data_read(mikey_ticket_payload(ticket)->ticket_data, &data, &psk_id) != MIKEY_OK)
-        return mikey_bytes(NULL, 0);
-    return psk_id;
+    return query->init->ticket != NULL ? mikey_ticket_tpk_id(query->init->ticket)
+                                       : mikey_bytes(NULL, 0);
 }
 
 MikeyStatus
@@ -773,6 +823,9 @@ mikey_query_open_ticket(MikeyQuery *query, const MikeyKey *tpk, const MikeyEnv *
 
     if (!query->authenticated || ticket == NULL || query->secrets != NULL)
         return MIKEY_ORDER;
+    if ((mikey_ticket_policy(ticket)->flags & MIKEY_FLAG_D) == 0 &&
+        (env->allow & MIKEY_ALLOW_MODE_3) == 0)
+        return MIKEY_BAD_POLICY;
     secrets = mikey_alloc(sizeof(*secrets));
     if (secrets == NULL)
         return MIKEY_NO_MEMORY;

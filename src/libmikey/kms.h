@@ -59,7 +59,9 @@ MikeyStatus mikey_query_grant(const MikeyQuery *query, const MikeyGrantSetup *se
 
 /* Returns: name of the TPK of the ticket in a resolve; empty when it has none. A claim. */
 MikeyBytes mikey_query_tpk_id(const MikeyQuery *query);
-/* V of the ticket, then its contents, its validity, and with forking that the owner of the ticket
+/* A ticket of an initiator (D = 0) is refused without MIKEY_ALLOW_MODE_3; that @tpk is a key which
+ * this very initiator shares with the KMS is for the caller to know.
+ * V of the ticket, then its contents, its validity, and with forking that the owner of the ticket
  * made the TRANSFER_INIT (Vr) */
 MikeyStatus mikey_query_open_ticket(MikeyQuery *query, const MikeyKey *tpk, const MikeyEnv *env);
 /* Types of the session keys inside, known after mikey_query_open_ticket() */
@@ -94,6 +96,8 @@ MikeyStatus mikey_ticket_seal(const MikeyPolicy *policy, MikeyTicketSecrets *sec
                               MikeyTicket **out_ticket);
 MikeyStatus mikey_ticket_open(const MikeyTicket *ticket, const MikeyKey *tpk,
                               MikeyTicketSecrets *out_secrets);
+/* Returns: name of the TPK of a ticket; empty when it has none. A claim. */
+MikeyBytes mikey_ticket_tpk_id(const MikeyTicket *ticket);
 /* Vr of the Initiator Data; MIKEY_OK also when the ticket is not for forking and has none */
 MikeyStatus mikey_ticket_verify_initiator(const MikeyTicket *ticket, const MikeyKey *mpkr);
 

@@ -240,9 +240,13 @@ static MikeyStatus
 resolve_new(const MikeyOffer *offer, const MikeyAsker *asker, const MikeyEnv *env,
             MikeyResolve **out_resolve)
 {
-    MikeyResolve *resolve = mikey_alloc(sizeof(*resolve));
+    MikeyResolve *resolve;
     MikeyStatus status;
 
+    if ((mikey_offer_policy(offer)->flags & MIKEY_FLAG_D) == 0 &&
+        (env->allow & MIKEY_ALLOW_MODE_3) == 0)
+        return MIKEY_BAD_POLICY;
+    resolve = mikey_alloc(sizeof(*resolve));
     if (resolve == NULL)
         return MIKEY_NO_MEMORY;
     resolve->psk = asker->key;
@@ -365,6 +369,63 @@ mikey_resolve_finish(const MikeyResolve *resolve, MikeyBytes answer, const Mikey
     return MIKEY_OK;
 }
 
+static MikeyStatus
+take_secrets(const MikeyTicketSecrets *secrets, MikeyResolution *resolution)
+{
+    MikeyStatus status = mikey_keys_copy(secrets->keys, secrets->n_keys, &resolution->keys.keys);
+
+    if (status != MIKEY_OK)
+        return status;
+    resolution->keys.n_keys = secrets->n_keys;
+    resolution->keys.mpki = secrets->mpki;
+    return MIKEY_OK;
+}
+
+static MikeyStatus
+open_own(const MikeyOffer *offer, const MikeyKey *tpk, MikeyResolution *resolution)
+{
+    MikeyTicketSecrets *secrets = mikey_alloc(sizeof(*secrets));
+    MikeyStatus status;
+
+    if (secrets == NULL)
+        return MIKEY_NO_MEMORY;
+    status = mikey_ticket_open(offer->init->ticket, tpk, secrets);
+    if (status == MIKEY_OK)
+        status = take_secrets(secrets, resolution);
+    mikey_release_secret(secrets, sizeof(*secrets));
+    if (status == MIKEY_OK)
+        status = mikey_offer_digest(offer, resolution->offer_digest);
+    if (status == MIKEY_OK)
+        status = mikey_ticket_digest(offer->init->ticket, resolution->ticket_digest);
+    return status;
+}
+
+MikeyStatus
+mikey_offer_open_ticket(const MikeyOffer *offer, const MikeyKey *tpk, const MikeyEnv *env,
+                        MikeyResolution **out_resolution)
+{
+    uint32_t flags = mikey_offer_policy(offer)->flags;
+    uint32_t mode = (flags & MIKEY_FLAG_D) != 0 ? MIKEY_ALLOW_MODE_2 : MIKEY_ALLOW_MODE_4;
+    MikeyResolution *resolution;
+    MikeyStatus status;
+
+    /* forking needs a KMS that makes the modifier, so I without E has been refused already */
+    if ((flags & MIKEY_FLAG_E) != 0)
+        return MIKEY_POLICY_VIOLATED;
+    if ((env->allow & mode) == 0)
+        return MIKEY_BAD_POLICY;
+    resolution = mikey_alloc(sizeof(*resolution));
+    if (resolution == NULL)
+        return MIKEY_NO_MEMORY;
+    status = open_own(offer, tpk, resolution);
+    if (status != MIKEY_OK) {
+        mikey_resolution_free(resolution);
+        return status;
+    }
+    *out_resolution = resolution;
+    return MIKEY_OK;
+}
+
 void
 mikey_resolution_free(MikeyResolution *resolution)
 {
@@ -427,6 +488,22 @@ resolution_copy(const MikeyResolution *resolution, MikeyResolution **out_copy)
 
 /* ---- verifying ---- */
 
+/* Only the KMS can check Vr, and everybody named in the ticket could have made V and Vi */
+static bool
+is_for_keeping(const MikeyPolicy *policy)
+{
+    return (policy->flags & MIKEY_FLAG_J) != 0 && policy->n_responders == 1;
+}
+
+bool
+mikey_policy_may_keep(const MikeyPolicy *policy, const MikeyEnv *env, int64_t *out_until_unix)
+{
+    if (!is_for_keeping(policy) || mikey_policy_check(policy, true, env) != MIKEY_OK)
+        return false;
+    *out_until_unix = policy->has_end ? policy->end_unix : INT64_MAX;
+    return true;
+}
+
 /* The keys are for this ticket, and may be used for this message */
 static MikeyStatus
 check_resolution(const MikeyOffer *offer, const MikeyResolution *resolution)
@@ -444,10 +521,7 @@ check_resolution(const MikeyOffer *offer, const MikeyResolution *resolution)
         return status;
     if (memcmp(digest, resolution->offer_digest, sizeof(digest)) == 0)
         return MIKEY_OK;
-    /* only the KMS can check Vr, and everybody named in the ticket could have made V and Vi */
-    if ((policy->flags & MIKEY_FLAG_J) == 0 || policy->n_responders != 1)
-        return MIKEY_NOT_REUSABLE;
-    return MIKEY_OK;
+    return is_for_keeping(policy) ? MIKEY_OK : MIKEY_NOT_REUSABLE;
 }
 
 /* Vi is V: the owner of the ticket vouched for this message */

@@ -218,6 +218,11 @@ check_setup(const MikeyGrant *grant, const MikeyTransferSetup *setup, const Mike
     }
     if (setup->n_keys > 0 && (policy->flags & MIKEY_FLAG_L) == 0)
         return MIKEY_POLICY_VIOLATED;
+    /* a RAND of each responder's own would give everybody other keys */
+    if (setup->rand_i.len > 0 &&
+        ((policy->flags & MIKEY_FLAG_G) != 0 || setup->rand_i.len > MIKEY_MAX_RAND ||
+         setup->rand_i.len < mikey_suite_key_len(policy->prf)))
+        return MIKEY_ARGUMENT;
     return mikey_session_keys_check(setup->keys, setup->n_keys, policy->prf);
 }
 
@@ -347,7 +352,7 @@ build(MikeyTransfer *transfer, const MikeyGrant *grant, const MikeyTransferSetup
         status = mikey_fresh(env, policy->prf, 0, &fresh);
     if (status != MIKEY_OK)
         return status;
-    label.rand_i = mikey_bytes(fresh.rand, fresh.len);
+    label.rand_i = setup->rand_i.len > 0 ? setup->rand_i : mikey_bytes(fresh.rand, fresh.len);
     status = mikey_message_keys(policy->prf, &grant->mpki, &label, &transfer->init_keys);
     if (status == MIKEY_OK)
         status =
