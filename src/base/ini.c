@@ -22,6 +22,7 @@
 typedef struct Group {
     const char *name;
     guint line;
+    guint first, n; /* of its entries, once all are read */
 } Group;
 
 struct ClvIni {
@@ -129,7 +130,7 @@ read_group(Reader *r, char *text)
         complain(r->errors, r->ini->name, r->line, "found more than %d groups", CLV_INI_MAX_GROUPS);
         return;
     }
-    group = (Group){name, r->line};
+    group = (Group){.name = name, .line = r->line};
     g_array_append_val(r->ini->groups, group);
     g_hash_table_insert(r->ini->group_set, name, GUINT_TO_POINTER(r->ini->groups->len));
     r->group = name;
@@ -205,12 +206,53 @@ read_lines(Reader *r, char *at, char *end)
     }
 }
 
+static Group *
+group_of(const ClvIni *ini, const ClvIniEntry *entry)
+{
+    guint number = GPOINTER_TO_UINT(g_hash_table_lookup(ini->group_set, entry->group));
+
+    return &g_array_index(ini->groups, Group, number - 1);
+}
+
+/* Puts the entries that @last still knows together by groups: each group counts, then fills. */
+static GArray *
+gather_groups(ClvIni *ini, const GArray *all, GHashTable *last)
+{
+    guint n = g_hash_table_size(last), first = 0;
+    GArray *gathered = g_array_sized_new(FALSE, FALSE, sizeof(ClvIniEntry), n);
+
+    g_array_set_size(gathered, n);
+    for (guint i = 0; i < all->len; i++) {
+        ClvIniEntry *entry = &g_array_index(all, ClvIniEntry, i);
+
+        if (g_hash_table_lookup(last, entry) == entry)
+            group_of(ini, entry)->n++;
+    }
+    for (guint i = 0; i < ini->groups->len; i++) {
+        Group *group = &g_array_index(ini->groups, Group, i);
+
+        group->first = first;
+        first += group->n;
+        group->n = 0;
+    }
+    for (guint i = 0; i < all->len; i++) {
+        ClvIniEntry *entry = &g_array_index(all, ClvIniEntry, i);
+        Group *group;
+
+        if (g_hash_table_lookup(last, entry) != entry)
+            continue;
+        group = group_of(ini, entry);
+        g_array_index(gathered, ClvIniEntry, group->first + group->n++) = *entry;
+    }
+    return gathered;
+}
+
 /* Of the entries with the same name the last one stays. */
 static void
 index_entries(ClvIni *ini)
 {
     g_autoptr(GHashTable) last = g_hash_table_new(hash_entry, same_entry);
-    GArray *all = ini->entries;
+    g_autoptr(GArray) all = ini->entries;
 
     for (guint i = 0; i < all->len; i++) {
         ClvIniEntry *entry = &g_array_index(all, ClvIniEntry, i);
@@ -222,17 +264,7 @@ index_entries(ClvIni *ini)
                      earlier->line);
         g_hash_table_replace(last, entry, entry);
     }
-
-    ini->entries = g_array_sized_new(FALSE, FALSE, sizeof(ClvIniEntry), g_hash_table_size(last));
-    for (guint i = 0; i < all->len; i++) {
-        ClvIniEntry *entry = &g_array_index(all, ClvIniEntry, i);
-
-        if (g_hash_table_lookup(last, entry) == entry)
-            g_array_append_val(ini->entries, *entry);
-    }
-    g_hash_table_remove_all(last);
-    g_array_unref(all);
-
+    ini->entries = gather_groups(ini, all, last);
     for (guint i = 0; i < ini->entries->len; i++)
         g_hash_table_add(ini->entry_set, &g_array_index(ini->entries, ClvIniEntry, i));
 }
@@ -419,6 +451,17 @@ clv_ini_group(const ClvIni *ini, guint i, guint *out_line)
     if (out_line != NULL)
         *out_line = group->line;
     return group->name;
+}
+
+const ClvIniEntry *
+clv_ini_group_entries(const ClvIni *ini, guint i, guint *out_n)
+{
+    const Group *group;
+
+    g_return_val_if_fail(i < ini->groups->len, NULL);
+    group = &g_array_index(ini->groups, Group, i);
+    *out_n = group->n;
+    return group->n == 0 ? NULL : &g_array_index(ini->entries, ClvIniEntry, group->first);
 }
 
 const ClvIniEntry *

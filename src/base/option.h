@@ -79,6 +79,9 @@ const ClvIniEntry *clv_ini_entry(const ClvIni *ini, guint i);
 guint clv_ini_n_groups(const ClvIni *ini);
 const char *clv_ini_group(const ClvIni *ini, guint i, guint *out_line);
 
+/* The entries of one group, together and in file order; @out_n: how many. Entries of
+ * clv_ini_entry() come group by group in the same way. */
+const ClvIniEntry *clv_ini_group_entries(const ClvIni *ini, guint i, guint *out_n);
 /* The last entry of this name, or NULL. */
 const ClvIniEntry *clv_ini_find(const ClvIni *ini, const char *group, const char *key);
 /* Things that are allowed but look like mistakes (a group or a key twice): "file:line: ..." */
@@ -98,6 +101,6 @@ char **clv_ini_split_list(const char *value);
 char *clv_ini_join_list(const char *const *parts);
 
 #define CLV_INI_MAX_BYTES (1u << 20)
-#define CLV_INI_MAX_GROUPS 10000
+#define CLV_INI_MAX_GROUPS 100000
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvIni, clv_ini_free)

@@ -303,8 +303,9 @@ read_user(const ClvDigest *digest, const ClvIni *ini, guint group_index, GPtrArr
     guint line = 0;
     const char *group = clv_ini_group(ini, group_index, &line);
     Filing f = {g_new0(User, 1), FALSE, FALSE};
-    guint before = errors->len;
+    guint before = errors->len, n_entries;
     gboolean has_identity = FALSE;
+    const ClvIniEntry *entries;
 
     f.user->line = line;
     f.user->name = g_strdup(g_str_has_prefix(group, "user ") ? group + 5 : "");
@@ -312,13 +313,10 @@ read_user(const ClvDigest *digest, const ClvIni *ini, guint group_index, GPtrArr
     if (!is_user_name(f.user->name))
         complain(errors, name, line, "expected [user NAME], found [%s]", group);
 
-    for (guint i = 0; i < clv_ini_n_entries(ini); i++) {
-        const ClvIniEntry *e = clv_ini_entry(ini, i);
-
-        if (strcmp(e->group, group) != 0)
-            continue;
-        has_identity |= strcmp(e->key, "identity") == 0;
-        read_option(digest, &f, name, e, errors);
+    entries = clv_ini_group_entries(ini, group_index, &n_entries);
+    for (guint i = 0; i < n_entries; i++) {
+        has_identity |= strcmp(entries[i].key, "identity") == 0;
+        read_option(digest, &f, name, &entries[i], errors);
     }
     if (!has_identity)
         complain(errors, name, line, "[%s] has no identity", group);

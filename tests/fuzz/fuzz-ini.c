@@ -50,6 +50,25 @@ check_value(const char *value)
         check_identity(parts[i]);
 }
 
+/* Every entry belongs to exactly one group, and the groups follow each other. */
+static void
+check_groups(const ClvIni *ini)
+{
+    guint seen = 0;
+
+    for (guint i = 0; ini != NULL && i < clv_ini_n_groups(ini); i++) {
+        guint n;
+        const ClvIniEntry *entries = clv_ini_group_entries(ini, i, &n);
+
+        for (guint k = 0; k < n; k++) {
+            g_assert_cmpstr(entries[k].group, ==, clv_ini_group(ini, i, NULL));
+            g_assert_true(clv_ini_entry(ini, seen + k) == &entries[k]);
+        }
+        seen += n;
+    }
+    g_assert_true(ini == NULL || seen == clv_ini_n_entries(ini));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -57,6 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(ClvIni) ini = clv_ini_parse("fuzz", (const char *)data, size, errors);
 
     g_assert_true((ini == NULL) == (errors->len > 0));
+    check_groups(ini);
     for (guint i = 0; ini != NULL && i < clv_ini_n_entries(ini); i++) {
         const ClvIniEntry *entry = clv_ini_entry(ini, i);
 

@@ -72,6 +72,12 @@ test_ini_reads(void)
         g_assert_cmpstr(clv_ini_group(ini, i, &line), ==, groups[i]);
         g_assert_cmpuint(line, ==, lines[i]);
     }
+    {
+        guint n = 17;
+
+        g_assert_null(clv_ini_group_entries(ini, 2, &n)); /* [empty] */
+        g_assert_cmpuint(n, ==, 0);
+    }
 }
 
 static void
@@ -101,6 +107,20 @@ test_ini_twice(void)
     g_assert_cmpstr(clv_ini_find(ini, "a", "y")->value, ==, "1");
     g_assert_cmpstr(clv_ini_find(ini, "a", "z")->value, ==, "4");
     g_assert_cmpstr(clv_ini_find(ini, "b", "x")->value, ==, "2");
+    {
+        static const char *const keys[] = {"y", "z", "x"};
+        guint n;
+        const ClvIniEntry *entries = clv_ini_group_entries(ini, 0, &n);
+
+        g_assert_cmpuint(n, ==, G_N_ELEMENTS(keys));
+        for (guint i = 0; i < n; i++) {
+            g_assert_cmpstr(entries[i].group, ==, "a");
+            g_assert_cmpstr(entries[i].key, ==, keys[i]);
+        }
+        entries = clv_ini_group_entries(ini, 1, &n);
+        g_assert_cmpuint(n, ==, 1);
+        g_assert_true(clv_ini_find(ini, "b", "x") == entries);
+    }
     g_assert_cmpuint(clv_ini_n_warnings(ini), ==, 3);
     g_assert_cmpstr(clv_ini_warning(ini, 0), ==,
                     "f:6: the group [a] stands already in line 1; both are taken together");
@@ -185,11 +205,11 @@ test_ini_many_groups(void)
     ini = clv_ini_parse("f", text->str, text->len, errors);
     g_assert_nonnull(ini);
     g_assert_cmpuint(clv_ini_n_groups(ini), ==, CLV_INI_MAX_GROUPS);
-    g_assert_cmpstr(clv_ini_find(ini, "g9999", "k")->value, ==, "9999");
+    g_assert_cmpstr(clv_ini_find(ini, "g99999", "k")->value, ==, "99999");
 
     g_string_append(text, "[one more]\n");
     g_assert_null(clv_ini_parse("f", text->str, text->len, errors));
-    assert_error(errors, "f:20001: found more than 10000 groups");
+    assert_error(errors, "f:200001: found more than 100000 groups");
 }
 
 static void
