@@ -301,7 +301,7 @@ on_invite(Request *rq)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(invite_checks); i++) {
         if (invite_checks[i](rq)) {
-            nta_incoming_destroy(rq->irq);
+            clv_unacked_take(rq->sip, rq->irq);
             return 0;
         }
     }
@@ -339,12 +339,6 @@ on_options(Request *rq)
 }
 
 static int
-on_ack(Request *rq)
-{
-    return 200; /* an ACK gets no answer; ends the transaction */
-}
-
-static int
 on_stray(Request *rq)
 {
     clv_sip_reply_code(rq->sip, rq->irq, CLV_CODE_NO_DIALOG, 0, NULL);
@@ -355,7 +349,7 @@ static const struct {
     sip_method_t method;
     int (*handle)(Request *rq);
 } methods[] = {
-    {sip_method_invite, on_invite}, {sip_method_options, on_options}, {sip_method_ack, on_ack},
+    {sip_method_invite, on_invite}, {sip_method_options, on_options},
     {sip_method_bye, on_stray},     {sip_method_cancel, on_stray},    {sip_method_update, on_stray},
     {sip_method_prack, on_stray},   {sip_method_info, on_stray},      {sip_method_notify, on_stray},
 };
@@ -374,16 +368,52 @@ dispatch(Request *rq)
     return clv_sip_reply_method(rq->irq, rq->msg);
 }
 
-static int
-out_of_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
+static gboolean
+came_by_udp(const sip_t *msg)
 {
-    Request rq = {.sip = magic, .irq = irq, .msg = msg};
+    const char *protocol = msg->sip_via != NULL ? msg->sip_via->v_protocol : NULL;
+
+    return protocol == NULL || g_ascii_strcasecmp(protocol, sip_transport_udp) == 0;
+}
+
+static gboolean
+is_debtor(ClvSip *sip, msg_t *m, const sip_t *msg)
+{
+    return msg->sip_request->rq_method == sip_method_invite &&
+           clv_unacked_is_debtor(sip, m, came_by_udp(msg));
+}
+
+/* Whatever belongs to no transaction and no dialog that we know. Here, and not on a leg of nta's,
+ * since only here a request can be answered without a transaction. */
+static int
+out_of_dialog(ClvSip *sip, nta_agent_t *agent, msg_t *m, sip_t *msg)
+{
+    Request rq = {.sip = sip, .msg = msg};
     int status;
 
-    clv_sip_peer(rq.sip, irq, &rq.peer);
+    if (msg->sip_request == NULL || msg->sip_request->rq_method == sip_method_ack) {
+        nta_msg_discard(agent, m); /* stray responses; an ACK gets no answer */
+        return 0;
+    }
+    if (is_debtor(sip, m, msg)) {
+        sip->totals.refused++;
+        nta_msg_treply(agent, m, SIP_503_SERVICE_UNAVAILABLE, SIPTAG_RETRY_AFTER_STR("30"),
+                       TAG_END());
+        return 0;
+    }
+    rq.irq = nta_incoming_create(agent, NULL, m, msg, TAG_END());
+    if (rq.irq == NULL)
+        return 0;
+
+    clv_sip_peer(sip, rq.irq, &rq.peer);
     status = dispatch(&rq);
     request_clear(&rq);
-    return status;
+    if (status >= 200) {
+        if (nta_incoming_status(rq.irq) < 200)
+            nta_incoming_treply(rq.irq, status, sip_status_phrase(status), TAG_END());
+        clv_unacked_take(sip, rq.irq);
+    }
+    return 0;
 }
 
 /* ---- transports
@@ -496,7 +526,7 @@ make_agent(ClvSip *sip, const ClvSipConfig *config, GError **error)
     sip->home = su_home_new(sizeof(*sip->home));
     sip->supported = sip_supported_make(sip->home, CLV_SIP_SUPPORTED);
     sip->agent = nta_agent_create(
-        clv_loop_root(sip->loop), (url_string_t *)-1, NULL, sip, NTATAG_UA(1), NTATAG_MERGE_482(1),
+        clv_loop_root(sip->loop), (url_string_t *)-1, out_of_dialog, sip, NTATAG_UA(1), NTATAG_MERGE_482(1),
         NTATAG_MAXSIZE(config->max_message_bytes > 0 ? config->max_message_bytes : 65536),
         NTATAG_SIP_T1(t1_ms), NTATAG_SIP_T1X64(64 * t1_ms),
         TAG_IF(config->resolv_conf != NULL, SRESTAG_RESOLV_CONF(config->resolv_conf)), TAG_END());
@@ -509,10 +539,8 @@ make_agent(ClvSip *sip, const ClvSipConfig *config, GError **error)
         if (!add_transport(sip, config, *text, error))
             return FALSE;
     }
-    sip->out_of_dialog =
-        nta_leg_tcreate(sip->agent, out_of_dialog, sip, NTATAG_NO_DIALOG(1), TAG_END());
     sip->listening = bound_addresses(sip->agent);
-    if (sip->out_of_dialog == NULL || sip->listening[0] == NULL) {
+    if (sip->listening[0] == NULL) {
         g_set_error_literal(error, CLV_SIP_ERROR, 0, "no address to listen on");
         return FALSE;
     }
@@ -549,6 +577,7 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->digest_sha256 = config->digest_sha256;
     sip->max_invites_per_s = config->max_invites_per_s;
     sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
+    sip->unacked = clv_unacked_new();
     sip->dialogs =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
@@ -587,8 +616,7 @@ clv_sip_free(ClvSip *sip)
 
     bury_all(sip->dialogs);
     bury_all(sip->lingering);
-    if (sip->out_of_dialog != NULL)
-        nta_leg_destroy(sip->out_of_dialog);
+    clv_unacked_free(sip->unacked);
     if (sip->agent != NULL)
         nta_agent_destroy(sip->agent);
     clv_connections_free(sip->connections);

@@ -315,7 +315,7 @@ static void
 cancelled(Dialog *d)
 {
     nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED, TAG_END());
-    drop_incoming(&d->invite);
+    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
     if (d->state != DIALOG_OPENING) { /* a re-INVITE: the dialog stays as it was */
         d->we_offered = FALSE;
         emit(d, CLV_SIP_REOFFER_CANCELLED, NULL, NULL);
@@ -327,8 +327,10 @@ cancelled(Dialog *d)
 
 /* nta's word about the INVITE in d->invite: its ACK, its CANCEL, or that no ACK came (NULL). */
 static int
-on_ack_or_cancel(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+on_ack_or_cancel(void *magic, nta_incoming_t *irq, const sip_t *msg)
 {
+    Dialog *d = magic;
+
     if (irq != d->invite)
         return 0;
 
@@ -617,13 +619,13 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     if (d == NULL) {
         sip->totals.malformed++;
         nta_incoming_treply(irq, SIP_400_BAD_REQUEST, TAG_END());
-        nta_incoming_destroy(irq);
+        clv_unacked_take(sip, irq);
         return;
     }
     d->id = sip->handlers.new_leg(sip->user);
     if (d->id == 0) {
         clv_sip_reply_code(sip, irq, CLV_CODE_OVERLOAD, 0, NULL);
-        nta_incoming_destroy(irq);
+        clv_unacked_take(sip, irq);
         clv_dialog_bury(d);
         clv_dialog_unref(d);
         return;
@@ -719,7 +721,7 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
     if (irq == &d->update && code == CLV_CODE_KMS_TIMEOUT)
         code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
-    drop_incoming(irq);
+    clv_unacked_take(sip, g_steal_pointer(irq));
     d->we_offered = FALSE;
     if (d->state == DIALOG_OPENING)
         clv_dialog_bury(d);

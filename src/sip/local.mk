@@ -5,6 +5,7 @@ libclv_sip_la_SOURCES = \
 	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/peer.c \
 	%D%/reply.c %D%/session-timer.c %D%/status.c %D%/digest.h %D%/digest.c \
 	%D%/connections.h %D%/connections.c %D%/tls-shim.c %D%/response-guard.c \
+	%D%/unacked.c \
 	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
 libclv_sip_la_CPPFLAGS = $(AM_CPPFLAGS)
 libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS)

@@ -13,6 +13,8 @@
 #define CLV_SIP_SUPPORTED "timer, 100rel"
 #define CLV_SIP_ACCEPT "application/sdp"
 
+typedef struct ClvUnacked ClvUnacked;
+
 struct ClvSip {
     ClvLoop *loop;
     ClvSipHandlers handlers;
@@ -27,7 +29,7 @@ struct ClvSip {
 
     su_home_t *home;
     nta_agent_t *agent;
-    nta_leg_t *out_of_dialog;
+    ClvUnacked *unacked;
     sip_supported_t *supported;
     char **listening;
     ClvConnections *connections;
@@ -105,6 +107,15 @@ gboolean clv_sip_check_contact(ClvSip *sip, nta_incoming_t *irq, const sip_t *ms
 gboolean clv_sip_check_session(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
 /* FALSE: answered 400. *out_offer may be NULL: no body. */
 gboolean clv_sip_read_offer(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, ClvSdp **out_offer);
+
+/* ---- unacked.c: refusals whose ACK is still out ---- */
+ClvUnacked *clv_unacked_new(void);
+void clv_unacked_free(ClvUnacked *unacked);
+/* Lets go of an answered transaction, like nta_incoming_destroy(), and counts it until its ACK. */
+void clv_unacked_take(ClvSip *sip, nta_incoming_t *irq);
+/* Does the sender owe so many ACKs that he is not worth a transaction? forgeable: it came by UDP */
+gboolean clv_unacked_is_debtor(const ClvSip *sip, msg_t *msg, gboolean forgeable);
+guint clv_unacked_count(const ClvSip *sip);
 
 /* ---- peer.c: who sent it ---- */
 typedef struct Peer {

@@ -6,13 +6,14 @@ typedef struct ClvSip ClvSip;
 typedef struct Dialog Dialog;
 
 #define NTA_AGENT_MAGIC_T struct ClvSip
-#define NTA_LEG_MAGIC_T void /* ClvSip for the default leg, Dialog for the others */
-#define NTA_INCOMING_MAGIC_T struct Dialog
+#define NTA_LEG_MAGIC_T void
+#define NTA_INCOMING_MAGIC_T void /* Dialog, or what unacked.c keeps */
 #define NTA_OUTGOING_MAGIC_T struct Dialog
 #define NTA_RELIABLE_MAGIC_T struct Dialog
 
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/nta.h>
+#include <sofia-sip/nta_stateless.h>
 #include <sofia-sip/nta_tport.h>
 #include <sofia-sip/sip.h>
 #include <sofia-sip/sip_extra.h>

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody who knows SIP well and means ill: inside dialogs, between them, and in great numbers."""
+import contextlib
 import os
 import re
+import socket
 import time
 import uuid
 
-import devconfig
 import sip
 from cases.calls import policy_with
-from cases.refusals import running, finish
 from harness import check, test, wait_until
 
 CRYPTO = 'm=audio 40000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%s\r\n'
@@ -124,3 +124,54 @@ def refused_callers(bench):
     status = server.ctl('status')
     check(status['legs'] == 0 and status['conferences'] == 1, f'all is gone, found {status}')
     server.alive()
+
+
+def peer_from(host, server):
+    """A UDP peer with an address of its own."""
+    peer = sip.Peer(server.sip_port)
+    peer.socket.close()
+    peer.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    peer.socket.bind((host, 0))
+    peer.socket.connect(('127.0.0.1', server.sip_port))
+    peer.local = '%s:%d' % peer.socket.getsockname()
+    return peer
+
+
+def cpu_seconds(server):
+    with open(f'/proc/{server.process.child.pid}/stat') as stat:
+        fields = stat.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+@test('who acknowledges no refusal is soon refused in passing, others and later calls are served')
+def no_acks(bench):
+    server = bench.server(options=[('log', 'level', 'notice')])
+    offer = sip.sdp('m=audio 40000 RTP/SAVP 8\r\n')
+    flood, other = peer_from('127.0.0.2', server), peer_from('127.0.0.3', server)
+    statuses = {}
+    for number in range(12000):
+        flood.send(sip.request(flood, 'INVITE', server.factory, uuid.uuid4().hex,
+                               extra='Content-Type: application/sdp\n'), offer)
+        if number % 10 == 9:
+            time.sleep(0.002)
+            flood.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    status = sip.status_of(flood.socket.recv(65536).decode())
+                    statuses[status] = statuses.get(status, 0) + 1
+            flood.socket.setblocking(True)
+    check(statuses.get(488, 0) > 500 and statuses.get(503, 0) > 5000,
+          f'first 488, then 503, found {statuses}')
+    before = cpu_seconds(server)
+    time.sleep(5)
+    spent = cpu_seconds(server) - before
+    check(spent < 1.5, f'what is owed costs little, found {spent:.1f} s of 5')
+    answer = sip.invite(other, server.factory, offer)
+    check(sip.status_of(answer) == 488, f'others get their own answer, found {answer}')
+    server.alive()
+
+    def forgiven():
+        while flood.receive(0.05):
+            pass
+        return sip.status_of(sip.invite(flood, server.factory, offer)) == 488
+    wait_until(forgiven, 'the debtor is served again', 60, 3)
