@@ -82,6 +82,8 @@ open_embedded(Kms *kms, const ClvConfig *config, GError **error)
         return FALSE;
     }
     kms->service = clv_kms_service_new(keys, NULL, NULL);
+    if (!clv_kms_service_open_state(kms->service, g_get_real_time(), error))
+        return FALSE;
     kms->server = clv_kms_server_new(&server, kms->service, error);
     return kms->server != NULL;
 }

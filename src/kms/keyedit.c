@@ -322,11 +322,21 @@ add_psk_line(GString *out, const ClvSecret *psk)
     clv_secret_free_string(text);
 }
 
+static char *
+time_text(gint64 time_us)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(time_us / G_USEC_PER_SEC);
+
+    return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
+}
+
 static void
 write_user(GString *out, const ClvKmsUserSpec *spec, const ClvSecret *psk)
 {
     g_autofree char *identities =
         spec->identities != NULL ? g_strjoinv(";", (char **)spec->identities) : NULL;
+
+    g_autofree char *since = time_text(g_get_real_time());
 
     begin_group(out, "user", spec->name);
     add_psk_line(out, psk);
@@ -335,6 +345,7 @@ write_user(GString *out, const ClvKmsUserSpec *spec, const ClvSecret *psk)
     add_line(out, "purposes", spec->purposes);
     add_line(out, "max-lifetime", spec->max_lifetime);
     add_line(out, "secure-conference", spec->secure_conference ? "yes" : "no");
+    add_line(out, "tickets-since", since); /* not those of an earlier user of this name */
 }
 
 static gboolean
@@ -429,6 +440,60 @@ clv_kms_keyfile_add_service(const char *path, const ClvKmsServiceSpec *spec, GEr
     return edit_commit(&edit, error);
 }
 
+/* ---- revoking ---- */
+
+static gboolean
+line_has_key(const GString *text, gsize at, const char *key)
+{
+    gsize len = strlen(key);
+
+    while (at < text->len && (text->str[at] == ' ' || text->str[at] == '\t'))
+        at++;
+    if (at + len >= text->len || strncmp(text->str + at, key, len) != 0)
+        return FALSE;
+    return strchr(" \t=", text->str[at + len]) != NULL;
+}
+
+static void
+drop_line(GString *text, Span *span, const char *key)
+{
+    gsize at = span->start;
+
+    while (at < span->end) {
+        gsize end = line_end(text, at);
+
+        if (!line_has_key(text, at, key)) {
+            at = end;
+            continue;
+        }
+        g_string_erase(text, (gssize)at, (gssize)(end - at));
+        span->end -= end - at;
+    }
+}
+
+gboolean
+clv_kms_keyfile_revoke_user(const char *path, const char *name, gboolean revoked, gint64 now_us,
+                            GError **error)
+{
+    g_auto(Edit) edit = {.fd = -1};
+    g_autofree char *group = g_strdup_printf("user %s", name);
+    g_autofree char *time = time_text(now_us);
+    g_autofree char *lines =
+        g_strdup_printf("%stickets-since = %s\n", revoked ? "revoked = yes\n" : "", time);
+    Span span;
+
+    if (!edit_open(&edit, path, 256, error))
+        return FALSE;
+    if (!find_group(edit.text, group, &span))
+        return fail(error, "%s: there is no user '%s'", path, name);
+    drop_line(edit.text, &span, "revoked");
+    drop_line(edit.text, &span, "tickets-since");
+    if (span.end > 0 && edit.text->str[span.end - 1] != '\n')
+        g_string_insert_c(edit.text, (gssize)span.end++, '\n');
+    g_string_insert(edit.text, (gssize)span.end, lines);
+    return edit_commit(&edit, error);
+}
+
 gboolean
 clv_kms_keyfile_remove(const char *path, const char *kind, const char *name, GError **error)
 {
@@ -459,6 +524,9 @@ static const char new_file[] =
     "# Key that protects the inside of tickets; a random one is made at start without it, and\n"
     "# tickets then end with the process\n"
     "#tpk-file = tpk.key\n"
+    "# Folder for what must survive a restart: ticket keys, messages seen\n"
+    "#state-dir = state\n"
+    "#tpk-rotate = 24h\n"
     "# Longest validity of a ticket, unless the user has one of his own\n"
     "max-lifetime = 24h\n"
     "# Allowed difference of clocks\n"
@@ -527,8 +595,9 @@ clv_kms_keyfile_list(const ClvKmsKeyFile *keys, const char *kind,
         const ClvKmsSystem *system = list->pdata[i];
         g_autofree char *names = join(users ? person->identities : system->factories);
         g_autofree char *text =
-            users ? g_strdup_printf("%s\t%s\tsecure-conference=%s", person->name, names,
-                                    person->secure_conference ? "yes" : "no")
+            users ? g_strdup_printf("%s\t%s\tsecure-conference=%s%s", person->name, names,
+                                    person->secure_conference ? "yes" : "no",
+                                    person->revoked ? "\trevoked" : "")
                   : g_strdup_printf("%s\t%s\tuser=%s", system->name, names, system->user_name);
 
         line(text, user);

@@ -125,6 +125,7 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
     g_ptr_array_unref(keys->tpks);
     g_free(keys->uri);
     g_free(keys->canonical_uri);
+    g_free(keys->state_dir);
     g_free(keys);
 }
 
@@ -398,6 +399,37 @@ set_allow_128(const Loader *loader, gpointer target, const ClvIniEntry *entry)
     set_bool(loader, entry, &((ClvKmsKeyFile *)target)->allow_128);
 }
 
+/* Returns: (transfer full) (nullable): a path, relative ones to the folder of the key file */
+static char *
+read_path(const Loader *loader, const ClvIniEntry *entry)
+{
+    if (loader->folder == NULL) {
+        complain(loader, entry->line, "%s: found a file name, expected none here", entry->key);
+        return NULL;
+    }
+    if (entry->value[0] == '\0') {
+        complain(loader, entry->line, "%s: found nothing, expected a path", entry->key);
+        return NULL;
+    }
+    return g_path_is_absolute(entry->value) ? g_strdup(entry->value)
+                                            : g_build_filename(loader->folder, entry->value, NULL);
+}
+
+static void
+set_state_dir(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsKeyFile *keys = target;
+
+    g_free(keys->state_dir);
+    keys->state_dir = read_path(loader, entry);
+}
+
+static void
+set_tpk_rotate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_seconds(loader, entry, 60, 365 * 86400, &((ClvKmsKeyFile *)target)->tpk_rotate_s);
+}
+
 /* ---- [user NAME] ---- */
 
 static void
@@ -485,6 +517,26 @@ static void
 set_reuse(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_bool(loader, entry, &((ClvKmsUser *)target)->reuse);
+}
+
+static void
+set_revoked(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_bool(loader, entry, &((ClvKmsUser *)target)->revoked);
+}
+
+static void
+set_tickets_since(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(entry->value, utc);
+
+    if (time == NULL)
+        complain(loader, entry->line,
+                 "%s: found '%s', expected a time such as 2030-01-31T12:00:00Z", entry->key,
+                 entry->value);
+    else
+        ((ClvKmsUser *)target)->tickets_since_s = g_date_time_to_unix(time);
 }
 
 /* ---- [service NAME] ---- */
@@ -583,6 +635,8 @@ static const struct Key {
     {"kms", "max-responders", set_max_responders},
     {"kms", "replay-entries", set_replay_entries},
     {"kms", "allow-128", set_allow_128},
+    {"kms", "state-dir", set_state_dir},
+    {"kms", "tpk-rotate", set_tpk_rotate},
     {"user", "psk", set_psk},
     {"user", "psk-file", set_psk_file},
     {"user", "identities", set_identities},
@@ -591,6 +645,8 @@ static const struct Key {
     {"user", "max-lifetime", set_lifetime},
     {"user", "secure-conference", set_secure_conference},
     {"user", "reuse", set_reuse},
+    {"user", "revoked", set_revoked},
+    {"user", "tickets-since", set_tickets_since},
     {"service", "user", set_service_user},
     {"service", "host", set_host},
     {"service", "factory", set_factories},
@@ -875,6 +931,28 @@ check_rules(const Loader *loader)
 }
 
 static void
+check_rotation(const Loader *loader)
+{
+    const ClvKmsKeyFile *keys = loader->keys;
+    gint64 least_s = 2 * clv_kms_keyfile_longest_s(keys) / (CLV_KMS_MAX_TPKS / 2);
+
+    if (keys->tpk_rotate_s == 0)
+        return;
+    if (keys->tpk_rotate_s < least_s)
+        complain(loader, 0,
+                 "[kms]: found a tpk-rotate of %" G_GINT64_FORMAT
+                 "s, expected at least %" G_GINT64_FORMAT
+                 "s, or too many keys have to be kept for the longest max-lifetime",
+                 keys->tpk_rotate_s, least_s);
+    if (keys->tpks->len > 0)
+        complain(loader, 0, "[kms]: found tpk-file and tpk-rotate, expected one of them");
+    if (keys->state_dir == NULL)
+        complain(loader, 0,
+                 "[kms]: found tpk-rotate without state-dir, expected a folder where "
+                 "the keys are kept");
+}
+
+static void
 check_whole(const Loader *loader)
 {
     if (loader->keys->uri == NULL)
@@ -884,6 +962,7 @@ check_whole(const Loader *loader)
     index_users(loader);
     index_systems(loader);
     check_rules(loader);
+    check_rotation(loader);
 }
 
 /* ---- the doors ---- */
@@ -1023,4 +1102,10 @@ const char *
 clv_kms_keyfile_uri(const ClvKmsKeyFile *keys)
 {
     return keys->uri;
+}
+
+const char *
+clv_kms_keyfile_state_dir(const ClvKmsKeyFile *keys)
+{
+    return keys->state_dir;
 }

@@ -8,12 +8,12 @@
 
 #include "base/secret.h"
 #include "kms/kms.h"
+#include "kms/tpk.h"
 
 #define CLV_KMS_KEYFILE_MAX_BYTES (1u << 20)
 #define CLV_KMS_MAX_NAME 64u
 #define CLV_KMS_MIN_PSK 16u
 #define CLV_KMS_MAX_PSK 64u
-#define CLV_KMS_TPK_LEN 32u
 
 /* One word of may-request= */
 typedef enum ClvKmsScopeKind {
@@ -41,6 +41,8 @@ typedef struct ClvKmsUser {
     gint64 max_lifetime_s; /* 0: that of [kms] */
     gboolean secure_conference;
     gboolean reuse; /* tickets may have the J flag */
+    gboolean revoked;
+    gint64 tickets_since_s; /* those made earlier, by or for him, are void; 0: none are */
 } ClvKmsUser;
 
 /* [service NAME]: a conference system, its factories and its foci */
@@ -64,9 +66,11 @@ struct ClvKmsKeyFile {
     gint64 max_responders;
     gint64 replay_entries;
     gboolean allow_128;
-    GPtrArray *tpks;    /* (element-type ClvSecret) first one is for new tickets; may be empty */
-    GPtrArray *users;   /* (element-type ClvKmsUser) in file order */
-    GPtrArray *systems; /* (element-type ClvKmsSystem) in file order */
+    char *state_dir;     /* (nullable) absolute, or relative to where the program runs */
+    gint64 tpk_rotate_s; /* 0: never */
+    GPtrArray *tpks;     /* (element-type ClvSecret) first one is for new tickets; may be empty */
+    GPtrArray *users;    /* (element-type ClvKmsUser) in file order */
+    GPtrArray *systems;  /* (element-type ClvKmsSystem) in file order */
     GHashTable *users_by_name;
     GHashTable *users_by_identity;
     GHashTable *systems_by_factory;
@@ -83,6 +87,9 @@ const ClvKmsUser *clv_kms_keyfile_user(const ClvKmsKeyFile *keys, const char *na
 const ClvKmsUser *clv_kms_keyfile_owner(const ClvKmsKeyFile *keys, const char *identity);
 const ClvKmsSystem *clv_kms_keyfile_factory(const ClvKmsKeyFile *keys, const char *identity);
 const ClvKmsSystem *clv_kms_keyfile_focus(const ClvKmsKeyFile *keys, const char *identity);
+
+/* Longest lifetime that any ticket can have */
+gint64 clv_kms_keyfile_longest_s(const ClvKmsKeyFile *keys);
 
 gboolean clv_kms_user_may_request(const ClvKmsKeyFile *keys, const ClvKmsUser *user,
                                   const char *identity);

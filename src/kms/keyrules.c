@@ -75,6 +75,16 @@ clv_kms_keyfile_owner(const ClvKmsKeyFile *keys, const char *identity)
     return system != NULL ? system->user : NULL;
 }
 
+gint64
+clv_kms_keyfile_longest_s(const ClvKmsKeyFile *keys)
+{
+    gint64 longest_s = keys->max_lifetime_s;
+
+    for (guint i = 0; i < keys->users->len; i++)
+        longest_s = MAX(longest_s, ((const ClvKmsUser *)keys->users->pdata[i])->max_lifetime_s);
+    return longest_s;
+}
+
 static gboolean
 scope_holds(const ClvKmsKeyFile *keys, const ClvKmsScope *scope, const char *identity)
 {

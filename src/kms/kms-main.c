@@ -86,8 +86,10 @@ static const char description[] =
     "  init --uri=URI                     make a new, empty key file\n"
     "  user add NAME [--identity=URI...]  make a user and his key\n"
     "  user remove NAME | user list\n"
+    "  user revoke NAME | user restore NAME\n"
     "  service add NAME --user=NAME --host=HOST\n"
     "  service remove NAME | service list\n"
+    "  state reset replay|tpks            give up a damaged file of state-dir\n"
     "Without a verb the KMS runs. SIGHUP reads the key file again. See conclave-kms(8).\n";
 
 static gboolean
@@ -252,6 +254,46 @@ do_remove(const char *kind, const char *name)
     return EXIT_SUCCESS;
 }
 
+static ClvKmsKeyFile *load_keys(void);
+
+static int
+set_revoked(const char *name, gboolean revoked)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!clv_kms_keyfile_revoke_user(args.keys, name, revoked, g_get_real_time(), &error))
+        return report(error);
+    printf("user %s %s; a running KMS has to be told (SIGHUP)\n", name,
+           revoked ? "revoked" : "restored");
+    return EXIT_SUCCESS;
+}
+
+static int
+do_revoke(const char *unused, const char *name)
+{
+    return set_revoked(name, TRUE);
+}
+
+static int
+do_restore(const char *unused, const char *name)
+{
+    return set_revoked(name, FALSE);
+}
+
+static int
+do_reset(const char *unused, const char *what)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvKmsKeyFile) keys = load_keys();
+
+    if (keys == NULL)
+        return EXIT_FAILURE;
+    if (!clv_kms_state_reset(keys, what, g_get_real_time(), &error))
+        return report(error);
+    printf("%s reset\n", what);
+    return EXIT_SUCCESS;
+}
+
 static ClvKmsKeyFile *
 load_keys(void)
 {
@@ -298,10 +340,11 @@ static const struct Verb {
     guint n_words;
     int (*run)(const char *kind, const char *name);
 } verbs[] = {
-    {"init", NULL, 1, do_init},       {"user", "add", 3, do_add},
-    {"user", "remove", 3, do_remove}, {"user", "list", 2, do_list},
-    {"service", "add", 3, do_add},    {"service", "remove", 3, do_remove},
-    {"service", "list", 2, do_list},
+    {"init", NULL, 1, do_init},         {"user", "add", 3, do_add},
+    {"user", "remove", 3, do_remove},   {"user", "list", 2, do_list},
+    {"service", "add", 3, do_add},      {"service", "remove", 3, do_remove},
+    {"service", "list", 2, do_list},    {"user", "revoke", 3, do_revoke},
+    {"user", "restore", 3, do_restore}, {"state", "reset", 3, do_reset},
 };
 
 static int
@@ -420,6 +463,7 @@ run_server(void)
 {
     g_autoptr(ClvKmsKeyFile) keys = load_keys();
     g_autoptr(ClvKmsService) service = NULL;
+    g_autoptr(GError) error = NULL;
 
     if (keys == NULL)
         return EXIT_FAILURE;
@@ -431,6 +475,8 @@ run_server(void)
     service = clv_kms_service_new(g_steal_pointer(&keys), NULL, NULL);
     if (service == NULL)
         return report_usage("no random octets to be had");
+    if (!clv_kms_service_open_state(service, g_get_real_time(), &error))
+        return report(error);
     return serve(service);
 }
 

@@ -112,6 +112,11 @@ guint clv_kms_keyfile_n_users(const ClvKmsKeyFile *keys);
 guint clv_kms_keyfile_n_services(const ClvKmsKeyFile *keys);
 /* IDRkms, as written in the file */
 const char *clv_kms_keyfile_uri(const ClvKmsKeyFile *keys);
+/* (nullable): state-dir= */
+const char *clv_kms_keyfile_state_dir(const ClvKmsKeyFile *keys);
+/* For a state folder that is damaged: see conclave-kms(8). @what: "replay" or "tpks" */
+gboolean clv_kms_state_reset(const ClvKmsKeyFile *keys, const char *what, gint64 now_us,
+                             GError **error);
 /* The PSK of a user, for whoever is configured by reference to the key file (development set-up);
  * (transfer none) (nullable). */
 const guint8 *clv_kms_keyfile_psk(const ClvKmsKeyFile *keys, const char *user, gsize *out_len);
@@ -144,6 +149,10 @@ gboolean clv_kms_keyfile_add_user(const char *path, const ClvKmsUserSpec *spec, 
                                   GError **error);
 gboolean clv_kms_keyfile_add_service(const char *path, const ClvKmsServiceSpec *spec,
                                      GError **error);
+/* Revoked, he may do nothing, and tickets that he asked for or that are for him do not resolve;
+ * restored, he may again, but tickets from before stay void. */
+gboolean clv_kms_keyfile_revoke_user(const char *path, const char *name, gboolean revoked,
+                                     gint64 now_us, GError **error);
 /* kind: "user" or "service". Comments outside of the group stay. */
 gboolean clv_kms_keyfile_remove(const char *path, const char *kind, const char *name,
                                 GError **error);
@@ -158,6 +167,13 @@ void clv_kms_service_free(ClvKmsService *service);
  * before still resolve (unless their user is gone). Requests under way end with the old file. */
 void clv_kms_service_reload(ClvKmsService *service, ClvKmsKeyFile *keys);
 
+/* Takes the folder of state-dir=, if there is one: ticket protection keys, and messages taken
+ * before a restart. To be called once, before the first message. FALSE: do not serve. */
+gboolean clv_kms_service_open_state(ClvKmsService *service, gint64 now_us, GError **error);
+/* What has to be done from time to time: new ticket protection keys, the disk. A server does so
+ * every second. The error is a sentence for the operator; the service goes on. */
+gboolean clv_kms_service_tend(ClvKmsService *service, gint64 now_us, GError **error);
+
 /* One decision, for the log line: no key in it. */
 typedef struct ClvKmsDecision {
     gboolean granted;
@@ -171,6 +187,8 @@ typedef struct ClvKmsServiceState {
     guint64 granted, refused, repeated;
     guint replay_entries;
     guint users, services;
+    guint tpks;        /* ticket protection keys */
+    gint64 tpk_made_s; /* of the newest; 0: from a file */
 } ClvKmsServiceState;
 void clv_kms_service_state(ClvKmsService *service, ClvKmsServiceState *out);
 /* Total: always yields a MIKEY message (answer or Error) or NULL when nothing may be answered.

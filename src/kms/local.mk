@@ -3,6 +3,8 @@ noinst_LTLIBRARIES += libclv-kms.la
 libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/target.h %D%/target.c %D%/client.c %D%/terminal.c \
 	%D%/keyfile.h %D%/keyfile.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
 	%D%/serve.c %D%/wire.h %D%/wire.c
+# The service: what it keeps over a restart
+libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c
 libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS)
 libclv_kms_la_LIBADD = libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) $(CURL_LIBS) \
 	$(MHD_LIBS)
@@ -18,6 +20,7 @@ dist_man_MANS += man/conclave-kms.8 man/conclave-kms-keys.5
 
 kms_tests = tests/unit/test-keyfile tests/unit/test-ticket-service tests/integration/test-kms \
 	tests/integration/test-kms-client
+kms_tests += tests/unit/test-keeper
 check_PROGRAMS += $(kms_tests)
 TESTS += $(kms_tests)
 KMS_PARTIES = tests/unit/kms-parties.h tests/unit/kms-parties.c
@@ -29,6 +32,9 @@ tests_unit_test_ticket_service_LDADD = $(KMS_TEST_LDADD)
 tests_unit_test_keyfile_SOURCES = tests/unit/test-keyfile.c
 tests_unit_test_keyfile_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_keyfile_LDADD = $(KMS_TEST_LDADD)
+tests_unit_test_keeper_SOURCES = tests/unit/test-keeper.c $(KMS_PARTIES)
+tests_unit_test_keeper_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_unit_test_keeper_LDADD = $(KMS_TEST_LDADD)
 tests_integration_test_kms_SOURCES = tests/integration/test-kms.c $(KMS_PARTIES)
 tests_integration_test_kms_CFLAGS = $(KMS_TEST_CFLAGS) $(SSL_CFLAGS)
 tests_integration_test_kms_LDADD = $(KMS_TEST_LDADD) $(SSL_LIBS)

@@ -131,7 +131,7 @@ forget_old(ClvKmsMemory *memory, gint64 now_us)
         drop_answer(memory, oldest->data);
 }
 
-static void
+static Entry *
 insert(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us, gint64 expires_us)
 {
     Entry *entry = g_new0(Entry, 1);
@@ -146,6 +146,17 @@ insert(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us, gint64 expires
     entry->next_in_bucket = memory->buckets[bucket];
     memory->buckets[bucket] = entry;
     g_hash_table_add(memory->entries, entry);
+    return entry;
+}
+
+void
+clv_kms_memory_recall(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us, gint64 expires_us)
+{
+    pthread_mutex_lock(&memory->lock);
+    forget_old(memory, now_us);
+    if (!g_hash_table_contains(memory->entries, digest))
+        insert(memory, digest, now_us, expires_us)->pending = FALSE;
+    pthread_mutex_unlock(&memory->lock);
 }
 
 /* With the lock held. */

@@ -31,6 +31,9 @@ ClvKmsMemoryVerdict clv_kms_memory_enter(ClvKmsMemory *memory, const guint8 *dig
 /* answer: (nullable): copied */
 void clv_kms_memory_settle(ClvKmsMemory *memory, const guint8 *digest, const guint8 *answer,
                            gsize len, gint64 now_us);
+/* What an earlier process took: a replay whenever it comes. Takes room of the others. */
+void clv_kms_memory_recall(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us,
+                           gint64 expires_us);
 guint clv_kms_memory_size(ClvKmsMemory *memory);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsMemory, clv_kms_memory_free)

@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #define DEFAULT_PATH "/keymanagement"
 #define DEFAULT_CONNECTIONS 256
 #define DEFAULT_THREADS 2
+#define TEND_MS 1000
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
@@ -36,6 +39,8 @@ struct ClvKmsServer {
     char *cert_pem, *key_pem; /* (nullable) libmicrohttpd does not copy them */
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
+    GThread *tender;
+    int tender_wake; /* eventfd: stop */
 };
 
 /* A request while it arrives. */
@@ -255,6 +260,55 @@ on_http_log(void *user, const char *format, va_list args)
     clv_log(CLV_LOG_DEBUG, NULL, "kms-http", "%s", g_strchomp(text));
 }
 
+/* ---- once a second ---- */
+
+/* Tells a failure once, and when it is over. */
+static void
+tend(ClvKmsServer *server, gboolean *failing)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (clv_kms_service_tend(server->service, g_get_real_time(), &error)) {
+        if (*failing)
+            clv_log(CLV_LOG_NOTICE, NULL, "kms-state", "the state of the KMS is kept again");
+        *failing = FALSE;
+        return;
+    }
+    if (!*failing)
+        clv_log(CLV_LOG_ERROR, NULL, "kms-state", "the state of the KMS is not kept: %s",
+                error->message);
+    *failing = TRUE;
+}
+
+static gpointer
+tend_until_stopped(gpointer data)
+{
+    ClvKmsServer *server = data;
+    struct pollfd wake = {.fd = server->tender_wake, .events = POLLIN};
+    gboolean failing = FALSE;
+
+    while (poll(&wake, 1, TEND_MS) <= 0)
+        tend(server, &failing);
+    return NULL;
+}
+
+static void
+start_tender(ClvKmsServer *server)
+{
+    server->tender_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->tender = g_thread_new("kms-tender", tend_until_stopped, server);
+}
+
+static void
+stop_tender(ClvKmsServer *server)
+{
+    if (server->tender == NULL)
+        return;
+    eventfd_write(server->tender_wake, 1);
+    g_thread_join(server->tender);
+    close(server->tender_wake);
+}
+
 /* ---- listening ---- */
 
 static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -434,6 +488,7 @@ clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GEr
     server->log_user = config->log_user;
     if (!open_server(server, config, error))
         return NULL;
+    start_tender(server);
     return g_steal_pointer(&server);
 }
 
@@ -444,6 +499,7 @@ clv_kms_server_free(ClvKmsServer *server)
         return;
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon); /* closes the socket */
+    stop_tender(server);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
     g_free(server->path);

@@ -3,8 +3,8 @@
  *
  * Bytes in and bytes out, by RFC 6043 section 4.2.1 and 4.2.3: read, time, who is it, is it really
  * him, has it been seen, is the name his, then the rules of the key file. Whatever is refused
- * becomes an Error message, which has a MAC only when its reader has proven who he is. No I/O, no
- * clock. Thread safe: a request works on its own reference of the key file.
+ * becomes an Error message, which has a MAC only when its reader has proven who he is. No clock,
+ * and no I/O but the keeper's. Thread safe: a request works on its own reference of the key file.
  */
 #include "config.h"
 
@@ -17,34 +17,28 @@
 
 #include "base/identity.h"
 #include "base/secret.h"
+#include "kms/keeper.h"
 #include "kms/keyfile.h"
 #include "kms/memory.h"
 
 #define PURPOSE_CREATE "conclave:create"
 #define MAX_WISHES 8u
-#define MAX_TPKS 16u
-#define TPK_NAME_LEN 20u /* "tpk-" and 16 hexadecimal digits */
 
 /* Flags that a ticket of ours must have, and those that it may have (K is ours to set). */
 #define FLAGS_WANTED MIKEY_FLAGS_PROFILE
 #define FLAGS_ALLOWED                                                                              \
     (MIKEY_FLAGS_PROFILE | MIKEY_FLAG_J | MIKEY_FLAG_K | MIKEY_FLAG_L | MIKEY_FLAG_M)
 
-/* Protects what is inside of tickets. The newest one is first; the older ones still open tickets.
- */
-typedef struct Tpk {
-    char name[TPK_NAME_LEN + 1];
-    ClvSecret *secret;
-} Tpk;
-
 struct ClvKmsService {
     ClvRandom random;
     void *random_user;
     ClvKmsMemory *memory;
+    ClvKmsKeeper *keeper;   /* (nullable) without one nothing survives the process */
+    pthread_mutex_t change; /* held by who changes the ticket protection keys; before lock */
 
     pthread_mutex_t lock; /* of all below */
     ClvKmsKeyFile *keys;
-    GPtrArray *tpks; /* (element-type Tpk) */
+    ClvKmsTpks *tpks;
     ClvKmsServiceState state;
 };
 
@@ -226,6 +220,8 @@ check_names(Handling *h)
 
     if (h->identity == NULL)
         return because(h, MIKEY_BAD_IDENTITY, "the name given is no SIP or tel URI");
+    if (h->user->revoked)
+        return because(h, MIKEY_BAD_IDENTITY, "revoked=yes: this user may not ask for anything");
     if (clv_kms_keyfile_owner(h->keys, h->identity) != h->user)
         return because(h, MIKEY_BAD_IDENTITY, "%.100s is no identity of this user", h->identity);
     if (!is_absent_or(&kms, h->keys->canonical_uri))
@@ -235,84 +231,34 @@ check_names(Handling *h)
 
 /* ---- ticket protection keys ---- */
 
-static void
-tpk_free(gpointer data)
-{
-    Tpk *tpk = data;
-
-    clv_secret_free(tpk->secret);
-    g_free(tpk);
-}
-
-/* The name says which key it is and nothing about it. */
-static Tpk *
-tpk_new(const guint8 *bytes, gsize len)
-{
-    static const char salt[] = "name of a ticket protection key";
-    guint8 text[sizeof salt + CLV_KMS_TPK_LEN];
-    guint8 digest[MIKEY_DIGEST_LEN];
-    Tpk *tpk = g_new0(Tpk, 1);
-
-    g_assert(len == CLV_KMS_TPK_LEN);
-    memcpy(text, salt, sizeof salt);
-    memcpy(text + sizeof salt, bytes, len);
-    if (mikey_digest(mikey_bytes(text, sizeof text), digest) != MIKEY_OK)
-        memset(digest, 0, sizeof digest);
-    OPENSSL_cleanse(text, sizeof text);
-    g_strlcpy(tpk->name, "tpk-", sizeof tpk->name);
-    for (guint i = 0; i < 8; i++)
-        g_snprintf(tpk->name + 4 + 2 * i, 3, "%02x", digest[i]);
-    tpk->secret = clv_secret_new(bytes, len);
-    return tpk;
-}
-
-/* With the lock held. Returns: (transfer none) (nullable) */
-static const Tpk *
-find_tpk(const ClvKmsService *service, MikeyBytes name)
-{
-    for (guint i = 0; i < service->tpks->len; i++) {
-        const Tpk *tpk = service->tpks->pdata[i];
-
-        if (name.len == TPK_NAME_LEN && memcmp(name.data, tpk->name, name.len) == 0)
-            return tpk;
-    }
-    return NULL;
-}
-
 /* Puts the keys of the file first, in its order; those that were in force stay behind them. */
 static void
-take_tpks(ClvKmsService *service, const GPtrArray *secrets)
+take_tpk_files(ClvKmsTpks *tpks, const GPtrArray *secrets)
 {
     for (guint i = secrets->len; i > 0; i--) {
         gsize len = 0;
-        const guint8 *bytes = clv_secret_bytes(secrets->pdata[i - 1], &len);
-        Tpk *tpk = tpk_new(bytes, len);
 
-        for (guint n = 0; n < service->tpks->len; n++)
-            if (strcmp(((Tpk *)service->tpks->pdata[n])->name, tpk->name) == 0)
-                g_ptr_array_remove_index(service->tpks, n--);
-        g_ptr_array_insert(service->tpks, 0, tpk);
+        clv_kms_tpks_put_first(tpks, clv_secret_bytes(secrets->pdata[i - 1], &len), 0);
     }
-    if (service->tpks->len > MAX_TPKS)
-        g_ptr_array_set_size(service->tpks, MAX_TPKS);
 }
 
 /* @wanted: its name, or empty for the newest. Copies the key: clear it. */
 static gboolean
 copy_tpk(ClvKmsService *service, gboolean newest, MikeyBytes wanted, MikeyKey *out_key,
-         char out_name[TPK_NAME_LEN + 1])
+         char out_name[CLV_KMS_TPK_NAME_LEN + 1])
 {
-    const Tpk *tpk;
+    const ClvKmsTpk *tpk;
     const guint8 *bytes;
     gsize len = 0;
     gboolean found = FALSE;
 
     pthread_mutex_lock(&service->lock);
-    tpk = newest ? service->tpks->pdata[0] : find_tpk(service, wanted);
+    tpk = newest ? clv_kms_tpks_at(service->tpks, 0)
+                 : clv_kms_tpks_find(service->tpks, wanted.data, wanted.len);
     if (tpk != NULL) {
         bytes = clv_secret_bytes(tpk->secret, &len);
         found = mikey_key_set(out_key, bytes, len) == MIKEY_OK;
-        memcpy(out_name, tpk->name, TPK_NAME_LEN + 1);
+        memcpy(out_name, tpk->name, CLV_KMS_TPK_NAME_LEN + 1);
     }
     pthread_mutex_unlock(&service->lock);
     return found;
@@ -456,7 +402,7 @@ grant(Handling *h, const MikeyPolicy *wanted)
     MikeyPolicy policy = *wanted;
     g_autofree MikeyIdentity *purposes = narrow_purposes(h->user, &policy);
     MikeyKey tpk;
-    char name[TPK_NAME_LEN + 1];
+    char name[CLV_KMS_TPK_NAME_LEN + 1];
     MikeyGrantSetup setup = {.policy = &policy, .tpk = &tpk};
     MikeyStatus status = limit_lifetime(h, &policy);
 
@@ -506,7 +452,7 @@ static MikeyStatus
 open_ticket(Handling *h)
 {
     MikeyBytes name = mikey_query_tpk_id(h->query);
-    char found[TPK_NAME_LEN + 1];
+    char found[CLV_KMS_TPK_NAME_LEN + 1];
     MikeyKey tpk;
     MikeyStatus status;
 
@@ -516,6 +462,34 @@ open_ticket(Handling *h)
     mikey_key_clear(&tpk);
     if (status != MIKEY_OK)
         return because(h, status, "the ticket: %s", mikey_status_string(status));
+    return MIKEY_OK;
+}
+
+/* When an opened ticket was made: T, behind the head of its inside. Returns: seconds, 0: unknown */
+static gint64
+ticket_made_s(const MikeyQuery *query)
+{
+    const MikeyTicket *ticket = mikey_message_ticket(mikey_query_message(query));
+    MikeyReader inside = mikey_reader(mikey_ticket_payload(ticket)->ticket_data);
+    MikeyTimestamp made;
+    uint8_t next = mikey_read_u8(&inside);
+
+    mikey_read_lv16(&inside);
+    if (next != MIKEY_T || mikey_t_read(&inside, &next, &made) != MIKEY_OK ||
+        made.type == MIKEY_TS_COUNTER)
+        return 0;
+    return mikey_ntp_to_unix_us(mikey_timestamp_iv(&made)) / G_USEC_PER_SEC;
+}
+
+/* Tickets that a user had out when he was revoked stay void, also when he comes back. */
+static MikeyStatus
+check_not_revoked(Handling *h, const ClvKmsUser *user, const char *whose)
+{
+    if (user->revoked)
+        return because(h, MIKEY_BAD_IDENTITY, "revoked=yes: %s '%s'", whose, user->name);
+    if (user->tickets_since_s > 0 && ticket_made_s(h->query) < user->tickets_since_s)
+        return because(h, MIKEY_BAD_IDENTITY, "made before tickets-since of %s '%s'", whose,
+                       user->name);
     return MIKEY_OK;
 }
 
@@ -530,7 +504,7 @@ check_initiator(Handling *h, const MikeyPolicy *policy, const ClvKmsUser **out_u
     *out_user = initiator != NULL ? clv_kms_keyfile_owner(h->keys, initiator) : NULL;
     if (*out_user == NULL)
         return because(h, MIKEY_BAD_IDENTITY, "the ticket's initiator is no user here any more");
-    return MIKEY_OK;
+    return check_not_revoked(h, *out_user, "initiator");
 }
 
 static gboolean
@@ -578,6 +552,8 @@ check_responder(Handling *h, const MikeyPolicy *policy)
     const ClvKmsUser *initiator = NULL;
     MikeyStatus status = check_initiator(h, policy, &initiator);
 
+    if (status == MIKEY_OK)
+        status = check_not_revoked(h, h->user, "responder");
     if (status != MIKEY_OK)
         return status;
     responders = responders_of(h, policy);
@@ -633,6 +609,34 @@ decide(Handling *h)
     return mikey_query_is_resolve(h->query) ? answer_resolve(h) : answer_request(h);
 }
 
+/* What cannot be remembered over a restart is not answered: it could be sent again after it. */
+static MikeyStatus
+remember(Handling *h, const guint8 *digest, gint64 expires_us)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (h->service->keeper == NULL ||
+        clv_kms_keeper_remember(h->service->keeper, digest, expires_us, &error))
+        return MIKEY_OK;
+    return because(h, MIKEY_REFUSED, "cannot be remembered: %s", error->message);
+}
+
+/* The memory of a time may be lost; whatever was made in it counts as seen. */
+static MikeyStatus
+check_known_time(Handling *h)
+{
+    gint64 made_us = mikey_ntp_to_unix_us(mikey_query_timestamp(h->query));
+    gint64 bar_us =
+        h->service->keeper != NULL ? clv_kms_keeper_not_before_us(h->service->keeper) : 0;
+
+    if (made_us >= bar_us)
+        return MIKEY_OK;
+    return because(h, MIKEY_REPLAYED,
+                   "what was seen before a reset or power failure is not known; messages are taken "
+                   "again in %" G_GINT64_FORMAT " s",
+                   (bar_us - h->now_us) / G_USEC_PER_SEC + 1);
+}
+
 /* Answers an authentic message, or repeats what it was answered before. */
 static void
 answer_once(Handling *h, MikeyBytes octets)
@@ -656,7 +660,9 @@ answer_once(Handling *h, MikeyBytes octets)
         h->decision->granted = before->data[1] != MIKEY_ERROR;
         h->repeat = g_steal_pointer(&before);
     } else {
-        status = decide(h);
+        status = remember(h, digest, expires_us);
+        if (status == MIKEY_OK)
+            status = decide(h);
         if (status != MIKEY_OK)
             make_error(h, octets, status);
         h->decision->granted = status == MIKEY_OK;
@@ -673,6 +679,8 @@ handle(Handling *h, MikeyBytes octets)
         status = find_user(h);
     if (status == MIKEY_OK)
         status = authenticate(h);
+    if (status == MIKEY_OK)
+        status = check_known_time(h);
     if (status == MIKEY_OK)
         answer_once(h, octets);
     else
@@ -751,14 +759,16 @@ clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request, const guin
 
 /* ---- birth, reload, death ---- */
 
-static void
-make_tpk(ClvKmsService *service)
+static gboolean
+new_tpk(ClvKmsService *service, ClvKmsTpks *tpks, gint64 now_s)
 {
     guint8 bytes[CLV_KMS_TPK_LEN];
+    gboolean good = service->random(service->random_user, bytes, sizeof bytes);
 
-    if (service->random(service->random_user, bytes, sizeof bytes))
-        g_ptr_array_add(service->tpks, tpk_new(bytes, sizeof bytes));
+    if (good)
+        clv_kms_tpks_rotate(tpks, bytes, now_s);
     OPENSSL_cleanse(bytes, sizeof bytes);
+    return good;
 }
 
 ClvKmsService *
@@ -769,15 +779,14 @@ clv_kms_service_new(ClvKmsKeyFile *keys, ClvRandom random, void *random_user)
     g_return_val_if_fail(keys != NULL, NULL);
     service = g_new0(ClvKmsService, 1);
     pthread_mutex_init(&service->lock, NULL);
+    pthread_mutex_init(&service->change, NULL);
     service->random = random != NULL ? random : clv_random;
     service->random_user = random_user;
     service->keys = keys;
     service->memory = clv_kms_memory_new((gsize)keys->replay_entries);
-    service->tpks = g_ptr_array_new_with_free_func(tpk_free);
-    take_tpks(service, keys->tpks);
-    if (service->tpks->len == 0)
-        make_tpk(service);
-    if (service->tpks->len == 0)
+    service->tpks = clv_kms_tpks_new();
+    take_tpk_files(service->tpks, keys->tpks);
+    if (clv_kms_tpks_n(service->tpks) == 0 && !new_tpk(service, service->tpks, 0))
         g_clear_pointer(&service, clv_kms_service_free);
     return service;
 }
@@ -787,10 +796,12 @@ clv_kms_service_free(ClvKmsService *service)
 {
     if (service == NULL)
         return;
+    clv_kms_keeper_close(service->keeper);
     clv_kms_keyfile_free(service->keys);
     clv_kms_memory_free(service->memory);
-    g_ptr_array_unref(service->tpks);
+    clv_kms_tpks_free(service->tpks);
     pthread_mutex_destroy(&service->lock);
+    pthread_mutex_destroy(&service->change);
     g_free(service);
 }
 
@@ -801,12 +812,114 @@ clv_kms_service_reload(ClvKmsService *service, ClvKmsKeyFile *keys)
 
     g_return_if_fail(service != NULL && keys != NULL);
     clv_kms_memory_set_max(service->memory, (gsize)keys->replay_entries);
+    pthread_mutex_lock(&service->change);
     pthread_mutex_lock(&service->lock);
     old = service->keys;
     service->keys = keys;
-    take_tpks(service, keys->tpks);
+    take_tpk_files(service->tpks, keys->tpks);
     pthread_mutex_unlock(&service->lock);
+    pthread_mutex_unlock(&service->change);
     clv_kms_keyfile_free(old);
+}
+
+/* ---- what is kept over a restart ---- */
+
+/* With the change lock held. Saved first, and in force only then. Takes @tpks. */
+static gboolean
+replace_tpks(ClvKmsService *service, ClvKmsTpks *tpks, GError **error)
+{
+    g_autoptr(ClvKmsTpks) old = tpks;
+
+    if (service->keeper != NULL && !clv_kms_keeper_save_tpks(service->keeper, tpks, error))
+        return FALSE;
+    pthread_mutex_lock(&service->lock);
+    old = service->tpks;
+    service->tpks = tpks;
+    pthread_mutex_unlock(&service->lock);
+    return TRUE;
+}
+
+static gboolean
+is_due(const ClvKmsTpks *tpks, gint64 rotate_s, gint64 now_s)
+{
+    return rotate_s > 0 && clv_kms_tpks_at(tpks, 0)->made_s + rotate_s <= now_s;
+}
+
+/* With the change lock held. */
+static gboolean
+tend_tpks(ClvKmsService *service, const ClvKmsKeyFile *keys, gint64 now_s, GError **error)
+{
+    g_autoptr(ClvKmsTpks) tpks = clv_kms_tpks_copy(service->tpks); /* nobody else changes it */
+    gboolean changed = clv_kms_tpks_note_longest(tpks, clv_kms_keyfile_longest_s(keys));
+
+    if (is_due(tpks, keys->tpk_rotate_s, now_s)) {
+        if (!new_tpk(service, tpks, now_s)) {
+            g_set_error(error, CLV_KMS_ERROR, CLV_CODE_INTERNAL,
+                        "no random octets for a ticket protection key");
+            return FALSE;
+        }
+        changed = TRUE;
+    }
+    changed = clv_kms_tpks_forget(tpks, now_s) || changed;
+    return !changed || replace_tpks(service, g_steal_pointer(&tpks), error);
+}
+
+gboolean
+clv_kms_service_tend(ClvKmsService *service, gint64 now_us, GError **error)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+    gboolean good;
+
+    pthread_mutex_lock(&service->change);
+    good = tend_tpks(service, keys, now_us / G_USEC_PER_SEC, error);
+    pthread_mutex_unlock(&service->change);
+    if (good && service->keeper != NULL)
+        good = clv_kms_keeper_tend(service->keeper, now_us, error);
+    return good;
+}
+
+typedef struct Recall {
+    ClvKmsMemory *memory;
+    gint64 now_us;
+} Recall;
+
+static void
+recall(const guint8 *digest, gint64 expires_us, void *user)
+{
+    const Recall *into = user;
+
+    clv_kms_memory_recall(into->memory, digest, into->now_us, expires_us);
+}
+
+/* Keys of the folder, behind those of files; where there are none, the one of this start. */
+static gboolean
+take_kept_tpks(ClvKmsService *service, ClvKmsKeeper *keeper, gint64 now_s, GError **error)
+{
+    g_autoptr(ClvKmsTpks) tpks = clv_kms_tpks_copy(clv_kms_keeper_tpks(keeper));
+
+    take_tpk_files(tpks, service->keys->tpks);
+    if (clv_kms_tpks_n(tpks) == 0 && !new_tpk(service, tpks, now_s)) {
+        g_set_error(error, CLV_KMS_ERROR, CLV_CODE_INTERNAL,
+                    "no random octets for a ticket protection key");
+        return FALSE;
+    }
+    clv_kms_tpks_note_longest(tpks, clv_kms_keyfile_longest_s(service->keys));
+    return replace_tpks(service, g_steal_pointer(&tpks), error);
+}
+
+gboolean
+clv_kms_service_open_state(ClvKmsService *service, gint64 now_us, GError **error)
+{
+    Recall into = {service->memory, now_us};
+
+    g_return_val_if_fail(service->keeper == NULL, FALSE);
+    if (service->keys->state_dir == NULL)
+        return TRUE;
+    service->keeper =
+        clv_kms_keeper_open(service->keys->state_dir, service->keys->skew_s, now_us, error);
+    return service->keeper != NULL &&
+           clv_kms_keeper_recall(service->keeper, now_us, recall, &into, error) &&
+           take_kept_tpks(service, service->keeper, now_us / G_USEC_PER_SEC, error);
 }
 
 void
@@ -816,6 +929,8 @@ clv_kms_service_state(ClvKmsService *service, ClvKmsServiceState *out)
     *out = service->state;
     out->users = service->keys->users->len;
     out->services = service->keys->systems->len;
+    out->tpks = clv_kms_tpks_n(service->tpks);
+    out->tpk_made_s = clv_kms_tpks_at(service->tpks, 0)->made_s;
     pthread_mutex_unlock(&service->lock);
     out->replay_entries = clv_kms_memory_size(service->memory);
 }

@@ -1349,21 +1349,30 @@ program_stop(Program *program, int signal_number)
 }
 
 static void
+remove_folder(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+
+        g_unlink(path);
+    }
+    g_rmdir(folder);
+}
+
+static void
 program_close(Program *program, gconstpointer unused)
 {
-    g_autoptr(GDir) dir = g_dir_open(program->folder, 0, NULL);
-    const char *name;
+    g_autofree char *state = g_build_filename(program->folder, "state", NULL);
 
     if (program->pid > 0) {
         kill(program->pid, SIGKILL);
         waitpid(program->pid, NULL, 0);
     }
-    while ((name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(program->folder, name, NULL);
-
-        g_unlink(path);
-    }
-    g_rmdir(program->folder);
+    remove_folder(state);
+    remove_folder(program->folder);
     g_clear_pointer(&program->out, fclose);
     g_clear_pointer(&program->err, fclose);
     g_string_free(program->log, TRUE);
@@ -1454,6 +1463,69 @@ test_program(Program *program, gconstpointer unused)
 
 /* A dump of its memory would hold everybody's keys. */
 static void
+program_kill(Program *program)
+{
+    kill(program->pid, SIGKILL);
+    waitpid(program->pid, NULL, 0);
+    program->pid = 0;
+    g_clear_pointer(&program->out, fclose);
+    g_clear_pointer(&program->err, fclose);
+    g_clear_pointer(&program->url, g_free);
+}
+
+static void
+program_set_state_dir(const Program *program)
+{
+    g_autofree char *text = NULL, *changed = NULL;
+    g_auto(GStrv) parts = NULL;
+
+    g_assert_true(g_file_get_contents(program->keys, &text, NULL, NULL));
+    parts = g_strsplit(text, "#state-dir = state\n", 2);
+    g_assert_cmpuint(g_strv_length(parts), ==, 2);
+    changed = g_strjoinv("state-dir = state\n", parts);
+    g_assert_true(
+        g_file_set_contents_full(program->keys, changed, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+}
+
+/* Killed without warning it starts again; a damaged journal it does not start with, and says what
+ * to do, which works. */
+static void
+test_program_state(Program *program, gconstpointer unused)
+{
+    g_autofree char *journal = g_build_filename(program->folder, "state", "replay", NULL);
+    g_autofree char *said = NULL, *reset = NULL, *psk[3] = {NULL};
+    FILE *file;
+
+    g_assert_cmpint(program_run(program, &said, "init", "--uri", KMS_URI, NULL), ==, 0);
+    program_add_user(program, "alice");
+    program_set_state_dir(program);
+    program_start(program);
+    g_assert_true(program_asks(program, "alice", &psk[0]));
+    program_kill(program);
+    program_start(program);
+    g_assert_true(program_asks(program, "alice", &psk[1]));
+    g_clear_pointer(&said, g_free);
+    g_assert_cmpint(program_run(program, &said, "user", "revoke", "alice", NULL), ==, 0);
+    kill(program->pid, SIGHUP);
+    program_wait_for_log(program, "key file read again");
+    g_assert_false(program_asks(program, "alice", &psk[2]));
+    program_kill(program);
+
+    file = fopen(journal, "r+b");
+    fseek(file, 40, SEEK_SET);
+    fputs("damage", file);
+    fclose(file);
+    g_clear_pointer(&said, g_free);
+    g_assert_cmpint(program_run(program, &said, "--listen", "127.0.0.1:0", NULL), ==, 1);
+    g_assert_nonnull(strstr(said, "'conclave-kms state reset replay'"));
+    g_assert_cmpint(program_run(program, &reset, "state", "reset", "replay", NULL), ==, 0);
+    program_start(program);
+    program_stop(program, SIGTERM);
+    for (guint i = 0; i < G_N_ELEMENTS(psk); i++)
+        g_free(g_steal_pointer(&psk[i]));
+}
+
+static void
 test_program_leaves_no_core(Program *program, gconstpointer unused)
 {
     g_autofree char *text = NULL, *limits = NULL, *path = NULL;
@@ -1509,6 +1581,11 @@ test_program_verbs(Program *program, gconstpointer unused)
         {{"service", "remove", "conf1"}, 0, "removed"},
         {{"user", "remove", "conf1"}, 0, "removed"},
         {{"user", "remove", "conf1"}, 1, "there is no user 'conf1'"},
+        {{"user", "revoke", "nobody"}, 1, "there is no user 'nobody'"},
+        {{"user", "revoke", "alice"}, 0, "user alice revoked"},
+        {{"user", "list"}, 0, "secure-conference=no\trevoked\n"},
+        {{"user", "restore", "alice"}, 0, "user alice restored"},
+        {{"state", "reset", "replay"}, 1, "no state-dir"},
         {{"user", "paint", "alice"}, 2, "no verb"},
         {{"user"}, 2, "no verb"},
         {{"--color"}, 2, "--color"},
@@ -1642,6 +1719,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms/terminals-call-each-other", test_terminals_call_each_other);
     g_test_add_func("/kms/terminal-is-refused", test_terminal_is_refused);
     g_test_add_func("/kms/terminal-without-kms", test_terminal_without_kms);
+    ADD_PROGRAM_TEST("program-state", test_program_state);
     ADD_PROGRAM_TEST("program", test_program);
     ADD_PROGRAM_TEST("program-leaves-no-core", test_program_leaves_no_core);
     ADD_PROGRAM_TEST("program-ends-on-interrupt", test_program_ends_on_interrupt);

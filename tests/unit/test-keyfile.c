@@ -199,6 +199,12 @@ static const Mistake mistakes[] = {
     {"unknown-key", KMS "color = red\n", "keys:3: found 'color' in [kms], expected one of: uri,*"},
     {"key-of-another-group", KMS USER_A "host = x\n",
      "keys:5: found 'host' in [user a], expected one of: psk,*"},
+    {"state-dir-in-text", KMS "state-dir = x\n", "keys:3: state-dir: found a file name*"},
+    {"rotate-without-state", KMS "tpk-rotate = 1h\n", "keys: [kms]: found tpk-rotate without *"},
+    {"rotate-too-often", KMS "tpk-rotate = 60s\nmax-lifetime = 30d\n",
+     "keys: [kms]: found a tpk-rotate of 60s, expected at least 10125s,*"},
+    {"tickets-since", KMS USER_A "tickets-since = today\n",
+     "keys:5: tickets-since: found 'today', expected a time such as *"},
     {"no-name", KMS "[user ]\n", "keys:3: *"},
     {"strange-name", KMS "[user a b]\n", "keys:3: found the name 'a b', expected *"},
     {"long-name", KMS "[user 0123456789012345678901234567890123456789012345678901234567890123]\n",
@@ -642,6 +648,37 @@ test_user_of_a_service_stays(Folder *folder, gconstpointer unused)
     g_assert_nonnull(strstr(error->message, "left as it is"));
 }
 
+/* Revoked and restored: nothing but the two lines changes, however often. */
+static void
+test_revoke_and_restore(Folder *folder, gconstpointer unused)
+{
+    const char *before = KMS "# about a\n" USER_A "# about b\n[user b]\n"
+                             "psk = 0123456789abcdef0123456789abcdee\n";
+    gint64 now_us = (gint64)1893456000 * G_USEC_PER_SEC;
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(ClvKmsKeyFile) keys = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *after = NULL;
+    const ClvKmsUser *user;
+
+    write_file(folder, "keys.conf", before, 0600);
+    g_assert_false(clv_kms_keyfile_revoke_user(folder->keys, "nobody", TRUE, now_us, &error));
+    g_assert_nonnull(strstr(error->message, "no user 'nobody'"));
+    g_clear_error(&error);
+    for (guint i = 0; i < 2; i++)
+        g_assert_true(clv_kms_keyfile_revoke_user(folder->keys, "a", TRUE, now_us, &error));
+    keys = clv_kms_keyfile_load(folder->keys, errors);
+    user = clv_kms_keyfile_user(keys, "a", 1);
+    g_assert_true(user->revoked);
+    g_assert_cmpint(user->tickets_since_s, ==, 1893456000);
+    g_assert_false(clv_kms_keyfile_user(keys, "b", 1)->revoked);
+    g_assert_true(clv_kms_keyfile_revoke_user(folder->keys, "a", FALSE, now_us, &error));
+    after = read_back(folder);
+    g_assert_cmpstr(after, ==,
+                    KMS "# about a\n" USER_A "tickets-since = 2030-01-01T00:00:00Z\n"
+                        "# about b\n[user b]\npsk = 0123456789abcdef0123456789abcdee\n");
+}
+
 typedef struct Editor {
     const Folder *folder;
     char name[16];
@@ -750,6 +787,7 @@ main(int argc, char **argv)
     ADD_FILE_TEST("removing-keeps-all-else", test_removing_keeps_all_else);
     ADD_FILE_TEST("add-and-remove-leave-no-trace", test_add_and_remove_leave_no_trace);
     ADD_FILE_TEST("user-of-a-service-stays", test_user_of_a_service_stays);
+    ADD_FILE_TEST("revoke-and-restore", test_revoke_and_restore);
     ADD_FILE_TEST("edits-at-once", test_edits_at_once);
     ADD_FILE_TEST("link-is-followed", test_link_is_followed);
     return g_test_run();
