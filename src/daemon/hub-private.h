@@ -20,8 +20,7 @@ typedef struct Kms {
     ClvKmsService *service; /* (nullable) embedded */
     ClvKmsServer *server;   /* (nullable) embedded */
     ClvReplay *replay;
-    guint8 *psk; /* cleansed at the end */
-    gsize psk_len;
+    guint8 *psk; /* a block of the largest size; keymgmt knows how much of it is the key */
     char *url; /* all of them, ';' between */
     ClvKmsBreaker breakers[CLV_KMS_MAX_URLS]; /* as last logged */
     ClvKeymgmtConfig keymgmt;

@@ -739,7 +739,8 @@ static gboolean
 open_engines(ClvHub *hub, GError **error)
 {
     const char *files[] = {hub->config->policy_file, hub->config->policy_dir,
-                           hub->config->users_file, hub->config->embedded_keys};
+                           hub->config->users_file, hub->config->embedded_keys,
+                           hub->config->kms_psk_file};
 
     if (!clv_keymgmt_self_test(error) || !first_policy(hub, error) ||
         !kms_open(&hub->kms, hub->config, error) || !open_media_room(hub, error) ||

@@ -6,6 +6,9 @@
 #include "base/secret.h"
 #include "daemon/hub-private.h"
 
+/* RFC 6043: 128 bits at least; libmikey takes keys up to 64 octets */
+#define KMS_MIN_PSK 16
+#define KMS_MAX_PSK 64
 #define REPLAY_ENTRIES 100000
 
 static void
@@ -30,12 +33,19 @@ load_key_file(const char *path, GError **error)
     return NULL;
 }
 
+/* In place: exchanges under way point to it. */
 static gboolean
-take_psk(Kms *kms, const guint8 *bytes, gsize len)
+take_psk(Kms *kms, const guint8 *bytes, gsize len, GError **error)
 {
-    kms->psk = OPENSSL_secure_malloc(len);
+    if (len < KMS_MIN_PSK || len > KMS_MAX_PSK) {
+        g_set_error(error, CLV_KMS_ERROR, 0,
+                    "the key shared with the KMS has %zu octets, expected %d to %d", len,
+                    KMS_MIN_PSK, KMS_MAX_PSK);
+        return FALSE;
+    }
+    OPENSSL_cleanse(kms->psk, KMS_MAX_PSK);
     memcpy(kms->psk, bytes, len);
-    kms->psk_len = len;
+    kms->keymgmt.psk_len = len;
     return TRUE;
 }
 
@@ -51,7 +61,7 @@ read_psk(Kms *kms, const ClvConfig *config, const ClvKmsKeyFile *keys, GError **
         if (secret == NULL)
             return FALSE;
         bytes = clv_secret_bytes(secret, &len);
-        return take_psk(kms, bytes, len);
+        return take_psk(kms, bytes, len, error);
     }
     bytes = clv_kms_keyfile_psk(keys, config->kms_user, &len);
     if (bytes == NULL) {
@@ -60,7 +70,7 @@ read_psk(Kms *kms, const ClvConfig *config, const ClvKmsKeyFile *keys, GError **
                     config->embedded_keys, config->kms_user);
         return FALSE;
     }
-    return take_psk(kms, bytes, len);
+    return take_psk(kms, bytes, len, error);
 }
 
 static gboolean
@@ -114,6 +124,7 @@ open_client(Kms *kms, const ClvConfig *config, GError **error)
 gboolean
 kms_open(Kms *kms, const ClvConfig *config, GError **error)
 {
+    kms->psk = OPENSSL_secure_zalloc(KMS_MAX_PSK);
     if (!open_embedded(kms, config, error))
         return FALSE;
     kms->url = config->kms_urls != NULL ? g_strjoinv(";", config->kms_urls)
@@ -124,7 +135,7 @@ kms_open(Kms *kms, const ClvConfig *config, GError **error)
         .psk_id = (const guint8 *)config->kms_user,
         .psk_id_len = strlen(config->kms_user),
         .psk = kms->psk,
-        .psk_len = kms->psk_len,
+        .psk_len = kms->keymgmt.psk_len,
         .skew_s = config->kms_skew_ms / 1000,
         .allow_128 = config->kms_allow_128,
         .replay = kms->replay,
@@ -170,7 +181,7 @@ kms_close(Kms *kms)
     clv_kms_server_free(kms->server);
     clv_kms_service_free(kms->service);
     clv_replay_free(kms->replay);
-    OPENSSL_secure_clear_free(kms->psk, kms->psk_len);
+    OPENSSL_secure_clear_free(kms->psk, KMS_MAX_PSK);
     g_free(kms->url);
     memset(kms, 0, sizeof *kms);
 }
@@ -178,13 +189,20 @@ kms_close(Kms *kms)
 gboolean
 kms_reload(Kms *kms, const ClvConfig *config, GPtrArray *errors)
 {
-    ClvKmsKeyFile *keys;
+    ClvKmsKeyFile *keys = NULL;
+    g_autoptr(GError) error = NULL;
 
-    if (kms->service == NULL)
-        return TRUE;
-    keys = clv_kms_keyfile_load(config->embedded_keys, errors);
-    if (keys == NULL)
+    if (kms->service != NULL) {
+        keys = clv_kms_keyfile_load(config->embedded_keys, errors);
+        if (keys == NULL)
+            return FALSE;
+    }
+    if (!read_psk(kms, config, keys, &error)) {
+        g_ptr_array_add(errors, g_strdup(error->message));
+        clv_kms_keyfile_free(keys);
         return FALSE;
-    clv_kms_service_reload(kms->service, keys);
+    }
+    if (keys != NULL)
+        clv_kms_service_reload(kms->service, keys);
     return TRUE;
 }

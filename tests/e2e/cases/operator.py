@@ -2,6 +2,7 @@
 """conclavectl, reloads, and what the process gives away."""
 import os
 import re
+import secrets
 import signal
 import stat
 
@@ -81,6 +82,20 @@ def watched(bench):
         peer.close()
         return sip.status_of(answer) in (401, 403)
     wait_until(alice_is_unknown, 'the new users are in force', 20, every=0.5)
+
+
+@test('a new key between server and KMS is taken without a restart')
+def new_server_key(bench):
+    server = bench.server()
+    old = server.read('kms-keys.conf')
+    head, tail = old.split('[user conf1]', 1)
+    fresh = secrets.token_hex(32)
+    server.write('kms-keys.conf',
+                 head + '[user conf1]' + re.sub(r'(?m)^psk=.*$', 'psk=' + fresh, tail, count=1),
+                 0o600)
+    server.ctl('reload')
+    check(server.read('kms-keys.conf') != old, 'the key was changed')
+    server.alive()
 
 
 @test('files with keys that others can read stop the start')
