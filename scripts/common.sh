@@ -16,10 +16,14 @@ die()
 
 # configure_and_make DIR [CONFIGURE ARGUMENT...]
 # Does nothing that has been done: make rebuilds what is older than its sources, configure included.
+# Who comes while another one builds waits for him.
 configure_and_make()
 {
-    local dir=$1
+    local dir=$1 lock
     shift
+    mkdir -p "$top/.conclave"
+    exec {lock}>"$top/.conclave/build.lock"
+    flock "$lock"
     if [ ! -x "$top/configure" ]; then
         say "preparing configure"
         "$top/autogen.sh" >"$top/autogen.log" 2>&1 || {
@@ -40,4 +44,5 @@ configure_and_make()
             cat >/dev/null
         fi
     } || die "the build failed"
+    exec {lock}>&-
 }

@@ -259,11 +259,12 @@ def howto(directory, build):
         return (f'--kms {kms_url} --kms-uri {KMS_URI} \\\n      --identity {identity(name)} '
                 f'--psk-id {name} --psk-file {keys}/{name}.psk')
     password = read(os.path.join(directory, 'passwords', 'alice')).strip()
+    lounge = with_port(LOUNGE, tls, 5061)
     print(f'''
 Conclave is ready. Ctrl-C ends it.
 
   factory   {with_port(FACTORY, sip, 5060)}
-  lounge    {with_port(LOUNGE, tls, 5061)};transport=tls   (always there, softphones welcome)
+  lounge    {lounge};transport=tls   (always there, softphones welcome)
   KMS       {kms_url}
 
 Create a conference as alice, with a ticket that names bob and carol:
@@ -277,11 +278,16 @@ Dial into it as bob, with the conference URI that it prints:
   {ua} join CONFERENCE-URI \\
       {person('bob')} --tone 660
 
-Meet in the lounge with a softphone (SDES over TLS, any of {', '.join(PEOPLE)}):
+Meet in the lounge with a softphone: SDES over TLS, any of {', '.join(PEOPLE)}.
 
   account   {identity('alice')}   user alice   password {password}   realm {REALM}
-  call      {with_port(LOUNGE, tls, 5061)};transport=tls
+  call      {lounge};transport=tls
   trust     {ca}
+
+baresip takes this line in ~/.baresip/accounts, and then /dial {lounge};transport=tls
+
+  <sip:alice@127.0.0.1:5091;transport=tls>;regint=0;mediaenc=srtp-mand;audio_codecs=PCMA;\
+auth_user=alice;auth_pass={password}
 
 See what is going on:
 

@@ -385,21 +385,26 @@ class Baresip:
     """A softphone with SDES over TLS and a tone; what it hears is recorded."""
 
     def __init__(self, bench, server, name, hertz, password=None, encryption='srtp-mand',
-                 transport='tls'):
+                 transport='tls', account=None):
         sys.path.insert(0, os.path.join(CLIENTS, 'baresip'))
         import ctl
         self.name = name
         self.folder = bench.new_folder('baresip-' + name)
         port, control = bench.ports.take(2), bench.ports.take()
         media = bench.ports.take(8)
-        if password is None:
+        if account is not None:  # a whole line for the accounts file
+            password, remote = 'x', 0
+        elif password is None:
             password = server.read(f'passwords/{name}').strip()
-        remote = server.tls_port if transport == 'tls' else server.sip_port
+        if account is None:
+            remote = server.tls_port if transport == 'tls' else server.sip_port
         subprocess.run(
             [os.path.join(CLIENTS, 'baresip', 'mkconf.sh'), self.folder, name, str(port),
              str(control), encryption, f'sine:{hertz}', f'transport={transport}',
              f'rtp={media}-{media + 7}', f'auth_user={name}', f'auth_pass={password}'],
             check=True)
+        if account is not None:
+            devconfig.write(os.path.join(self.folder, 'accounts'), account + '\n')
         self.remote = f':{remote};transport={transport}'
         self.process = bench.spawn(['baresip', '-f', self.folder], self.folder,
                                    'baresip-' + name)

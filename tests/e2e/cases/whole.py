@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a newcomer types: scripts/run, its demo, and the installed files."""
 import os
+import re
+import shlex
 import signal
 import subprocess
 import time
 
 import devconfig
-from harness import TOP, Skip, check, test, wait_until
+from harness import TOP, Baresip, Skip, Ua, check, test, wait_until
 
 
 def run_script(bench, name, *more):
@@ -54,6 +56,42 @@ def second_start(bench):
         check(word not in again.log(), f'nothing is done twice: {again.log()}')
     again.signal(signal.SIGINT)
     check(again.wait(10) == 0, 'and ends as well')
+
+
+def command_of(text, verb):
+    """The conclave-ua command of this verb, as printed over several lines, as words."""
+    found = re.search(r'(?m)^  (\S*conclave-ua %s (?:.*\\\n)*.*)$' % verb, text)
+    check(found, f'a command to {verb} is printed: {text}')
+    return shlex.split(found.group(1).replace('\\\n', ' '))
+
+
+@test('the lines that scripts/run prints can be pasted')
+def pasted(bench):
+    needs_own_build(bench)
+    process, folder = run_script(bench, 'run')
+    wait_until(lambda: 'Ctrl-C ends it' in process.log() and ' list\n' in process.log(),
+               'it is ready', 60)
+    text = process.log()
+    create = command_of(text, 'create')
+    alice = Ua(bench, 'alice', create[1:] + ['--duration', '6', '--expect-hear', '660:-30'],
+               bench.folder)
+    uri = alice.wait('connected')['contact']
+    join = [uri if word == 'CONFERENCE-URI' else word for word in command_of(text, 'join')]
+    bob = Ua(bench, 'bob', join[1:] + ['--duration', '4', '--expect-hear', '440:-30'],
+             bench.folder)
+    listing = re.search(r'(?m)^  (\S*conclavectl .* list)$', text).group(1)
+    shown = subprocess.run(shlex.split(listing), stdout=subprocess.PIPE, text=True, cwd=bench.folder)
+    check(devconfig.identity('alice') in shown.stdout, f'alice is listed: {shown.stdout}')
+    for ua in (bob, alice):
+        check(ua.ended() == 0, f'{ua.name} is content, found {ua.why()}')
+    account = re.search(r'(?m)^  (<sip:alice@.*)$', text).group(1)
+    lounge = re.search(r'(?m)^  call +(\S+)$', text).group(1)
+    phone = Baresip(bench, None, 'alice', 500, account=account)
+    phone.control.cmd('dial', lounge)
+    phone.wait('CALL_ESTABLISHED')
+    phone.quit()
+    process.signal(signal.SIGINT)
+    check(process.wait(10) == 0, 'and Ctrl-C ends it')
 
 
 @test('the development set-up has private files and a certificate that fits')
