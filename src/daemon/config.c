@@ -119,6 +119,11 @@ static const ClvOption options[] = {
      "Key file of a KMS inside this process (development); unset: none."},
     {"embedded-kms", "listen", CLV_OPTION_STRING, AT(embedded_listen), "127.0.0.1:8089", 0, 0, NULL,
      FALSE, "Its HTTP address; loopback."},
+
+    {"metrics", "listen", CLV_OPTION_STRING, AT(metrics_listen), NULL, 0, 0, NULL, FALSE,
+     "Address and port, or a port on 127.0.0.1, of GET /metrics for Prometheus; unset: none."},
+    {"metrics", "allow-remote", CLV_OPTION_BOOL, AT(metrics_remote), "no", 0, 0, NULL, FALSE,
+     "Permit other addresses than loopback there; it is plain HTTP for whoever asks."},
     {0},
 };
 

@@ -38,6 +38,9 @@ typedef struct ClvConfig {
         kms_breaker_ms;
     /* [embedded-kms] */
     char *embedded_keys, *embedded_listen;
+    /* [metrics] */
+    char *metrics_listen;
+    gboolean metrics_remote;
 } ClvConfig;
 
 /* All errors at once, "file:line: ..." each. @path NULL: defaults alone. */

@@ -127,6 +127,10 @@ show_status(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **
     clv_report_int(report, "packets-dropped", (gint64)media.dropped);
     clv_report_int(report, "tick-mean-us", media.tick_mean_us);
     clv_report_int(report, "tick-worst-us", media.tick_worst_us);
+    clv_report_int(report, "policy-snapshot", (gint64)hub->policy_snapshot);
+    clv_report_int(report, "policy-failures", (gint64)hub->policy_failures);
+    clv_report_text(report, "metrics",
+                    hub->metrics != NULL ? clv_metrics_port_url(hub->metrics) : NULL);
     add_kms(hub, report);
     add_listening(hub, report);
     return TRUE;

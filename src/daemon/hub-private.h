@@ -3,6 +3,7 @@
 #pragma once
 
 #include "admin/control.h"
+#include "admin/metrics.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/replay.h"
@@ -105,6 +106,10 @@ struct ClvHub {
     ClvTimer *stop_timer;
     gint64 started_us; /* monotonic */
     guint64 n_joins, n_refused, n_conferences;
+    guint64 policy_snapshot; /* number of the one in force; 1: that of the start */
+    guint64 policy_failures; /* reloads that were refused */
+    gboolean policy_wrong;   /* the last one was */
+    ClvMetricsPort *metrics; /* (nullable) */
 };
 
 /* ---- hub.c ---- */
@@ -134,6 +139,9 @@ void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
 void call_take_answer(Leg *leg, const ClvSdp *answer); /* (nullable): no offer of ours was out */
 void call_kms_reply(Leg *leg, Room *room, const ClvKmsReply *reply);
 void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */
+
+/* ---- figures.c ---- */
+void figures_render(ClvMetrics *metrics, void *user); /* user: the hub */
 
 /* ---- console.c ---- */
 gboolean console_handle(const ClvCommand *command, ClvReport *report, void *user, GError **error);

@@ -631,11 +631,15 @@ reload_policy(ClvHub *hub, GPtrArray *errors)
 {
     ClvPolicy *fresh = clv_policy_load(hub->config->policy_file, hub->config->policy_dir, errors);
 
-    if (fresh == NULL)
+    hub->policy_wrong = fresh == NULL;
+    if (fresh == NULL) {
+        hub->policy_failures++;
         return FALSE;
+    }
     log_warnings(fresh);
     clv_policy_unref(hub->policy);
     hub->policy = fresh;
+    hub->policy_snapshot++;
     clv_id_foreach(hub->rooms, update_room, hub);
     open_scheduled(hub);
     clv_log(CLV_LOG_NOTICE, NULL, "policy-loaded",
@@ -678,6 +682,7 @@ first_policy(ClvHub *hub, GError **error)
     hub->policy = clv_policy_load(hub->config->policy_file, hub->config->policy_dir, errors);
     if (hub->policy != NULL) {
         log_warnings(hub->policy);
+        hub->policy_snapshot = 1;
         return TRUE;
     }
     g_ptr_array_add(errors, NULL);
@@ -736,6 +741,21 @@ open_sip_room(ClvHub *hub, GError **error)
 }
 
 static gboolean
+open_metrics(ClvHub *hub, GError **error)
+{
+    const ClvConfig *c = hub->config;
+
+    if (c->metrics_listen == NULL)
+        return TRUE;
+    hub->metrics = clv_metrics_port_new(hub->loop, c->metrics_listen, c->metrics_remote,
+                                        figures_render, hub, error);
+    if (hub->metrics == NULL)
+        return FALSE;
+    clv_log(CLV_LOG_NOTICE, NULL, "metrics", "metrics on %s", clv_metrics_port_url(hub->metrics));
+    return TRUE;
+}
+
+static gboolean
 open_engines(ClvHub *hub, GError **error)
 {
     const char *files[] = {hub->config->policy_file, hub->config->policy_dir,
@@ -750,7 +770,7 @@ open_engines(ClvHub *hub, GError **error)
         clv_loop_watch(hub->loop, clv_kms_client_event_fd(hub->kms.client), kms_ready, hub);
     hub->control = clv_control_new(hub->loop, hub->config->control_socket,
                                    hub->config->control_group, console_handle, hub, error);
-    if (hub->control == NULL)
+    if (hub->control == NULL || !open_metrics(hub, error))
         return FALSE;
     hub->watch = clv_watch_new(hub->loop, files, G_N_ELEMENTS(files), files_changed, hub);
     return TRUE;
@@ -835,6 +855,7 @@ clv_hub_free(ClvHub *hub)
     clv_timer_cancel(hub->stop_timer);
     clv_watch_free(hub->watch);
     clv_control_free(hub->control);
+    clv_metrics_port_free(hub->metrics);
     clv_sip_free(hub->sip);
     if (hub->media != NULL) {
         clv_loop_unwatch(hub->loop, hub->media_watch);
@@ -869,4 +890,10 @@ clv_hub_factory_uri(const ClvHub *hub)
 {
     return clv_policy_n_factories(hub->policy) > 0 ? clv_policy_factory(hub->policy, 0)->uris[0]
                                                    : NULL;
+}
+
+gboolean
+clv_hub_media_alive(ClvHub *hub)
+{
+    return clv_media_alive(hub->media);
 }

@@ -28,3 +28,6 @@ void clv_hub_shutdown(ClvHub *hub);
 const char *const *clv_hub_listening(const ClvHub *hub);
 const char *clv_hub_kms_url(const ClvHub *hub);
 const char *clv_hub_factory_uri(const ClvHub *hub); /* (nullable) the first */
+
+/* For the watchdog: has every media thread ticked since this was asked last? */
+gboolean clv_hub_media_alive(ClvHub *hub);

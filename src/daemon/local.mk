@@ -7,9 +7,9 @@ libclv_config_la_LIBADD = libclv-base.la
 
 sbin_PROGRAMS += conclaved
 conclaved_SOURCES = %D%/main.c %D%/hub.h %D%/hub-private.h %D%/hub.c %D%/call.c %D%/keys.c \
-	%D%/console.c %D%/watch.h %D%/watch.c
+	%D%/console.c %D%/figures.c %D%/watch.h %D%/watch.c
 conclaved_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SYSTEMD_CFLAGS)
-conclaved_LDADD = libclv-config.la libclv-control.la libclv-conference.la libclv-policy.la \
+conclaved_LDADD = libclv-config.la libclv-control.la libclv-metrics.la libclv-conference.la libclv-policy.la \
 	libclv-keymgmt.la libclv-sip.la libclv-media.la libclv-kms.la libmikey.la libclv-base.la \
 	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(SRTP_LIBS) $(CURL_LIBS) $(MHD_LIBS) $(GLIB_LIBS) \
 	$(SYSTEMD_LIBS)

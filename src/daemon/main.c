@@ -35,6 +35,9 @@ typedef struct Process {
     ClvLoop *loop;
     ClvHub *hub;
     int signals;
+    gint64 watchdog_ms; /* 0: nobody watches */
+    gboolean starving;  /* the watchdog was not fed the last time */
+    ClvTimer *watchdog;
 } Process;
 
 /* ---- signals ---- */
@@ -59,6 +62,47 @@ notify_systemd(const char *state)
 #ifdef HAVE_SYSTEMD
     sd_notify(0, state);
 #endif
+}
+
+/* ---- watchdog ---- */
+
+/* How often to feed it: three times in the time that the service manager waits. */
+static gint64
+watchdog_interval_ms(void)
+{
+#ifdef HAVE_SYSTEMD
+    uint64_t us = 0;
+
+    if (sd_watchdog_enabled(0, &us) > 0)
+        return MAX((gint64)(us / 3000), 50);
+#endif
+    return 0;
+}
+
+/* This timer proves that signalling goes on; the ticks prove that each media thread does. */
+static void
+watchdog_due(void *user)
+{
+    Process *process = user;
+    gboolean alive = clv_hub_media_alive(process->hub);
+
+    if (alive)
+        notify_systemd("WATCHDOG=1");
+    if (alive == process->starving)
+        clv_log(alive ? CLV_LOG_NOTICE : CLV_LOG_ERROR, NULL, "watchdog",
+                alive ? "all media threads tick again"
+                      : "a media thread has stopped ticking; the watchdog is not fed");
+    process->starving = !alive;
+    process->watchdog = clv_loop_timer(process->loop, process->watchdog_ms, watchdog_due, process);
+}
+
+static void
+start_watchdog(Process *process)
+{
+    process->watchdog_ms = watchdog_interval_ms();
+    if (process->watchdog_ms > 0)
+        process->watchdog =
+            clv_loop_timer(process->loop, process->watchdog_ms, watchdog_due, process);
 }
 
 static void
@@ -130,7 +174,9 @@ serve(Process *process)
     log_ready(process->hub);
     watch = clv_loop_watch(process->loop, process->signals, signal_ready, process);
     print_ready(process->hub);
+    start_watchdog(process);
     clv_loop_run(process->loop);
+    clv_timer_cancel(process->watchdog);
     clv_loop_unwatch(process->loop, watch);
     clv_log(CLV_LOG_NOTICE, NULL, "stopped", "stopped");
     return EXIT_SUCCESS;

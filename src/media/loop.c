@@ -43,7 +43,7 @@ struct ClvShard {
     bool told; /* something has been pushed since the eventfd was last written */
 
     /* counters; read from outside */
-    _Atomic uint64_t ticks, ticks_late, busy_ns, rx_packets, tx_packets, dropped;
+    _Atomic uint64_t ticks, ticks_late, busy_ns;
     _Atomic uint32_t worst_us, worst_before_us, mean_us;
 };
 
@@ -218,9 +218,6 @@ do_close(ClvShard *shard, ClvCommand *command, const ClvNow *now)
         leg->prev->next = leg->next;
     else
         leg->room->legs = leg->next;
-    add(&shard->rx_packets, clv_leg_count(leg, CLV_LEG_RX_PACKETS));
-    add(&shard->tx_packets, clv_leg_count(leg, CLV_LEG_TX_PACKETS));
-    add(&shard->dropped, clv_leg_count(leg, CLV_LEG_DROPPED));
     send_home(shard, command);
 }
 
@@ -536,8 +533,5 @@ clv_shard_totals(const ClvShard *shard, ClvShardTotals *out)
         .busy_ns = atomic_load_explicit(&shard->busy_ns, memory_order_relaxed),
         .worst_us = worst > before ? worst : before,
         .mean_us = atomic_load_explicit(&shard->mean_us, memory_order_relaxed),
-        .rx_packets = atomic_load_explicit(&shard->rx_packets, memory_order_relaxed),
-        .tx_packets = atomic_load_explicit(&shard->tx_packets, memory_order_relaxed),
-        .dropped = atomic_load_explicit(&shard->dropped, memory_order_relaxed),
     };
 }

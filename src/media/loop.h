@@ -70,7 +70,6 @@ typedef struct ClvShardSetup {
 typedef struct ClvShardTotals {
     guint64 ticks, ticks_late, busy_ns;
     guint32 worst_us, mean_us;
-    guint64 rx_packets, tx_packets, dropped; /* of legs that have gone */
 } ClvShardTotals;
 
 ClvShard *clv_shard_new(const ClvShardSetup *setup, GError **error);

@@ -26,6 +26,7 @@ typedef struct Lane {
     ClvShard *shard;
     guint out, max_out;
     guint n_legs;
+    guint64 seen_ticks;
     GQueue waiting;
 } Lane;
 
@@ -36,8 +37,10 @@ struct ClvMedia {
     guint max_legs;
     guint n_lanes;
     Lane *lanes;
-    GHashTable *legs;  /* ClvLegId -> ClvMediaLeg */
-    GHashTable *rooms; /* ClvConferenceId -> ClvRoom */
+    GHashTable *legs;    /* ClvLegId -> ClvMediaLeg */
+    GHashTable *leaving; /* set of ClvMediaLeg that are closed and not home yet */
+    GHashTable *rooms;   /* ClvConferenceId -> ClvRoom */
+    guint64 gone[CLV_N_LEG_COUNTERS]; /* sums over legs that came home */
 };
 
 struct ClvMediaPorts {
@@ -146,12 +149,23 @@ deliver(const ClvHomecoming *news, ClvMediaHandler handler, void *user)
     handler(news->kind, leg->id, value, user);
 }
 
+/* What it counted outlives it. */
 static void
-come_home(Lane *lane, ClvCommand *command, ClvMediaHandler handler, void *user)
+leave(ClvMedia *media, ClvMediaLeg *leg)
+{
+    for (guint i = 0; i < CLV_N_LEG_COUNTERS; i++)
+        media->gone[i] += clv_leg_count(leg, (ClvLegCounter)i);
+    g_hash_table_remove(media->leaving, leg);
+}
+
+static void
+come_home(ClvMedia *media, Lane *lane, ClvCommand *command, ClvMediaHandler handler, void *user)
 {
     ClvLegId closed = command->kind == CLV_COMMAND_CLOSE ? command->leg->id : 0;
 
     lane->out--;
+    if (command->kind == CLV_COMMAND_CLOSE)
+        leave(media, command->leg);
     command_free(command);
     if (closed != 0 && handler != NULL)
         handler(CLV_MEDIA_CLOSED, closed, 0, user);
@@ -171,7 +185,7 @@ clv_media_dispatch(ClvMedia *media, ClvMediaHandler handler, void *user)
 
         while (clv_shard_receive(lane->shard, &news)) {
             if (news.command != NULL)
-                come_home(lane, news.command, handler, user);
+                come_home(media, lane, news.command, handler, user);
             else
                 deliver(&news, handler, user);
         }
@@ -218,6 +232,7 @@ clv_media_new(const ClvMediaConfig *config, GError **error)
     media->port_last = config->port_last != 0 ? config->port_last : PORT_LAST;
     media->max_legs = config->max_legs != 0 ? config->max_legs : DEFAULT_LEGS;
     media->legs = g_hash_table_new(g_int64_hash, g_int64_equal);
+    media->leaving = g_hash_table_new(NULL, NULL);
     media->rooms = g_hash_table_new(g_int64_hash, g_int64_equal);
     media->n_lanes = MIN(threads, MAX_THREADS);
     media->lanes = g_new0(Lane, media->n_lanes);
@@ -275,6 +290,7 @@ clv_media_free(ClvMedia *media)
         lane_clear(&media->lanes[i]);
     g_hash_table_foreach(media->legs, free_leg_entry, NULL);
     g_hash_table_unref(media->legs);
+    g_hash_table_unref(media->leaving);
     g_hash_table_foreach(media->rooms, free_room_entry, NULL);
     g_hash_table_unref(media->rooms);
     if (media->event_fd >= 0)
@@ -767,6 +783,7 @@ clv_media_close(ClvMedia *media, ClvLegId id)
         return;
     lane = lane_of(media, leg->shard);
     g_hash_table_remove(media->legs, &id);
+    g_hash_table_add(media->leaving, leg);
     leg->closing = true;
     leg->room->n_legs--;
     lane->n_legs--;
@@ -816,35 +833,72 @@ clv_media_stats(ClvMedia *media, ClvLegId id, ClvMediaStats *out)
 }
 
 static void
-add_legs(ClvMedia *media, ClvMediaTotals *out)
+add_legs(GHashTable *legs, guint64 sums[CLV_N_LEG_COUNTERS])
 {
     GHashTableIter iter;
     gpointer value;
 
-    g_hash_table_iter_init(&iter, media->legs);
+    g_hash_table_iter_init(&iter, legs);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const ClvMediaLeg *leg = value;
-
-        out->rx_packets += clv_leg_count(leg, CLV_LEG_RX_PACKETS);
-        out->tx_packets += clv_leg_count(leg, CLV_LEG_TX_PACKETS);
-        out->dropped += clv_leg_count(leg, CLV_LEG_DROPPED);
+        for (guint i = 0; i < CLV_N_LEG_COUNTERS; i++)
+            sums[i] += clv_leg_count(value, (ClvLegCounter)i);
     }
+}
+
+/* A leg is counted in one place at any time, so that no sum ever shrinks. */
+static ClvMediaTotals
+packet_totals(ClvMedia *media)
+{
+    guint64 sums[CLV_N_LEG_COUNTERS];
+
+    memcpy(sums, media->gone, sizeof sums);
+    add_legs(media->legs, sums);
+    add_legs(media->leaving, sums);
+    return (ClvMediaTotals){
+        .rx_packets = sums[CLV_LEG_RX_PACKETS],
+        .rx_bytes = sums[CLV_LEG_RX_BYTES],
+        .tx_packets = sums[CLV_LEG_TX_PACKETS],
+        .tx_bytes = sums[CLV_LEG_TX_BYTES],
+        .dropped = sums[CLV_LEG_DROPPED],
+        .rx_lost = sums[CLV_LEG_LOST],
+        .rx_auth_failed = sums[CLV_LEG_AUTH_FAILED],
+        .rx_replayed = sums[CLV_LEG_REPLAYED],
+        .rx_clear = sums[CLV_LEG_CLEAR],
+        .rx_malformed = sums[CLV_LEG_MALFORMED],
+        .rx_late = sums[CLV_LEG_LATE],
+        .rx_duplicate = sums[CLV_LEG_DUPLICATE],
+        .rx_wrong_source = sums[CLV_LEG_WRONG_SOURCE],
+        .concealed = sums[CLV_LEG_CONCEALED],
+    };
+}
+
+gboolean
+clv_media_alive(ClvMedia *media)
+{
+    gboolean alive = TRUE;
+
+    for (guint i = 0; i < media->n_lanes; i++) {
+        Lane *lane = &media->lanes[i];
+        ClvShardTotals totals;
+
+        clv_shard_totals(lane->shard, &totals);
+        alive = alive && totals.ticks != lane->seen_ticks;
+        lane->seen_ticks = totals.ticks;
+    }
+    return alive;
 }
 
 void
 clv_media_totals(ClvMedia *media, ClvMediaTotals *out)
 {
-    *out = (ClvMediaTotals){.legs = g_hash_table_size(media->legs),
-                            .conferences = g_hash_table_size(media->rooms),
-                            .ticks = G_MAXUINT64};
-    add_legs(media, out);
+    *out = packet_totals(media);
+    out->legs = g_hash_table_size(media->legs);
+    out->conferences = g_hash_table_size(media->rooms);
+    out->ticks = G_MAXUINT64;
     for (guint i = 0; i < media->n_lanes; i++) {
         ClvShardTotals totals;
 
         clv_shard_totals(media->lanes[i].shard, &totals);
-        out->rx_packets += totals.rx_packets;
-        out->tx_packets += totals.tx_packets;
-        out->dropped += totals.dropped;
         out->ticks = MIN(out->ticks, totals.ticks);
         out->ticks_late += totals.ticks_late;
         out->busy_ns += totals.busy_ns;

@@ -123,10 +123,16 @@ typedef struct ClvMediaStats {
 } ClvMediaStats;
 gboolean clv_media_stats(ClvMedia *media, ClvLegId leg, ClvMediaStats *out);
 
+/* Has every thread ticked since this was asked last? */
+gboolean clv_media_alive(ClvMedia *media);
+
 /* Sums over all threads, and the worst tick of the last minute in microseconds. */
 typedef struct ClvMediaTotals {
     guint legs, conferences;
     guint64 rx_packets, tx_packets, dropped;
+    /* as in ClvMediaStats, over all legs there ever were */
+    guint64 rx_bytes, tx_bytes, rx_lost, rx_auth_failed, rx_replayed, rx_clear, rx_malformed,
+        rx_late, rx_duplicate, rx_wrong_source, concealed;
     guint32 tick_worst_us, tick_mean_us; /* of the slowest thread */
     guint64 ticks;      /* of the thread that has ticked least: grows while all are alive */
     guint64 ticks_late; /* ticks that were due while one was still running */

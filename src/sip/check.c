@@ -34,7 +34,7 @@ clv_sip_check_extensions(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
 {
     if (nta_check_required(irq, (sip_t *)msg, sip->supported, TAG_END()) == 0)
         return FALSE;
-    sip->totals.refused++;
+    clv_sip_count_refusal(sip, 420);
     return TRUE;
 }
 
@@ -77,7 +77,7 @@ clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
     const sip_content_disposition_t *disposition = msg->sip_content_disposition;
 
     if (msg->sip_request->rq_method == sip_method_invite && !accepts_sdp(msg)) {
-        sip->totals.refused++;
+        clv_sip_count_refusal(sip, 406);
         nta_incoming_treply(irq, SIP_406_NOT_ACCEPTABLE, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
                             TAG_END());
         return TRUE;
@@ -89,7 +89,7 @@ clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
     if (is_sdp(msg) && !is_encoded(msg))
         return FALSE;
 
-    sip->totals.refused++;
+    clv_sip_count_refusal(sip, 415);
     nta_incoming_treply(irq, SIP_415_UNSUPPORTED_MEDIA, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
                         TAG_IF(is_encoded(msg), SIPTAG_ACCEPT_ENCODING_STR("identity")), TAG_END());
     return TRUE;

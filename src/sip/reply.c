@@ -13,11 +13,21 @@ warning(guint code, const char *text)
 }
 
 void
+clv_sip_count_refusal(ClvSip *sip, guint status)
+{
+    guint at = status - 400;
+
+    sip->totals.refused++;
+    if (at < G_N_ELEMENTS(sip->totals.refused_by)) /* others wrap to large */
+        sip->totals.refused_by[at]++;
+}
+
+void
 clv_sip_challenge(ClvSip *sip, nta_incoming_t *irq, gboolean stale)
 {
     g_auto(GStrv) challenges = clv_digest_challenges(sip->digest, g_get_monotonic_time(), stale);
 
-    sip->totals.refused++;
+    clv_sip_count_refusal(sip, 401);
     nta_incoming_treply(irq, SIP_401_UNAUTHORIZED, SIPTAG_WWW_AUTHENTICATE_STR(challenges[0]),
                         TAG_IF(sip->digest_sha256, SIPTAG_WWW_AUTHENTICATE_STR(challenges[1])),
                         TAG_END());
@@ -39,7 +49,7 @@ clv_sip_reply_code(ClvSip *sip, nta_incoming_t *irq, ClvCode code, guint retry_a
         return;
     }
 
-    sip->totals.refused++;
+    clv_sip_count_refusal(sip, status->status);
     nta_incoming_treply(
         irq, (int)status->status, status->phrase, TAG_IF(first != NULL, SIPTAG_WARNING_STR(first)),
         TAG_IF(second != NULL, SIPTAG_WARNING_STR(second)),

@@ -91,6 +91,7 @@ struct Dialog {
 };
 
 /* ---- reply.c ---- */
+void clv_sip_count_refusal(ClvSip *sip, guint status);
 /* The answer of the status table; retry_after_s 0: the table's. Counts refusals. */
 void clv_sip_reply_code(ClvSip *sip, nta_incoming_t *irq, ClvCode code, guint retry_after_s,
                         const char *body);

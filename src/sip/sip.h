@@ -115,6 +115,7 @@ void clv_sip_end(ClvSip *sip, ClvLegId leg, const char *reason);
 typedef struct ClvSipTotals {
     guint dialogs, connections;
     guint64 invites, refused, retransmitted, malformed;
+    guint64 refused_by[300]; /* by status, from 400 */
 } ClvSipTotals;
 void clv_sip_totals(const ClvSip *sip, ClvSipTotals *out);
 /* Call-ID of a live leg, for logs; (nullable). */

@@ -220,8 +220,8 @@ class Kms:
 class Server:
     """A conclaved with its configuration."""
 
-    def __init__(self, bench, options=(), policy=None, own_kms=False):
-        self.bench = bench
+    def __init__(self, bench, options=(), policy=None, own_kms=False, env=None):
+        self.bench, self.env = bench, env
         self.folder = bench.new_folder('server')
         take = bench.ports.take
         self.sip_port, self.tls_port, self.kms_port = take(), take(), take()
@@ -276,7 +276,7 @@ class Server:
     def start(self):
         self.process = self.bench.spawn(
             [self.bench.program('conclaved'), '--config', 'conclave.conf'], self.folder,
-            'conclaved', server=True, lines=True)
+            'conclaved', server=True, lines=True, env=self.env)
         line = self.process.next_line(START_SECONDS)
         check(line is not None and line.startswith('ready'),
               f'the server prints "ready", found {line!r}: {self.process.log()[-3000:]}')
