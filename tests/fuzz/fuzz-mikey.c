@@ -5,8 +5,10 @@
  * What was read and is written again must be the same octets; nothing may be accepted by keys that
  * were never agreed on. Base64 text goes through the SDP reader first.
  */
-#include <libmikey/mikey.h>
+#include "tests/unit/mikey-world.h"
 
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +40,7 @@ static MikeyEnv
 env_of(const MikeyMessage *message)
 {
     const MikeyPayload *t = mikey_message_find(message, MIKEY_T, 0);
-    MikeyEnv env = {.allow_128 = true, .random = constant};
+    MikeyEnv env = {.allow_128 = true, .random = constant, .allow = ~0u};
 
     if (t != NULL)
         env.now = mikey_timestamp_iv(&t->u.timestamp);
@@ -81,6 +83,7 @@ as_offer(MikeyBytes octets, const MikeyEnv *env)
     account.kms = mikey_identity_uri("sip:kms@operator.example");
     if (mikey_resolve_new(offer, &account, env, &resolve) == MIKEY_OK)
         must(mikey_resolve_finish(resolve, octets, env, &resolution, NULL) != MIKEY_OK);
+    must(mikey_offer_open_ticket(offer, &psk, env, &resolution) != MIKEY_OK);
     must(mikey_offer_error(offer, MIKEY_BAD_MAC, NULL, 0, env, &error) == MIKEY_OK);
     mikey_buffer_clear(&error);
     mikey_resolve_free(resolve);
@@ -92,11 +95,15 @@ as_query(MikeyBytes octets, const MikeyEnv *env)
 {
     static const MikeyKey psk = {{4, 5, 6}, 32};
     MikeyBuffer error = MIKEY_BUFFER_INIT;
+    MikeyPkVerifier verifier = {.ecdsa_type = 3};
     MikeyQuery *query = NULL;
 
     if (mikey_query_open(octets, env, &query) != MIKEY_OK)
         return;
+    verifier.store = X509_STORE_new();
     must(mikey_query_authenticate(query, &psk) != MIKEY_OK);
+    must(mikey_query_authenticate_pk(query, &verifier, env, NULL) != MIKEY_OK);
+    X509_STORE_free(verifier.store);
     mikey_query_tpk_id(query);
     must(mikey_query_error(query, MIKEY_BAD_MAC, env, &error) == MIKEY_OK);
     mikey_buffer_clear(&error);
@@ -122,6 +129,42 @@ as_answer(MikeyBytes octets, const MikeyEnv *env)
         return;
     must(mikey_request_finish(request, octets, env, &grant, &error) != MIKEY_OK);
     mikey_request_free(request);
+}
+
+/* Into a bundle that is up, with the CSB ID and PRF of that bundle */
+static void
+as_update(MikeyBytes octets, const MikeyEnv *env)
+{
+    static World world;
+    static MikeyUpdate *pending;
+    MikeyUpdateSetup setup = {.lines = world.alice_lines, .want_answer = true};
+    MikeyUpdate *update = NULL;
+    uint8_t *copy = malloc(octets.len + 1);
+    uint32_t csb_id;
+    MikeyEnv then = *env;
+
+    if (copy == NULL)
+        return;
+    if (world.alice == NULL) {
+        world_init(&world);
+        world.counter = 1u << 20;
+        world.tpk.bytes[0] ^= 0x55;
+        world.alice_psk.bytes[0] ^= 0x55;
+        must(world_run(&world) == MIKEY_OK);
+        must(mikey_update_new(world.alice, &setup, &world.env, &pending) == MIKEY_OK);
+    }
+    csb_id = mikey_bundle_csb_id(world.bob);
+    memcpy(copy, octets.data, octets.len);
+    if (octets.len >= 8) {
+        copy[3] = (uint8_t)((copy[3] & 0x80u) | MIKEY_PRF_HMAC_SHA_256);
+        for (size_t i = 0; i < 4; i++)
+            copy[4 + i] = (uint8_t)(csb_id >> (8 * (3 - i)));
+    }
+    mikey_update_peek(octets, &csb_id);
+    must(mikey_update_open(world.bob, mikey_bytes(copy, octets.len), &then, &update) != MIKEY_OK);
+    must(mikey_update_finish(pending, world.alice, mikey_bytes(copy, octets.len), &then, NULL) !=
+         MIKEY_OK);
+    free(copy);
 }
 
 static void
@@ -160,6 +203,7 @@ try_message(MikeyBytes octets)
     as_offer(octets, &env);
     as_query(octets, &env);
     as_answer(octets, &env);
+    as_update(octets, &env);
     mikey_message_free(message);
 }
 

@@ -57,11 +57,11 @@ tests_fuzz_fuzz_policy_LDADD = $(tests_fuzz_replay_policy_LDADD)
 fuzz_replays += %D%/replay-mikey
 fuzz_programs += %D%/fuzz-mikey
 EXTRA_DIST += %D%/corpus/mikey
-tests_fuzz_replay_mikey_SOURCES = %D%/fuzz-mikey.c $(REPLAY_MAIN)
-tests_fuzz_replay_mikey_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_mikey_SOURCES = %D%/fuzz-mikey.c tests/unit/mikey-world.c $(REPLAY_MAIN)
+tests_fuzz_replay_mikey_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)
 tests_fuzz_replay_mikey_LDADD = libmikey.la $(TEST_LIBS)
-tests_fuzz_fuzz_mikey_SOURCES = %D%/fuzz-mikey.c
-tests_fuzz_fuzz_mikey_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_mikey_SOURCES = %D%/fuzz-mikey.c tests/unit/mikey-world.c
+tests_fuzz_fuzz_mikey_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)
 tests_fuzz_fuzz_mikey_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_mikey_LDADD = $(tests_fuzz_replay_mikey_LDADD)
 

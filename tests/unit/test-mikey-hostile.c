@@ -12,6 +12,8 @@
 #include <string.h>
 
 static World world;
+static MikeyUpdate *update_out, *update_in;
+static MikeyBuffer update_answer;
 
 static guint
 stride(void)
@@ -80,6 +82,50 @@ receive_transfer_resp(MikeyBytes octets)
     return status;
 }
 
+static void setup(void);
+static void tear_down(void);
+
+/* A good one changes the bundle, so the world begins anew after it */
+static MikeyStatus
+receive_update_init(MikeyBytes octets)
+{
+    MikeyUpdate *update = NULL;
+    MikeyStatus status = mikey_update_open(world.bob, octets, &world.env, &update);
+
+    mikey_update_free(update);
+    if (status == MIKEY_OK) {
+        tear_down();
+        setup();
+    }
+    return status;
+}
+
+static MikeyStatus
+answer_update(World *w, MikeyUpdate *out, MikeyUpdate **out_in, MikeyBuffer *out_answer)
+{
+    MikeyAnswerSetup answering = {.lines = w->bob_lines,
+                                  .n_lines = w->n_lines,
+                                  .profiles = w->bob_profiles,
+                                  .n_profiles = w->n_bob_profiles};
+    MikeyStatus status = mikey_update_open(w->bob, mikey_update_octets(out), &w->env, out_in);
+
+    if (status == MIKEY_OK)
+        status = mikey_update_answer(*out_in, w->bob, &answering, &w->env, out_answer);
+    return status;
+}
+
+static MikeyStatus
+receive_update_resp(MikeyBytes octets)
+{
+    MikeyStatus status = mikey_update_finish(update_out, world.alice, octets, &world.env, NULL);
+
+    if (status == MIKEY_OK) {
+        tear_down();
+        setup();
+    }
+    return status;
+}
+
 /* An Error about the transfer: good only when its MAC is */
 static MikeyStatus
 receive_error(MikeyBytes octets)
@@ -100,6 +146,9 @@ typedef struct Case {
     WorldMessage message;
 } Case;
 
+#define UPDATE_INIT (WORLD_N_MESSAGES + 1)
+#define UPDATE_RESP (WORLD_N_MESSAGES + 2)
+
 static const Case cases[] = {
     {"request-init", receive_request_init, WORLD_REQUEST_INIT},
     {"request-resp", receive_request_resp, WORLD_REQUEST_RESP},
@@ -108,7 +157,26 @@ static const Case cases[] = {
     {"resolve-resp", receive_resolve_resp, WORLD_RESOLVE_RESP},
     {"transfer-resp", receive_transfer_resp, WORLD_TRANSFER_RESP},
     {"error", receive_error, WORLD_N_MESSAGES},
+    {"update-init", receive_update_init, (WorldMessage)UPDATE_INIT},
+    {"update-resp", receive_update_resp, (WorldMessage)UPDATE_RESP},
 };
+
+static MikeyStatus
+start_update(World *w, MikeyUpdate **out)
+{
+    MikeyKeyData key = {.type = MIKEY_KEY_GTGK, .kv = MIKEY_KV_SPI, .spi_len = 4, .spi = {5}};
+    MikeyUpdateSetup update = {.lines = w->alice_lines,
+                               .n_lines = w->n_lines,
+                               .profiles = w->bob_profiles,
+                               .n_profiles = 1,
+                               .keys = &key,
+                               .n_keys = 1,
+                               .want_answer = true};
+
+    key.key.len = 32;
+    w->env.now += 1000;
+    return mikey_update_new(w->alice, &update, &w->env, out);
+}
 
 static void
 setup(void)
@@ -125,6 +193,18 @@ setup(void)
     world.alice_key = world.bob_key;
     world.alice_key.spi[0] = 8;
     g_assert_cmpint(world_run(&world), ==, MIKEY_OK);
+    g_assert_cmpint(start_update(&world, &update_out), ==, MIKEY_OK);
+}
+
+static void
+tear_down(void)
+{
+    mikey_update_free(update_out);
+    mikey_update_free(update_in);
+    mikey_buffer_clear(&update_answer);
+    update_out = NULL;
+    update_in = NULL;
+    world_clear(&world);
 }
 
 /* Octets of the message of a case, in a buffer of their own */
@@ -140,7 +220,15 @@ message_of(const Case *c)
                         ==, MIKEY_OK);
         return copy;
     }
-    octets = world_octets(&world, c->message);
+    if ((int)c->message == UPDATE_INIT) {
+        octets = mikey_update_octets(update_out);
+    } else if ((int)c->message == UPDATE_RESP) {
+        g_assert_cmpint(answer_update(&world, update_out, &update_in, &update_answer), ==,
+                        MIKEY_OK);
+        octets = mikey_bytes(update_answer.data, update_answer.len);
+    } else {
+        octets = world_octets(&world, c->message);
+    }
     copy.data = malloc(octets.len);
     copy.len = octets.len;
     memcpy(copy.data, octets.data, octets.len);
@@ -173,7 +261,7 @@ every_truncation_is_refused(gconstpointer data)
     for (size_t len = 0; len < message.len; len += stride())
         g_assert_cmpint(receive_exact(c, message.data, len), !=, MIKEY_OK);
     mikey_buffer_clear(&message);
-    world_clear(&world);
+    tear_down();
 }
 
 static void
@@ -199,7 +287,7 @@ every_bit_flip_is_refused(gconstpointer data)
     g_test_message("%u flips", n);
     g_assert_cmpint(receive_exact(c, message.data, message.len), ==, MIKEY_OK);
     mikey_buffer_clear(&message);
-    world_clear(&world);
+    tear_down();
 }
 
 /* Without a MAC a flip cannot be noticed, but it cannot become the same message either */
@@ -229,7 +317,7 @@ flips_outside_macs_give_another_message(void)
         g_assert_null(bundle);
     }
     mikey_buffer_clear(&error);
-    world_clear(&world);
+    tear_down();
 }
 
 /* Octets without sense, of every first octet of the header that gets past the version */
@@ -249,7 +337,7 @@ noise_is_refused(void)
         if (mikey_message_parse(mikey_bytes(noise, len), &message) == MIKEY_OK)
             mikey_message_free(message);
     }
-    world_clear(&world);
+    tear_down();
 }
 
 /* ---- memory ---- */
@@ -278,16 +366,61 @@ counting_release(void *block, void *data)
     free(block);
 }
 
+/* Mode 4: made by the caller, opened by the called */
+static MikeyStatus
+own_ticket(World *w)
+{
+    MikeyPolicy policy = w->policy;
+    MikeyTransferSetup call = {.responder = mikey_identity_uri(WORLD_BOB), .csb_id = 3};
+    MikeyGrant *grant = NULL;
+    MikeyTransfer *transfer = NULL;
+    MikeyOffer *offer = NULL;
+    MikeyResolution *resolution = NULL;
+    MikeyStatus status;
+
+    w->env.allow = MIKEY_ALLOW_MODE_4;
+    policy.initiator = mikey_identity_uri(WORLD_ALICE);
+    policy.flags = MIKEY_FLAG_L | MIKEY_FLAG_H | MIKEY_FLAG_F | MIKEY_FLAG_N | MIKEY_FLAG_O;
+    status = mikey_grant_make(&policy, &w->tpk, mikey_bytes_str("tpk"), &w->env, &grant);
+    if (status == MIKEY_OK)
+        status = mikey_transfer_new(grant, &call, &w->env, &transfer);
+    if (status == MIKEY_OK)
+        status = mikey_offer_open(mikey_transfer_octets(transfer), &w->env, &offer);
+    if (status == MIKEY_OK)
+        status = mikey_offer_open_ticket(offer, &w->tpk, &w->env, &resolution);
+    if (status == MIKEY_OK)
+        status = mikey_offer_verify(offer, resolution);
+    mikey_resolution_free(resolution);
+    mikey_offer_free(offer);
+    mikey_transfer_free(transfer);
+    mikey_grant_free(grant);
+    return status;
+}
+
 static MikeyStatus
 run_everything(World *w)
 {
     MikeyBuffer text = MIKEY_BUFFER_INIT, octets = MIKEY_BUFFER_INIT;
     const MikeyBytes ids[] = {mikey_bytes_str("mikey")};
+    MikeyBuffer answer = MIKEY_BUFFER_INIT;
+    MikeyUpdate *out = NULL, *in = NULL;
     MikeySrtp srtp;
     MikeyStatus status = world_run(w);
 
     if (status == MIKEY_OK)
         status = mikey_bundle_srtp(w->alice, MIKEY_CS_OFFERER(1), &srtp);
+    if (status == MIKEY_OK)
+        status = start_update(w, &out);
+    if (status == MIKEY_OK)
+        status = answer_update(w, out, &in, &answer);
+    if (status == MIKEY_OK)
+        status =
+            mikey_update_finish(out, w->alice, mikey_bytes(answer.data, answer.len), &w->env, NULL);
+    mikey_update_free(out);
+    mikey_update_free(in);
+    mikey_buffer_clear(&answer);
+    if (status == MIKEY_OK)
+        status = own_ticket(w);
     if (status == MIKEY_OK)
         status = mikey_sdp_ids_check(mikey_offer_message(w->offer), ids, 1);
     if (status == MIKEY_OK)
@@ -318,7 +451,7 @@ every_failing_allocation_is_survived(void)
         memory.fail_at = at;
         memory.n = 0;
         world_init(&w);
-        w.policy.flags |= MIKEY_FLAG_M;
+        w.policy.flags |= MIKEY_FLAG_M | MIKEY_FLAG_L;
         w.bob_key.type = MIKEY_KEY_GTGK;
         w.bob_key.key.len = 32;
         w.bob_key.kv = MIKEY_KV_SPI;
