@@ -32,8 +32,8 @@ mikey_tests = tests/unit/test-mikey-vectors tests/unit/test-mikey-hostile \
 	tests/unit/test-mikey-exchange tests/unit/test-mikey-property tests/unit/test-mikey-update \
 	tests/unit/test-mikey-pk tests/unit/test-mikey-modes tests/unit/test-mikey-golden
 check_PROGRAMS += $(mikey_tests)
-TESTS += $(mikey_tests) tests/unit/test-mikey-examples.sh
-EXTRA_DIST += tests/unit/test-mikey-examples.sh
+TESTS += $(mikey_tests) tests/unit/test-mikey-examples.sh tests/unit/test-mikey-tshark.py
+EXTRA_DIST += tests/unit/test-mikey-examples.sh tests/unit/test-mikey-tshark.py
 EXTRA_DIST += tests/vectors/mikey-ticket-vectors.json
 MIKEY_TEST_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) -I$(top_srcdir)
 MIKEY_TEST_LDADD = libmikey.la $(TEST_LIBS)
@@ -68,3 +68,9 @@ tests_unit_test_mikey_golden_SOURCES = tests/unit/test-mikey-golden.c tests/unit
 	tests/unit/mikey-certs.h $(MIKEY_WORLD)
 tests_unit_test_mikey_golden_CFLAGS = $(MIKEY_TEST_CFLAGS)
 tests_unit_test_mikey_golden_LDADD = $(MIKEY_TEST_LDADD)
+
+# "make bench" runs it, see tests/bench/local.mk
+tests_bench_bench_mikey_SOURCES = tests/bench/bench-mikey.c tests/unit/mikey-world.c \
+	tests/unit/mikey-world.h
+tests_bench_bench_mikey_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_bench_bench_mikey_LDADD = $(MIKEY_TEST_LDADD)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: "make bench" builds and runs them, BENCH_FLAGS=--json for machines.
-bench_programs = %D%/bench-srtp %D%/bench-media %D%/bench-stages
+bench_programs = %D%/bench-srtp %D%/bench-media %D%/bench-stages %D%/bench-mikey
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 BENCH_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
