@@ -622,6 +622,76 @@ errors_are_authentic(void)
     call_clear(&c);
 }
 
+/* ---- memory of the library's own; OpenSSL has its ways ---- */
+
+typedef struct Memory {
+    guint fail_at;
+    guint n;
+    gint live;
+} Memory;
+
+static void *
+counting_alloc(size_t size, void *data)
+{
+    Memory *memory = data;
+
+    if (++memory->n == memory->fail_at)
+        return NULL;
+    memory->live++;
+    return malloc(size);
+}
+
+static void
+counting_release(void *block, void *data)
+{
+    ((Memory *)data)->live--;
+    free(block);
+}
+
+/* As granted(), without a word when something fails */
+static MikeyStatus
+try_grant(Call *c)
+{
+    MikeyBuffer answer = MIKEY_BUFFER_INIT;
+    MikeyStatus status = mikey_request_new_pk(&c->account, &c->w.policy, &c->w.env, &c->w.request);
+
+    if (status == MIKEY_OK)
+        status = kms(c, mikey_request_octets(c->w.request), &answer);
+    if (status == MIKEY_OK)
+        status = world_grant(&c->w, mikey_bytes(answer.data, answer.len), &c->w.grant);
+    mikey_buffer_clear(&answer);
+    return status;
+}
+
+static void
+every_failing_allocation_is_survived(void)
+{
+    Memory memory = {0, 0, 0};
+    MikeyAllocator allocator = {counting_alloc, counting_release, &memory};
+    const char *text = g_getenv("MIKEY_TEST_STRIDE");
+    guint stride = text != NULL ? (guint)atoi(text) : 1, failed = 0;
+    MikeyStatus status = MIKEY_NO_MEMORY;
+
+    mikey_set_allocator(&allocator);
+    for (guint at = 1; status != MIKEY_OK; at += at > 1 ? stride : 1) {
+        Call c;
+
+        memory.fail_at = at;
+        memory.n = 0;
+        call_init(&c);
+        c.account.name_certificate = true;
+        status = try_grant(&c);
+        if (status != MIKEY_OK)
+            g_assert_cmpint(status, ==, MIKEY_NO_MEMORY);
+        failed += status != MIKEY_OK;
+        call_clear(&c);
+        g_assert_cmpint(memory.live, ==, 0);
+    }
+    mikey_set_allocator(NULL);
+    g_test_message("%u allocations failed in turn", failed);
+    g_assert_cmpuint(failed, >, stride > 1 ? 0 : 50);
+}
+
 static void
 make_all(void)
 {
@@ -663,6 +733,7 @@ main(int argc, char **argv)
     ADD("an-envelope-that-does-not-open-is-not-told", an_envelope_that_does_not_open_is_not_told);
     ADD("every-flip-and-cut-is-noticed", every_flip_and_cut_is_noticed);
     ADD("errors-are-authentic", errors_are_authentic);
+    ADD("every-failing-allocation-is-survived", every_failing_allocation_is_survived);
     result = g_test_run();
     cert_clear(&all.root);
     cert_clear(&all.ca);
