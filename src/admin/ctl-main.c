@@ -12,7 +12,7 @@
 
 #include "admin/control.h"
 #include "admin/report.h"
-#include "daemon/config.h"
+#include "daemon/check.h"
 #include "policy/policy.h"
 
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3 };
@@ -45,24 +45,38 @@ static const char commands[] =
 
 /* ---- commands that need no server ---- */
 
+static void
+add_sentences(ClvReport *report, const char *name, const char *const *columns, GPtrArray *sentences)
+{
+    if (sentences->len == 0)
+        return;
+    clv_report_table(report, name, columns);
+    for (guint i = 0; i < sentences->len; i++)
+        clv_report_cell(report, g_ptr_array_index(sentences, i));
+}
+
+/* For people: mistakes to stderr, and nothing else when there are any errors. */
 static int
-show_check(const char *what, GPtrArray *errors)
+show_check(const char *what, GPtrArray *errors, GPtrArray *warnings)
 {
     g_autoptr(ClvReport) report = clv_report_new();
     g_autofree char *text = NULL;
-    static const char *const columns[] = {"error", NULL};
+    static const char *const error_columns[] = {"error", NULL};
+    static const char *const warning_columns[] = {"warning", NULL};
 
-    if (!option_json && errors->len > 0) {
+    if (!option_json) {
+        for (guint i = 0; i < warnings->len; i++)
+            fprintf(stderr, "warning: %s\n", (const char *)g_ptr_array_index(warnings, i));
         for (guint i = 0; i < errors->len; i++)
             fprintf(stderr, "%s\n", (const char *)g_ptr_array_index(errors, i));
-        return EXIT_REFUSED;
+        if (errors->len > 0)
+            return EXIT_REFUSED;
     }
     clv_report_text(report, "file", what);
     clv_report_bool(report, "good", errors->len == 0);
-    if (errors->len > 0) {
-        clv_report_table(report, "errors", columns);
-        for (guint i = 0; i < errors->len; i++)
-            clv_report_cell(report, g_ptr_array_index(errors, i));
+    if (option_json) {
+        add_sentences(report, "errors", error_columns, errors);
+        add_sentences(report, "warnings", warning_columns, warnings);
     }
     text = clv_report_print(report, option_json);
     fputs(text, stdout);
@@ -73,20 +87,23 @@ static int
 check_config(const char *path)
 {
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-    ClvConfig config;
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
 
-    clv_config_load(&config, path, errors);
-    clv_config_clear(&config);
-    return show_check(path, errors);
+    clv_config_check(path, errors, warnings);
+    return show_check(path, errors, warnings);
 }
 
 static int
 check_policy(const char *path, const char *folder)
 {
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(ClvPolicy) policy = clv_policy_load(path, folder, errors);
 
-    clv_policy_unref(clv_policy_load(path, folder, errors));
-    return show_check(path, errors);
+    for (const char *const *w = policy != NULL ? clv_policy_warnings(policy) : NULL;
+         w != NULL && *w != NULL; w++)
+        g_ptr_array_add(warnings, g_strdup(*w));
+    return show_check(path, errors, warnings);
 }
 
 static int
@@ -104,6 +121,7 @@ static char *
 socket_path(void)
 {
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
     ClvConfig config;
     char *path;
 
@@ -112,7 +130,7 @@ socket_path(void)
     if (option_config == NULL)
         return g_strdup(CLV_RUNDIR "/control");
     if (!clv_config_load(&config, option_config, errors)) {
-        show_check(option_config, errors);
+        show_check(option_config, errors, none);
         return NULL;
     }
     path = g_strdup(config.control_socket);
@@ -136,7 +154,9 @@ connect_to(const char *path)
         return fd;
     fprintf(stderr, "conclavectl: %s: %s%s\n", path, g_strerror(errno),
             errno == EACCES ? " (are you in the group of [control] group=?)"
-                            : " (is the server running?)");
+            : option_socket == NULL && option_config == NULL
+                ? " (is the server running? --config FILE takes the socket from its configuration)"
+                : " (is the server running?)");
     close(fd);
     return -1;
 }

@@ -11,8 +11,7 @@ libclv_metrics_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(MHD_CFLAGS)
 bin_PROGRAMS += conclavectl
 conclavectl_SOURCES = %D%/ctl-main.c
 conclavectl_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
-conclavectl_LDADD = libclv-config.la libclv-report.la libclv-policy.la libclv-base.la $(GLIB_LIBS) \
-	$(CRYPTO_LIBS) $(SYSTEMD_LIBS)
+conclavectl_LDADD = libclv-report.la $(CHECK_LIBS) $(GLIB_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
 
 noinst_LTLIBRARIES += libclv-report.la
 libclv_report_la_SOURCES = %D%/report.h %D%/report.c

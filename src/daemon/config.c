@@ -163,6 +163,8 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
            "[sip] min-se must not be larger than session-expires");
     expect(errors, path, !listens_on_tls(c) || c->tls_dir != NULL,
            "[sip] listen has tls: but tls-dir is not set");
+    expect(errors, path, c->media_address == NULL || g_hostname_is_ip_address(c->media_address),
+           "[media] address must be an IP address");
     expect(errors, path, (c->kms_cert == NULL) == (c->kms_key == NULL),
            "[kms] cert-file and key-file go together");
     if (path == NULL)

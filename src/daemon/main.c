@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "daemon/config.h"
+#include "daemon/check.h"
 #include "daemon/hub.h"
 
 #define SECURE_HEAP_BYTES (1u << 20)
@@ -25,7 +25,7 @@ static gboolean option_check, option_version;
 static const GOptionEntry entries[] = {
     {"config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
      "configuration file [" CLV_SYSCONFDIR "/conclave.conf]", "FILE"},
-    {"check-config", 0, 0, G_OPTION_ARG_NONE, &option_check, "check the configuration and exit",
+    {"check-config", 0, 0, G_OPTION_ARG_NONE, &option_check, "check the configuration and its files, and exit",
      NULL},
     {"version", 0, 0, G_OPTION_ARG_NONE, &option_version, "print the version and exit", NULL},
     G_OPTION_ENTRY_NULL,
@@ -167,6 +167,18 @@ print_ready(const ClvHub *hub)
 }
 
 static int
+check_config(const char *path)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    gboolean good = clv_config_check(path, errors, warnings);
+
+    for (guint i = 0; i < warnings->len; i++)
+        fprintf(stderr, "warning: %s\n", (const char *)g_ptr_array_index(warnings, i));
+    return good ? EXIT_SUCCESS : print_errors(errors);
+}
+
+static int
 serve(Process *process)
 {
     int watch;
@@ -220,15 +232,21 @@ main(int argc, char **argv)
         fprintf(stderr, "conclaved: %s\n", error->message);
         return 2;
     }
+    if (argc > 1) {
+        fprintf(stderr, "conclaved: found '%s', expected options alone, see --help\n", argv[1]);
+        return 2;
+    }
     if (option_version) {
         printf("conclaved %s\n", PACKAGE_VERSION);
         return EXIT_SUCCESS;
     }
+    if (option_check)
+        return check_config(option_config);
     if (!clv_config_load(&config, option_config, errors))
         return print_errors(errors);
     raise_file_limit();
     clv_log_init((ClvLogLevel)config.log_level, config.log_privacy, config.log_journal);
-    status = option_check ? EXIT_SUCCESS : run(&config);
+    status = run(&config);
     clv_config_clear(&config);
     return status;
 }

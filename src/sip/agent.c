@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "sip/loop-private.h"
+#include "sip/settings.h"
 #include "sip/sip-private.h"
 
 #include <errno.h>
@@ -447,21 +448,13 @@ static gboolean
 add_transport(ClvSip *sip, const ClvSipConfig *config, const char *text, GError **error)
 {
     const char *address = strchr(text, ':');
-    g_autofree char *proto = address != NULL ? g_strndup(text, (gsize)(address - text)) : NULL;
-    gboolean tls = g_strcmp0(proto, "tls") == 0;
+    g_autofree char *proto = g_strndup(text, (gsize)(address - text)); /* checked before */
+    gboolean tls = strcmp(proto, "tls") == 0;
     g_autofree char *url = NULL;
     ClvTlsWishes wishes = {config->tls_ciphers, config->tls_ask_client_cert};
     unsigned idle_ms = config->idle_ms > 0 ? (unsigned)MIN(config->idle_ms, G_MAXINT32) : 0;
     int result;
 
-    if (proto == NULL || !(tls || strcmp(proto, "udp") == 0 || strcmp(proto, "tcp") == 0)) {
-        g_set_error(error, CLV_SIP_ERROR, 0, "'%s' is no udp:, tcp: or tls: address", text);
-        return FALSE;
-    }
-    if (tls && config->tls_dir == NULL) {
-        g_set_error(error, CLV_SIP_ERROR, 0, "'%s' needs a directory with agent.pem", text);
-        return FALSE;
-    }
     if (tls && !clv_tls_shim_in_place()) {
         g_set_error(error, CLV_SIP_ERROR, 0, "'%s': the program was linked without its TLS guards",
                     text);
@@ -477,7 +470,9 @@ add_transport(ClvSip *sip, const ClvSipConfig *config, const char *text, GError 
                                  TAG_IF(tls, TPTAG_CERTIFICATE(config->tls_dir)), TAG_END());
     clv_connections_adopt_end(sip->connections);
     if (result < 0) {
-        g_set_error(error, CLV_SIP_ERROR, 0, "cannot listen on %s: %s", text, g_strerror(errno));
+        g_set_error(error, CLV_SIP_ERROR, 0, "cannot listen on %s: %s", text,
+                    tls && errno == EIO ? "OpenSSL refuses tls-ciphers or the files of tls-dir"
+                                        : g_strerror(errno));
         return FALSE;
     }
     return TRUE;
@@ -558,6 +553,24 @@ load_users(ClvSip *sip, GError **error)
     return FALSE;
 }
 
+static gboolean
+check_settings(const ClvSipConfig *config, GError **error)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *text = NULL;
+    gboolean good = clv_sip_check_settings(config, errors, warnings);
+
+    for (guint i = 0; i < warnings->len; i++)
+        clv_log(CLV_LOG_WARNING, NULL, "settings", "%s", (char *)g_ptr_array_index(warnings, i));
+    if (good)
+        return TRUE;
+    g_ptr_array_add(errors, NULL);
+    text = g_strjoinv("\n", (char **)errors->pdata);
+    g_set_error_literal(error, CLV_SIP_ERROR, 0, text);
+    return FALSE;
+}
+
 ClvSip *
 clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *handlers, void *user,
             GError **error)
@@ -582,7 +595,8 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->connections = clv_connections_new(loop, config->max_connections, config->idle_ms);
-    if (!load_users(sip, error) || !make_agent(sip, config, error)) {
+    if (!check_settings(config, error) || !load_users(sip, error) ||
+        !make_agent(sip, config, error)) {
         clv_sip_free(sip);
         return NULL;
     }

@@ -372,7 +372,7 @@ read_private_file(const char *path, gsize *out_len, GError **error)
     gssize n = 0;
 
     if (fd < 0) {
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot open %s: %s", path,
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "%s: %s", path,
                     g_strerror(errno));
         return NULL;
     }
@@ -386,7 +386,7 @@ read_private_file(const char *path, gsize *out_len, GError **error)
         len += (gsize)n;
     close(fd);
     if (n < 0 || len == CLV_DIGEST_MAX_FILE) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot read %s: %s", path,
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", path,
                     n < 0 ? g_strerror(errno) : "too large");
         OPENSSL_cleanse(text, len);
         g_free(text);
@@ -406,7 +406,7 @@ clv_digest_load(ClvDigest *digest, const char *path, GPtrArray *errors)
     gboolean ok;
 
     if (text == NULL) {
-        g_ptr_array_add(errors, g_strdup_printf("%s:0: %s", path, error->message));
+        g_ptr_array_add(errors, g_strdup(error->message));
         return FALSE;
     }
 

@@ -4,6 +4,7 @@ libclv_sip_la_SOURCES = \
 	%D%/loop.h %D%/loop-private.h %D%/loop.c %D%/wait-shim.c \
 	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/peer.c \
 	%D%/reply.c %D%/session-timer.c %D%/status.c %D%/digest.h %D%/digest.c \
+	%D%/settings.h %D%/settings.c \
 	%D%/connections.h %D%/connections.c %D%/tls-shim.c %D%/response-guard.c \
 	%D%/unacked.c \
 	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
@@ -24,7 +25,8 @@ tests_integration_test_sip_SOURCES = tests/integration/test-sip.c tests/integrat
 tests_integration_test_sip_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_integration_test_sip_LDADD = libclv-sip.la
 
-sip_tests = tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status
+sip_tests = tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status \
+	tests/unit/test-settings
 check_PROGRAMS += $(sip_tests)
 TESTS += $(sip_tests)
 tests_unit_test_sdp_SOURCES = tests/unit/test-sdp.c
@@ -39,6 +41,9 @@ tests_unit_test_digest_LDADD = libclv-sip.la
 tests_unit_test_status_SOURCES = tests/unit/test-status.c
 tests_unit_test_status_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_unit_test_status_LDADD = libclv-sip.la
+tests_unit_test_settings_SOURCES = tests/unit/test-settings.c
+tests_unit_test_settings_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_settings_LDADD = libclv-sip.la
 
 EXTRA_DIST += tests/vectors/sdp/answer-baresip.sdp \
 	tests/vectors/sdp/answer-linphone.sdp \

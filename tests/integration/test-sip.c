@@ -77,6 +77,7 @@ write_pem(const char *name, EVP_PKEY *key, X509 *cert)
         PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
     PEM_write_X509(f, cert);
     fclose(f);
+    g_chmod(path, 0600);
     return path;
 }
 
@@ -1466,7 +1467,18 @@ half_hearted_peers_are_closed(World *w, gconstpointer unused)
 static void
 addresses_are_checked(World *w, gconstpointer unused)
 {
-    static const char *const wrong[] = {"sctp:127.0.0.1:0", "nonsense", "udp:192.0.2.77:5060"};
+    static const char *const wrong[] = {"sctp:127.0.0.1:0",
+                                        "nonsense",
+                                        "udp:192.0.2.77:5060",
+                                        "udp:127.0.0.1:99999",
+                                        "udp:127.0.0.1:0,tcp:127.0.0.1:0",
+                                        "udp:127.0.0.1:",
+                                        "udp:",
+                                        "udp:localhost:5060",
+                                        "udp:::1",
+                                        "udp:[127.0.0.1]:0",
+                                        "tls:[::1",
+                                        "tls:[::1]x"};
 
     stop(w);
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {

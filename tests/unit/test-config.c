@@ -46,6 +46,7 @@ static const Bad bad[] = {
     {KMS "[sip]\nlisten=udp:127.0.0.1:5060\nlistne=x\n", ":8: "},
     {KMS "[media]\nport-first=99999\n", ":7: "},
     {KMS "[media]\nport-first=30000\nport-last=30001\n", "port-first"},
+    {KMS "[media]\naddress=localhost\n", "IP address"},
     {KMS "[media]\ntransform=rot13\n", "rot13"},
     {KMS "[sip]\nmin-se=2h\n", "2h"},
     {"[kms]\nuri=sip:kms@x.example\nuser=conf1\n", "no KMS"},

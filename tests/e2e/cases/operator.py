@@ -5,6 +5,7 @@ import re
 import secrets
 import signal
 import stat
+import subprocess
 
 import devconfig
 import sip
@@ -61,7 +62,39 @@ def reload_mistake(bench):
     check(re.search(r'policy\.conf:\d+: .*create-alow', told), f'file and line, found {told}')
     server.alive()
     server.ctl('check-policy', server.path('policy.conf'), expect=1)
-    server.ctl('check-config', server.path('conclave.conf'))
+
+
+@test('check-config finds what would stop the start, in the files behind it, too')
+def check_config(bench):
+    server = bench.server()
+    conf, good = server.path('conclave.conf'), server.read('conclave.conf')
+
+    def check_says(*patterns):
+        found, daemon = (
+            subprocess.run([bench.program(words[0]), *words[1:]], stderr=subprocess.PIPE,
+                           stdout=subprocess.DEVNULL, text=True, timeout=20)
+            for words in (('conclavectl', 'check-config', conf),
+                          ('conclaved', '--check-config', '--config', conf)))
+        check(found.returncode == daemon.returncode == (1 if patterns else 0),
+              f'the verdict, found {found.stderr}')
+        for pattern in patterns:
+            check(re.search(pattern, found.stderr) and re.search(pattern, daemon.stderr),
+                  f'{pattern} in {found.stderr}')
+    check_says()
+    server.write('conclave.conf', good.replace('udp:127.0.0.1:', 'udp:127.0.0.1:9')
+                 .replace('realm=', 'trusted-peers=10.0.0.0/33\nrealm='))
+    check_says(r'conclave\.conf:\d+: \[sip\] listen: found .udp:127',
+               r'conclave\.conf:\d+: \[sip\] trusted-peers: found .10\.0\.0\.0/33')
+    server.write('conclave.conf', good.replace('[kms]', '[kms]\nurl=ftp:x')
+                 .replace('file=policy.conf', 'file=policies.conf'))
+    check_says(r'conclave\.conf:\d+: \[kms\] url: .*ftp:x', r'policies\.conf.*No such file')
+    server.write('conclave.conf', good)
+    server.write('policy.conf', policy_with('create-alow=*@example.org'))
+    os.chmod(server.path('tls/agent.pem'), 0o644)
+    os.chmod(server.path('users.conf'), 0o604)
+    os.chmod(server.path('keys/bob.psk'), 0o644)
+    check_says(r'policy\.conf:\d+: .*create-alow', r'tls/agent\.pem: found mode 0644',
+               r'users\.conf: found mode 0604', r'keys/bob\.psk: found mode 0644')
 
 
 @test('edited policies and users are taken without being told')
@@ -101,11 +134,11 @@ def new_server_key(bench):
 @test('files with keys that others can read stop the start')
 def modes(bench):
     server = bench.server()
-    for name in ('kms-keys.conf', 'users.conf'):
+    for name in ('kms-keys.conf', 'users.conf', 'tls/agent.pem'):
         check(server.process.end() == 0, 'the server ends')
         os.chmod(server.path(name), 0o644)
         process = bench.spawn([bench.program('conclaved'), '--config', 'conclave.conf'],
-                              server.folder, 'conclaved-' + name)
+                              server.folder, 'conclaved-' + name.replace('/', '-'))
         check(process.wait(20) == 1, f'{name} with mode 0644 is refused')
         check(re.search(re.escape(name) + r'.*0?644', process.log()),
               f'and the log says why, found {process.log()}')

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/check.c - would the server start with this configuration and the files that it names? */
+#include <errno.h>
+#include <grp.h>
+#include <unistd.h>
+
+#include "base/option.h"
+#include "base/secret.h"
+#include "daemon/check.h"
+#include "kms/kms.h"
+#include "policy/policy.h"
+#include "sip/settings.h"
+
+/* Groups and keys that stand twice. */
+static void
+check_repetitions(const ClvIni *ini, GPtrArray *warnings)
+{
+    for (guint i = 0; i < clv_ini_n_warnings(ini); i++)
+        g_ptr_array_add(warnings, g_strdup(clv_ini_warning(ini, i)));
+}
+
+/* The rooms know their settings as "[section] key: ..."; an operator wants the line, too. */
+static void
+add_line(const ClvIni *ini, char **sentence)
+{
+    g_auto(GStrv) words = g_strsplit_set(*sentence, "[] :", 5); /* "", section, "", key, rest */
+    const ClvIniEntry *entry = NULL;
+    char *whole;
+
+    if ((*sentence)[0] == '[' && g_strv_length(words) == 5)
+        entry = clv_ini_find(ini, words[1], words[3]);
+    if (entry == NULL)
+        return;
+    whole = g_strdup_printf("%s:%u: %s", clv_ini_name(ini), entry->line, *sentence);
+    g_free(*sentence);
+    *sentence = whole;
+}
+
+static void
+add_lines(const ClvIni *ini, GPtrArray *sentences)
+{
+    for (guint i = 0; i < sentences->len; i++)
+        add_line(ini, (char **)&g_ptr_array_index(sentences, i));
+}
+
+static void
+check_readable(const char *path, GPtrArray *errors)
+{
+    if (path != NULL && access(path, R_OK) != 0)
+        g_ptr_array_add(errors, g_strdup_printf("%s: %s", path, g_strerror(errno)));
+}
+
+static void
+check_sip(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
+{
+    ClvSipConfig sip = {
+        .listen = c->listen,
+        .tls_dir = c->tls_dir,
+        .trusted_peers = c->trusted_peers,
+        .realm = c->realm,
+        .users_file = c->users_file,
+    };
+
+    clv_sip_check_settings(&sip, errors, warnings);
+    clv_sip_check_users(&sip, errors);
+    check_readable(c->resolv_conf, errors);
+}
+
+static void
+check_control(const ClvConfig *c, GPtrArray *errors)
+{
+    if (c->control_group != NULL && getgrnam(c->control_group) == NULL)
+        g_ptr_array_add(errors, g_strdup_printf("[control] group: found '%s', expected the name of "
+                                                "a system group",
+                                                c->control_group));
+}
+
+static void
+check_policy(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
+{
+    g_autoptr(ClvPolicy) policy = clv_policy_load(c->policy_file, c->policy_dir, errors);
+
+    for (const char *const *w = policy != NULL ? clv_policy_warnings(policy) : NULL;
+         w != NULL && *w != NULL; w++)
+        g_ptr_array_add(warnings, g_strdup(*w));
+}
+
+/* The key comes from a file of its own, or is that of a user of the embedded KMS. */
+static void
+check_psk(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvSecret) psk = NULL;
+    gsize len;
+
+    if (c->kms_psk_file != NULL) {
+        psk = clv_secret_read_file(c->kms_psk_file, &error);
+        if (psk == NULL)
+            g_ptr_array_add(errors, g_strdup(error->message));
+    } else if (keys != NULL && clv_kms_keyfile_psk(keys, c->kms_user, &len) == NULL) {
+        g_ptr_array_add(errors,
+                        g_strdup_printf("%s: found no user '%s', expected the one that [kms] user= "
+                                        "names",
+                                        c->embedded_keys, c->kms_user));
+    }
+}
+
+/* A client that asks nobody: does it like its settings? */
+static void
+check_client(const ClvConfig *c, GPtrArray *errors)
+{
+    ClvKmsClientConfig config = {
+        .urls = (const char *const *)c->kms_urls,
+        .ca_file = c->kms_ca,
+        .cert_file = c->kms_cert,
+        .key_file = c->kms_key,
+        .allow_insecure = c->kms_insecure,
+        .connections = 1,
+    };
+    g_autoptr(GError) error = NULL;
+
+    if (c->kms_urls == NULL)
+        return;
+    clv_kms_client_free(clv_kms_client_new(&config, &error));
+    if (error != NULL)
+        g_ptr_array_add(errors, g_strdup_printf("[kms] url: %s", error->message));
+}
+
+static void
+check_kms(const ClvConfig *c, GPtrArray *errors)
+{
+    g_autoptr(ClvKmsKeyFile) keys =
+        c->embedded_keys != NULL ? clv_kms_keyfile_load(c->embedded_keys, errors) : NULL;
+
+    check_psk(c, keys, errors);
+    check_client(c, errors);
+    check_readable(c->kms_ca, errors);
+    check_readable(c->kms_cert, errors);
+    check_readable(c->kms_key, errors);
+}
+
+static void
+check_files(const ClvConfig *config, const char *path, GPtrArray *errors, GPtrArray *warnings)
+{
+    g_autoptr(ClvIni) ini = clv_ini_read(path, CLV_INI_MAX_BYTES, errors);
+
+    if (ini == NULL)
+        return;
+    check_repetitions(ini, warnings);
+    check_control(config, errors);
+    check_sip(config, errors, warnings);
+    check_policy(config, errors, warnings);
+    check_kms(config, errors);
+    add_lines(ini, errors);
+    add_lines(ini, warnings);
+}
+
+gboolean
+clv_config_check(const char *path, GPtrArray *errors, GPtrArray *warnings)
+{
+    ClvConfig config;
+    guint before = errors->len;
+
+    if (clv_config_load(&config, path, errors))
+        check_files(&config, path, errors, warnings);
+    clv_config_clear(&config);
+    return errors->len == before;
+}
