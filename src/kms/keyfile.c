@@ -126,6 +126,7 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
     g_free(keys->uri);
     g_free(keys->canonical_uri);
     g_free(keys->state_dir);
+    g_free(keys->audit_file);
     g_free(keys);
 }
 
@@ -421,7 +422,29 @@ set_state_dir(const Loader *loader, gpointer target, const ClvIniEntry *entry)
     ClvKmsKeyFile *keys = target;
 
     g_free(keys->state_dir);
+    g_free(keys->audit_file);
     keys->state_dir = read_path(loader, entry);
+}
+
+static void
+set_audit_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsKeyFile *keys = target;
+
+    g_free(keys->audit_file);
+    keys->audit_file = read_path(loader, entry);
+}
+
+static void
+set_rate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_int(loader, entry, 0, 1000000, &((ClvKmsKeyFile *)target)->rate);
+}
+
+static void
+set_default_user_rate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_int(loader, entry, 0, 1000000, &((ClvKmsKeyFile *)target)->user_rate);
 }
 
 static void
@@ -517,6 +540,12 @@ static void
 set_reuse(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_bool(loader, entry, &((ClvKmsUser *)target)->reuse);
+}
+
+static void
+set_user_rate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_int(loader, entry, 1, 1000000, &((ClvKmsUser *)target)->rate);
 }
 
 static void
@@ -637,6 +666,9 @@ static const struct Key {
     {"kms", "allow-128", set_allow_128},
     {"kms", "state-dir", set_state_dir},
     {"kms", "tpk-rotate", set_tpk_rotate},
+    {"kms", "audit-file", set_audit_file},
+    {"kms", "rate", set_rate},
+    {"kms", "user-rate", set_default_user_rate},
     {"user", "psk", set_psk},
     {"user", "psk-file", set_psk_file},
     {"user", "identities", set_identities},
@@ -645,6 +677,7 @@ static const struct Key {
     {"user", "max-lifetime", set_lifetime},
     {"user", "secure-conference", set_secure_conference},
     {"user", "reuse", set_reuse},
+    {"user", "rate", set_user_rate},
     {"user", "revoked", set_revoked},
     {"user", "tickets-since", set_tickets_since},
     {"service", "user", set_service_user},

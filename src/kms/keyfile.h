@@ -41,6 +41,7 @@ typedef struct ClvKmsUser {
     gint64 max_lifetime_s; /* 0: that of [kms] */
     gboolean secure_conference;
     gboolean reuse; /* tickets may have the J flag */
+    gint64 rate;    /* messages a second; 0: user-rate of [kms] */
     gboolean revoked;
     gint64 tickets_since_s; /* those made earlier, by or for him, are void; 0: none are */
 } ClvKmsUser;
@@ -68,6 +69,9 @@ struct ClvKmsKeyFile {
     gboolean allow_128;
     char *state_dir;     /* (nullable) absolute, or relative to where the program runs */
     gint64 tpk_rotate_s; /* 0: never */
+    char *audit_file;    /* (nullable) */
+    gint64 rate;         /* messages a second, 0: no limit */
+    gint64 user_rate;    /* of one user */
     GPtrArray *tpks;     /* (element-type ClvSecret) first one is for new tickets; may be empty */
     GPtrArray *users;    /* (element-type ClvKmsUser) in file order */
     GPtrArray *systems;  /* (element-type ClvKmsSystem) in file order */

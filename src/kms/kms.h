@@ -2,8 +2,8 @@
 /* kms/kms.h - carry a request to a KMS; and the KMS itself
  *
  * Client: worker threads, one HTTP request each under a deadline, to the first address of the KMS
- * that is up; the answer comes back on a queue with the token of the asker. Service: the KMS's own logic, bytes in and bytes out, pure;
- * and libmicrohttpd around it, in a thread of its own.
+ * that is up; the answer comes back on a queue with the token of the asker. Service: the KMS's own
+ * logic, bytes in and bytes out, pure; and libmicrohttpd around it, in a thread of its own.
  */
 #pragma once
 
@@ -180,17 +180,29 @@ typedef struct ClvKmsDecision {
     char user[64], request[24], subject[256], rule[160];
     gboolean authenticated; /* V was right: an Error carries a MAC */
     gboolean repeated;      /* a retransmission that got the answer of the first time */
+    gboolean limited;       /* the user asks too often: HTTP 429 */
     guint8 error;           /* number in the Error message when not granted */
 } ClvKmsDecision;
 
+#define CLV_KMS_N_KINDS 2    /* request, resolve */
+#define CLV_KMS_N_VERDICTS 3 /* granted, refused, repeated */
+#define CLV_KMS_N_ERRORS 16
+
 typedef struct ClvKmsServiceState {
     guint64 granted, refused, repeated;
+    guint64 messages[CLV_KMS_N_KINDS][CLV_KMS_N_VERDICTS];
+    guint64 errors[CLV_KMS_N_ERRORS]; /* Error messages by number */
+    guint64 limited;                  /* refused for user-rate= */
     guint replay_entries;
     guint users, services;
     guint tpks;        /* ticket protection keys */
     gint64 tpk_made_s; /* of the newest; 0: from a file */
 } ClvKmsServiceState;
 void clv_kms_service_state(ClvKmsService *service, ClvKmsServiceState *out);
+/* Is one more message within rate=? To be asked before clv_kms_service_handle(). */
+gboolean clv_kms_service_admit(ClvKmsService *service, gint64 now_us);
+/* (transfer full) (nullable): audit-file= */
+char *clv_kms_service_audit_file(ClvKmsService *service);
 /* Total: always yields a MIKEY message (answer or Error) or NULL when nothing may be answered.
  * Thread safe. */
 GByteArray *clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request,

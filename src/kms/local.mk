@@ -3,8 +3,9 @@ noinst_LTLIBRARIES += libclv-kms.la
 libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/target.h %D%/target.c %D%/client.c %D%/terminal.c \
 	%D%/keyfile.h %D%/keyfile.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
 	%D%/serve.c %D%/wire.h %D%/wire.c
-# The service: what it keeps over a restart
-libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c
+# The service: what it keeps over a restart, limits, records
+libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.h %D%/rate.c \
+	%D%/audit.h %D%/audit.c %D%/metrics.h %D%/metrics.c %D%/crowd.h %D%/crowd.c
 libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS)
 libclv_kms_la_LIBADD = libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) $(CURL_LIBS) \
 	$(MHD_LIBS)
@@ -20,7 +21,7 @@ dist_man_MANS += man/conclave-kms.8 man/conclave-kms-keys.5
 
 kms_tests = tests/unit/test-keyfile tests/unit/test-ticket-service tests/integration/test-kms \
 	tests/integration/test-kms-client
-kms_tests += tests/unit/test-keeper
+kms_tests += tests/unit/test-keeper tests/integration/test-kms-limits
 check_PROGRAMS += $(kms_tests)
 TESTS += $(kms_tests)
 KMS_PARTIES = tests/unit/kms-parties.h tests/unit/kms-parties.c
@@ -32,6 +33,9 @@ tests_unit_test_ticket_service_LDADD = $(KMS_TEST_LDADD)
 tests_unit_test_keyfile_SOURCES = tests/unit/test-keyfile.c
 tests_unit_test_keyfile_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_keyfile_LDADD = $(KMS_TEST_LDADD)
+tests_integration_test_kms_limits_SOURCES = tests/integration/test-kms-limits.c $(KMS_PARTIES)
+tests_integration_test_kms_limits_CFLAGS = $(KMS_TEST_CFLAGS) $(CURL_CFLAGS)
+tests_integration_test_kms_limits_LDADD = $(KMS_TEST_LDADD) $(CURL_LIBS)
 tests_unit_test_keeper_SOURCES = tests/unit/test-keeper.c $(KMS_PARTIES)
 tests_unit_test_keeper_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_keeper_LDADD = $(KMS_TEST_LDADD)

@@ -21,12 +21,16 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "kms/audit.h"
+#include "kms/crowd.h"
+#include "kms/metrics.h"
 #include "kms/wire.h"
 
 #define DEFAULT_PATH "/keymanagement"
 #define DEFAULT_CONNECTIONS 256
 #define DEFAULT_THREADS 2
 #define TEND_MS 1000
+#define STOP_TIMEOUT_US (3 * G_USEC_PER_SEC)
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
@@ -39,12 +43,16 @@ struct ClvKmsServer {
     char *cert_pem, *key_pem; /* (nullable) libmicrohttpd does not copy them */
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
+    ClvKmsAudit *audit; /* (nullable) */
+    ClvKmsCrowd *crowd;
+    ClvKmsMetrics metrics;
     GThread *tender;
     int tender_wake; /* eventfd: stop */
 };
 
 /* A request while it arrives. */
 typedef struct Upload {
+    ClvKmsGuest *guest;
     gint64 started_us;
     GByteArray *body;
     ClvKmsRequest request;
@@ -66,6 +74,8 @@ answer(struct MHD_Connection *connection, unsigned int status, const char *type,
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST");
+    if (status == MHD_HTTP_TOO_MANY_REQUESTS)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -96,12 +106,17 @@ peer_of(struct MHD_Connection *connection, char *out, gsize size)
 static void
 tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
 {
+    g_autoptr(GError) error = NULL;
     char peer[80];
 
-    if (server->log == NULL)
-        return;
     peer_of(connection, peer, sizeof peer);
-    server->log(decision, peer, server->log_user);
+    if (server->log != NULL)
+        server->log(decision, peer, server->log_user);
+    if (server->audit == NULL ||
+        clv_kms_audit_write(server->audit, decision, peer, g_get_real_time(), &error))
+        return;
+    clv_kms_metrics_add(&server->metrics.audit_failures, 1);
+    clv_log(CLV_LOG_ERROR, NULL, "kms-audit", "%s", error->message);
 }
 
 static enum MHD_Result
@@ -112,6 +127,7 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
     g_autofree char *text = g_strdup_printf("%s\n", why);
 
     g_snprintf(decision.rule, sizeof decision.rule, "HTTP %u: %s", status, why);
+    clv_kms_metrics_add(&server->metrics.http_refused, 1);
     tell(server, connection, &decision);
     return answer(connection, status, "text/plain", text, strlen(text));
 }
@@ -120,14 +136,15 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
 
 /* In the coding of the request. */
 static enum MHD_Result
-answer_message(struct MHD_Connection *connection, const GByteArray *message, gboolean binary)
+answer_message(struct MHD_Connection *connection, unsigned int status, const GByteArray *message,
+               gboolean binary)
 {
     g_autofree char *text = NULL;
 
     if (binary)
-        return answer(connection, MHD_HTTP_OK, CLV_KMS_MIME_TYPE, message->data, message->len);
+        return answer(connection, status, CLV_KMS_MIME_TYPE, message->data, message->len);
     text = g_base64_encode(message->data, message->len);
-    return answer(connection, MHD_HTTP_OK, CLV_KMS_MIME_TYPE, text, strlen(text));
+    return answer(connection, status, CLV_KMS_MIME_TYPE, text, strlen(text));
 }
 
 static enum MHD_Result
@@ -137,8 +154,14 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
     g_autoptr(GByteArray) message =
         clv_kms_body_decode(upload->body->data, upload->body->len, &binary);
     g_autoptr(GByteArray) reply = NULL;
+    gint64 started_us = g_get_monotonic_time();
     ClvKmsDecision decision;
 
+    clv_kms_crowd_begin(server->crowd, upload->guest, started_us);
+    if (!clv_kms_service_admit(server->service, g_get_real_time())) {
+        clv_kms_metrics_add(&server->metrics.limited, 1); /* a line for each would help the flood */
+        return answer(connection, MHD_HTTP_TOO_MANY_REQUESTS, "text/plain", "too many\n", 9);
+    }
     if (message == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message, neither raw nor in base64");
@@ -147,8 +170,10 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
     if (reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message that could be answered");
+    clv_kms_metrics_took(&server->metrics, g_get_monotonic_time() - started_us);
     tell(server, connection, &decision);
-    return answer_message(connection, reply, binary);
+    return answer_message(connection, decision.limited ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_OK,
+                          reply, binary);
 }
 
 /* ---- the request ---- */
@@ -200,6 +225,23 @@ take_piece(Upload *upload, const char *data, size_t *len)
     return MHD_YES;
 }
 
+static enum MHD_Result
+answer_metrics(ClvKmsServer *server, struct MHD_Connection *connection)
+{
+    g_autofree char *text = NULL;
+    ClvKmsServiceState state;
+
+    clv_kms_service_state(server->service, &state);
+    text = clv_kms_metrics_text(&server->metrics, &state, g_get_real_time());
+    return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4", text, strlen(text));
+}
+
+static ClvKmsGuest *
+guest_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 /* What the head says can be refused before the body is there. */
 static enum MHD_Result
 on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
@@ -212,6 +254,8 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
 
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 && strcmp(url, "/healthz") == 0)
         return answer(connection, MHD_HTTP_OK, "text/plain", "ok\n", 3);
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 && strcmp(url, "/metrics") == 0)
+        return answer_metrics(server, connection);
     status = judge_head(server, connection, url, method, &request, &why);
     if (status != 0)
         return refuse(server, connection, status, why);
@@ -219,6 +263,8 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     upload->started_us = g_get_monotonic_time();
     upload->body = g_byte_array_new();
     upload->request = request;
+    upload->guest = guest_of(connection);
+    clv_kms_crowd_begin(server->crowd, upload->guest, upload->started_us);
     *state = upload;
     return MHD_YES;
 }
@@ -241,13 +287,35 @@ static void
 on_completed(void *user, struct MHD_Connection *connection, void **state,
              enum MHD_RequestTerminationCode code)
 {
+    ClvKmsServer *server = user;
     Upload *upload = *state;
 
     if (upload == NULL)
         return;
+    clv_kms_crowd_end(server->crowd, upload->guest, g_get_monotonic_time());
     g_byte_array_unref(upload->body);
     g_free(upload);
     *state = NULL;
+}
+
+static void
+on_connection(void *user, struct MHD_Connection *connection, void **guest,
+              enum MHD_ConnectionNotificationCode code)
+{
+    ClvKmsServer *server = user;
+    gboolean cut = FALSE;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        clv_kms_crowd_leave(server->crowd, *guest);
+        clv_kms_metrics_add(&server->metrics.connections, -1);
+        return;
+    }
+    *guest = clv_kms_crowd_enter(
+        server->crowd,
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+        g_get_monotonic_time(), &cut);
+    clv_kms_metrics_add(&server->metrics.connections, 1);
+    clv_kms_metrics_add(&server->metrics.cut, cut ? 1 : 0);
 }
 
 static void on_http_log(void *user, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
@@ -268,7 +336,8 @@ tend(ClvKmsServer *server, gboolean *failing)
 {
     g_autoptr(GError) error = NULL;
 
-    if (clv_kms_service_tend(server->service, g_get_real_time(), &error)) {
+    if (clv_kms_service_tend(server->service, g_get_real_time(), &error) &&
+        (server->audit == NULL || clv_kms_audit_follow(server->audit, &error))) {
         if (*failing)
             clv_log(CLV_LOG_NOTICE, NULL, "kms-state", "the state of the KMS is kept again");
         *failing = FALSE;
@@ -436,13 +505,15 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
 
     if (server->cert_pem != NULL)
         flags |= MHD_USE_TLS;
+    server->crowd = clv_kms_crowd_new(connections);
     /* each thread has its share of the connections */
     threads = MIN(threads, connections);
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_http_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_THREAD_POOL_SIZE,
-        threads > 1 ? threads : 0u, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_ARRAY,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_LIMIT,
+        connections, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0u,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_ARRAY,
         server->cert_pem != NULL ? tls : none, MHD_OPTION_END);
 }
 
@@ -475,6 +546,16 @@ open_server(ClvKmsServer *server, const ClvKmsServerConfig *config, GError **err
     return TRUE;
 }
 
+static gboolean
+open_audit(ClvKmsServer *server, GError **error)
+{
+    g_autofree char *path = clv_kms_service_audit_file(server->service);
+
+    if (path != NULL)
+        server->audit = clv_kms_audit_open(path, error);
+    return path == NULL || server->audit != NULL;
+}
+
 ClvKmsServer *
 clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GError **error)
 {
@@ -486,10 +567,22 @@ clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GEr
     server->path = g_strdup(config->path != NULL ? config->path : DEFAULT_PATH);
     server->log = config->log;
     server->log_user = config->log_user;
-    if (!open_server(server, config, error))
+    if (!open_audit(server, error) || !open_server(server, config, error))
         return NULL;
     start_tender(server);
     return g_steal_pointer(&server);
+}
+
+/* Nobody comes in any more, and those whose request is under way get their answer. */
+static void
+stop_daemon(ClvKmsServer *server)
+{
+    int fd = MHD_quiesce_daemon(server->daemon);
+
+    if (fd >= 0)
+        close(fd);
+    clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_TIMEOUT_US);
+    MHD_stop_daemon(server->daemon);
 }
 
 void
@@ -498,8 +591,10 @@ clv_kms_server_free(ClvKmsServer *server)
     if (server == NULL)
         return;
     if (server->daemon != NULL)
-        MHD_stop_daemon(server->daemon); /* closes the socket */
+        stop_daemon(server);
     stop_tender(server);
+    clv_kms_audit_close(server->audit);
+    clv_kms_crowd_free(server->crowd);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
     g_free(server->path);

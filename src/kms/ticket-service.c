@@ -20,6 +20,7 @@
 #include "kms/keeper.h"
 #include "kms/keyfile.h"
 #include "kms/memory.h"
+#include "kms/rate.h"
 
 #define PURPOSE_CREATE "conclave:create"
 #define MAX_WISHES 8u
@@ -33,6 +34,8 @@ struct ClvKmsService {
     ClvRandom random;
     void *random_user;
     ClvKmsMemory *memory;
+    ClvKmsRates *rates;     /* of users */
+    ClvKmsRates *rate;      /* of all together */
     ClvKmsKeeper *keeper;   /* (nullable) without one nothing survives the process */
     pthread_mutex_t change; /* held by who changes the ticket protection keys; before lock */
 
@@ -637,6 +640,17 @@ check_known_time(Handling *h)
                    (bar_us - h->now_us) / G_USEC_PER_SEC + 1);
 }
 
+static MikeyStatus
+check_rate(Handling *h)
+{
+    gint64 per_s = h->user->rate > 0 ? h->user->rate : h->keys->user_rate;
+
+    if (clv_kms_rates_take(h->service->rates, h->user->name, per_s, h->now_us))
+        return MIKEY_OK;
+    h->decision->limited = TRUE;
+    return because(h, MIKEY_REFUSED, "more than %" G_GINT64_FORMAT " messages a second", per_s);
+}
+
 /* Answers an authentic message, or repeats what it was answered before. */
 static void
 answer_once(Handling *h, MikeyBytes octets)
@@ -680,6 +694,8 @@ handle(Handling *h, MikeyBytes octets)
     if (status == MIKEY_OK)
         status = authenticate(h);
     if (status == MIKEY_OK)
+        status = check_rate(h);
+    if (status == MIKEY_OK)
         status = check_known_time(h);
     if (status == MIKEY_OK)
         answer_once(h, octets);
@@ -699,16 +715,40 @@ ref_keys(ClvKmsService *service)
 }
 
 static void
-count(ClvKmsService *service, const ClvKmsDecision *decision)
+count(ClvKmsService *service, ClvKmsRequest request, const ClvKmsDecision *decision)
 {
+    guint64 *kind = service->state.messages[request == CLV_KMS_TICKET_RESOLVE ? 1 : 0];
+
     pthread_mutex_lock(&service->lock);
-    if (decision->repeated)
+    if (decision->repeated) {
         service->state.repeated++;
-    else if (decision->granted)
+        kind[2]++;
+    } else if (decision->granted) {
         service->state.granted++;
-    else
+        kind[0]++;
+    } else {
         service->state.refused++;
+        kind[1]++;
+        service->state.errors[decision->error % CLV_KMS_N_ERRORS]++;
+    }
+    service->state.limited += decision->limited ? 1 : 0;
     pthread_mutex_unlock(&service->lock);
+}
+
+gboolean
+clv_kms_service_admit(ClvKmsService *service, gint64 now_us)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+
+    return clv_kms_rates_take(service->rate, "", keys->rate, now_us);
+}
+
+char *
+clv_kms_service_audit_file(ClvKmsService *service)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+
+    return g_strdup(keys->audit_file);
 }
 
 static bool
@@ -746,7 +786,7 @@ clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request, const guin
         .random_data = service,
     };
     handle(&h, mikey_bytes(bytes, len));
-    count(service, out_decision);
+    count(service, request, out_decision);
     answer = h.repeat;
     if (h.answer.len > 0)
         answer = g_byte_array_append(g_byte_array_sized_new((guint)h.answer.len), h.answer.data,
@@ -784,6 +824,8 @@ clv_kms_service_new(ClvKmsKeyFile *keys, ClvRandom random, void *random_user)
     service->random_user = random_user;
     service->keys = keys;
     service->memory = clv_kms_memory_new((gsize)keys->replay_entries);
+    service->rates = clv_kms_rates_new();
+    service->rate = clv_kms_rates_new();
     service->tpks = clv_kms_tpks_new();
     take_tpk_files(service->tpks, keys->tpks);
     if (clv_kms_tpks_n(service->tpks) == 0 && !new_tpk(service, service->tpks, 0))
@@ -800,6 +842,8 @@ clv_kms_service_free(ClvKmsService *service)
     clv_kms_keyfile_free(service->keys);
     clv_kms_memory_free(service->memory);
     clv_kms_tpks_free(service->tpks);
+    clv_kms_rates_free(service->rates);
+    clv_kms_rates_free(service->rate);
     pthread_mutex_destroy(&service->lock);
     pthread_mutex_destroy(&service->change);
     g_free(service);
@@ -812,6 +856,8 @@ clv_kms_service_reload(ClvKmsService *service, ClvKmsKeyFile *keys)
 
     g_return_if_fail(service != NULL && keys != NULL);
     clv_kms_memory_set_max(service->memory, (gsize)keys->replay_entries);
+    clv_kms_rates_clear(service->rates); /* of users who are gone, too */
+    clv_kms_rates_clear(service->rate);
     pthread_mutex_lock(&service->change);
     pthread_mutex_lock(&service->lock);
     old = service->keys;

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/crowd.c - who is connected, and who makes room when it gets full? */
+#include "config.h"
+
+#include "kms/crowd.h"
+
+#include <sys/socket.h>
+
+#define SLOW_US G_USEC_PER_SEC /* a request that takes longer may be cut as well */
+
+struct ClvKmsGuest {
+    GList link; /* in the queue; data is the guest */
+    int fd;
+    gboolean busy, cut;
+    gint64 active_us;
+};
+
+struct ClvKmsCrowd {
+    guint places;
+    GMutex lock; /* of all below */
+    GCond settled;
+    GQueue guests; /* longest without activity first */
+    guint n_busy, n_cut;
+};
+
+ClvKmsCrowd *
+clv_kms_crowd_new(guint places)
+{
+    ClvKmsCrowd *crowd = g_new0(ClvKmsCrowd, 1);
+
+    crowd->places = places;
+    g_mutex_init(&crowd->lock);
+    g_cond_init(&crowd->settled);
+    return crowd;
+}
+
+void
+clv_kms_crowd_free(ClvKmsCrowd *crowd)
+{
+    if (crowd == NULL)
+        return;
+    g_mutex_clear(&crowd->lock);
+    g_cond_clear(&crowd->settled);
+    g_free(crowd);
+}
+
+/* With the lock held. The descriptor is open: leaving comes before closing. */
+static gboolean
+make_room(ClvKmsCrowd *crowd, gint64 now_us)
+{
+    if (crowd->guests.length - crowd->n_cut <= MAX(crowd->places * 3 / 4, 1))
+        return FALSE;
+    for (GList *at = crowd->guests.head; at != NULL; at = at->next) {
+        ClvKmsGuest *guest = at->data;
+
+        if (guest->cut || (guest->busy && now_us - guest->active_us < SLOW_US))
+            continue;
+        guest->cut = TRUE;
+        crowd->n_cut++;
+        shutdown(guest->fd, SHUT_RDWR);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+ClvKmsGuest *
+clv_kms_crowd_enter(ClvKmsCrowd *crowd, int fd, gint64 now_us, gboolean *out_cut)
+{
+    ClvKmsGuest *guest = g_new0(ClvKmsGuest, 1);
+
+    guest->fd = fd;
+    guest->active_us = now_us;
+    guest->link.data = guest;
+    g_mutex_lock(&crowd->lock);
+    *out_cut = make_room(crowd, now_us);
+    g_queue_push_tail_link(&crowd->guests, &guest->link);
+    g_mutex_unlock(&crowd->lock);
+    return guest;
+}
+
+/* With the lock held. */
+static void
+set_busy(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gboolean busy)
+{
+    if (guest->busy == busy)
+        return;
+    guest->busy = busy;
+    crowd->n_busy += busy ? 1 : -1u;
+    if (crowd->n_busy == 0)
+        g_cond_broadcast(&crowd->settled);
+}
+
+void
+clv_kms_crowd_leave(ClvKmsCrowd *crowd, ClvKmsGuest *guest)
+{
+    g_mutex_lock(&crowd->lock);
+    set_busy(crowd, guest, FALSE);
+    crowd->n_cut -= guest->cut ? 1 : 0;
+    g_queue_unlink(&crowd->guests, &guest->link);
+    g_mutex_unlock(&crowd->lock);
+    g_free(guest);
+}
+
+static void
+note(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gboolean busy, gint64 now_us)
+{
+    g_mutex_lock(&crowd->lock);
+    set_busy(crowd, guest, busy);
+    guest->active_us = now_us;
+    g_queue_unlink(&crowd->guests, &guest->link);
+    g_queue_push_tail_link(&crowd->guests, &guest->link);
+    g_mutex_unlock(&crowd->lock);
+}
+
+void
+clv_kms_crowd_begin(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gint64 now_us)
+{
+    note(crowd, guest, TRUE, now_us);
+}
+
+void
+clv_kms_crowd_end(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gint64 now_us)
+{
+    note(crowd, guest, FALSE, now_us);
+}
+
+gboolean
+clv_kms_crowd_settle(ClvKmsCrowd *crowd, gint64 deadline_us)
+{
+    gboolean settled;
+
+    g_mutex_lock(&crowd->lock);
+    while (crowd->n_busy > 0)
+        if (!g_cond_wait_until(&crowd->settled, &crowd->lock, deadline_us))
+            break;
+    settled = crowd->n_busy == 0;
+    g_mutex_unlock(&crowd->lock);
+    return settled;
+}
