@@ -36,6 +36,21 @@ a_small_file_is_enough(void)
     clv_config_clear(&config);
 }
 
+static void
+one_kms_may_have_several_addresses(void)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvConfig config;
+
+    g_assert_true(
+        load(KMS "url=https://a.example/k; https://b.example/k?x=1\\;2\n", &config, errors));
+    g_assert_cmpuint(g_strv_length(config.kms_urls), ==, 2);
+    g_assert_cmpstr(config.kms_urls[0], ==, "https://a.example/k");
+    g_assert_cmpstr(config.kms_urls[1], ==, "https://b.example/k?x=1;2");
+    g_assert_cmpint(config.kms_connect_ms, ==, 1500);
+    clv_config_clear(&config);
+}
+
 typedef struct Bad {
     const char *text;
     const char *says; /* in one of the errors */
@@ -126,6 +141,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/config/a-small-file-is-enough", a_small_file_is_enough);
+    g_test_add_func("/config/one-kms-may-have-several-addresses",
+                    one_kms_may_have_several_addresses);
     g_test_add_func("/config/errors-say-line-and-cause", errors_say_line_and_cause);
     g_test_add_func("/config/the-man-page-knows-every-option", the_man_page_knows_every_option);
     g_test_add_func("/config/the-sample-is-good", the_sample_is_good);
