@@ -377,11 +377,18 @@ came_by_udp(const sip_t *msg)
     return protocol == NULL || g_ascii_strcasecmp(protocol, sip_transport_udp) == 0;
 }
 
+#define MAX_TRANSACTIONS 20000 /* each is kept for half a minute, at 5 kB */
+
+/* Calls are what we are for; questions and strays must not cost us the memory for them. */
 static gboolean
-is_debtor(ClvSip *sip, msg_t *m, const sip_t *msg)
+is_unwelcome(ClvSip *sip, msg_t *m, const sip_t *msg)
 {
-    return msg->sip_request->rq_method == sip_method_invite &&
-           clv_unacked_is_debtor(sip, m, came_by_udp(msg));
+    usize_t transactions = 0;
+
+    if (msg->sip_request->rq_method == sip_method_invite)
+        return clv_unacked_is_debtor(sip, m, came_by_udp(msg));
+    nta_agent_get_stats(sip->agent, NTATAG_S_IRQ_HASH_USED_REF(transactions), TAG_END());
+    return transactions >= MAX_TRANSACTIONS;
 }
 
 /* Whatever belongs to no transaction and no dialog that we know. Here, and not on a leg of nta's,
@@ -396,7 +403,7 @@ out_of_dialog(ClvSip *sip, nta_agent_t *agent, msg_t *m, sip_t *msg)
         nta_msg_discard(agent, m); /* stray responses; an ACK gets no answer */
         return 0;
     }
-    if (is_debtor(sip, m, msg)) {
+    if (is_unwelcome(sip, m, msg)) {
         sip->totals.refused++;
         nta_msg_treply(agent, m, SIP_503_SERVICE_UNAVAILABLE, SIPTAG_RETRY_AFTER_STR("30"),
                        TAG_END());

@@ -175,3 +175,23 @@ def no_acks(bench):
             pass
         return sip.status_of(sip.invite(flood, server.factory, offer)) == 488
     wait_until(forgiven, 'the debtor is served again', 60, 3)
+
+
+@test('questions by the ten thousand are answered in passing and cost no call')
+def question_flood(bench):
+    server = bench.server(options=[('log', 'level', 'notice')])
+    peer = sip.Peer(server.sip_port)
+    peer.socket.setblocking(False)
+    statuses = {}
+    for number in range(26000):
+        method = ('OPTIONS', 'BYE', 'MESSAGE')[number % 3]
+        peer.send(sip.request(peer, method, server.factory, uuid.uuid4().hex))
+        if number % 10 == 9:
+            time.sleep(0.003)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    status = sip.status_of(peer.socket.recv(65536).decode())
+                    statuses[status] = statuses.get(status, 0) + 1
+    check(statuses.get(200, 0) > 1000, f'questions are answered, found {statuses}')
+    check(statuses.get(503, 0) > 1000, f'beyond a limit nothing is kept, found {statuses}')
+    server.alive()
