@@ -195,3 +195,23 @@ def question_flood(bench):
     check(statuses.get(200, 0) > 1000, f'questions are answered, found {statuses}')
     check(statuses.get(503, 0) > 1000, f'beyond a limit nothing is kept, found {statuses}')
     server.alive()
+
+
+@test('hundreds of connections that drip into the KMS keep nobody from his ticket')
+def dripping(bench):
+    server = bench.server()
+    start = (b'POST /keymanagement?requesttype=ticketrequest HTTP/1.1\r\nHost: x\r\n'
+             b'Content-Type: application/mikey\r\n')
+    for rest in (b'X-Slow: ', b'Content-Length: 5000\r\n\r\n'):  # in the head, in the body
+        held = []
+        for _ in range(400):
+            connection = socket.create_connection(('127.0.0.1', server.kms_port), 5)
+            connection.sendall(start + rest)
+            held.append(connection)
+        for _ in range(3):
+            for connection in held:
+                with contextlib.suppress(OSError):
+                    connection.sendall(b'a')
+            server.alive()
+        for connection in held:
+            connection.close()
