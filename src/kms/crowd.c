@@ -44,16 +44,20 @@ clv_kms_crowd_free(ClvKmsCrowd *crowd)
     g_free(crowd);
 }
 
-/* With the lock held. The descriptor is open: leaving comes before closing. */
+/* With the lock held. The descriptor is open: leaving comes before closing. The last places are
+ * never filled by requests that have only begun, as nobody would enter any more, and nobody go. */
 static gboolean
 make_room(ClvKmsCrowd *crowd, gint64 now_us)
 {
-    if (crowd->guests.length - crowd->n_cut <= MAX(crowd->places * 3 / 4, 1))
+    guint n = crowd->guests.length - crowd->n_cut;
+    gboolean last_places = n > MAX(crowd->places * 7 / 8, 1);
+
+    if (n <= MAX(crowd->places * 3 / 4, 1))
         return FALSE;
     for (GList *at = crowd->guests.head; at != NULL; at = at->next) {
         ClvKmsGuest *guest = at->data;
 
-        if (guest->cut || (guest->busy && now_us - guest->active_us < SLOW_US))
+        if (guest->cut || (guest->busy && !last_places && now_us - guest->active_us < SLOW_US))
             continue;
         guest->cut = TRUE;
         crowd->n_cut++;

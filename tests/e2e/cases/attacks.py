@@ -208,7 +208,7 @@ def dripping(bench):
             connection = socket.create_connection(('127.0.0.1', server.kms_port), 5)
             connection.sendall(start + rest)
             held.append(connection)
-        for _ in range(3):
+        for _ in range(2):
             for connection in held:
                 with contextlib.suppress(OSError):
                     connection.sendall(b'a')
