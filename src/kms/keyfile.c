@@ -42,6 +42,7 @@ user_new(const char *name, guint line)
     user->identities = g_ptr_array_new_with_free_func(g_free);
     user->may_request = g_array_new(FALSE, TRUE, sizeof(ClvKmsScope));
     g_array_set_clear_func(user->may_request, scope_clear);
+    user->certificates = g_ptr_array_new_with_free_func(g_free);
     user->reuse = TRUE;
     return user;
 }
@@ -53,6 +54,7 @@ user_free(gpointer data)
 
     clv_secret_free(user->psk);
     g_ptr_array_unref(user->identities);
+    g_ptr_array_unref(user->certificates);
     g_array_unref(user->may_request);
     g_clear_pointer(&user->purposes, g_ptr_array_unref);
     g_free(user->name);
@@ -101,6 +103,7 @@ keyfile_new(void)
     keys->systems = g_ptr_array_new_with_free_func(system_free);
     keys->users_by_name = g_hash_table_new(g_str_hash, g_str_equal);
     keys->users_by_identity = g_hash_table_new(g_str_hash, g_str_equal);
+    keys->users_by_certificate = g_hash_table_new(g_str_hash, g_str_equal);
     keys->systems_by_factory = g_hash_table_new(g_str_hash, g_str_equal);
     return keys;
 }
@@ -119,6 +122,7 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
         return;
     g_hash_table_unref(keys->users_by_name);
     g_hash_table_unref(keys->users_by_identity);
+    g_hash_table_unref(keys->users_by_certificate);
     g_hash_table_unref(keys->systems_by_factory);
     g_ptr_array_unref(keys->users);
     g_ptr_array_unref(keys->systems);
@@ -127,6 +131,8 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
     g_free(keys->canonical_uri);
     g_free(keys->state_dir);
     g_free(keys->audit_file);
+    g_free(keys->http_host);
+    g_free(keys->client_ca);
     g_free(keys);
 }
 
@@ -436,6 +442,47 @@ set_audit_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 }
 
 static void
+set_http_auth(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    static const char *const words[] = {
+        [CLV_KMS_HTTP_AUTH_NONE] = "none",
+        [CLV_KMS_HTTP_AUTH_DIGEST] = "digest",
+        [CLV_KMS_HTTP_AUTH_CERTIFICATE] = "certificate",
+        [CLV_KMS_HTTP_AUTH_EITHER] = "either",
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (strcmp(entry->value, words[i]) == 0) {
+            ((ClvKmsKeyFile *)target)->http_auth = (ClvKmsHttpAuth)i;
+            return;
+        }
+    }
+    complain(loader, entry->line, "%s: found '%s', expected none, digest, certificate or either",
+             entry->key, entry->value);
+}
+
+static void
+set_http_host(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsKeyFile *keys = target;
+
+    if (entry->value[0] == '\0' || strpbrk(entry->value, "\"\\ \t@") != NULL)
+        complain(loader, entry->line, "%s: found '%s', expected a host such as kms.example.org",
+                 entry->key, entry->value);
+    g_free(keys->http_host);
+    keys->http_host = g_strdup(entry->value);
+}
+
+static void
+set_client_ca(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsKeyFile *keys = target;
+
+    g_free(keys->client_ca);
+    keys->client_ca = read_path(loader, entry);
+}
+
+static void
 set_rate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_int(loader, entry, 0, 1000000, &((ClvKmsKeyFile *)target)->rate);
@@ -540,6 +587,21 @@ static void
 set_reuse(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_bool(loader, entry, &((ClvKmsUser *)target)->reuse);
+}
+
+static void
+set_certificates(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    g_auto(GStrv) words = split_list(entry->value);
+
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (strchr(words[i], ':') == NULL || words[i][strlen(words[i]) - 1] == ':')
+            complain(loader, entry->line,
+                     "%s: found '%s', expected the URI of a certificate, or cn: and its common "
+                     "name",
+                     entry->key, words[i]);
+        add_unique(((ClvKmsUser *)target)->certificates, g_strdup(words[i]));
+    }
 }
 
 static void
@@ -667,6 +729,9 @@ static const struct Key {
     {"kms", "state-dir", set_state_dir},
     {"kms", "tpk-rotate", set_tpk_rotate},
     {"kms", "audit-file", set_audit_file},
+    {"kms", "http-auth", set_http_auth},
+    {"kms", "http-host", set_http_host},
+    {"kms", "client-ca", set_client_ca},
     {"kms", "rate", set_rate},
     {"kms", "user-rate", set_default_user_rate},
     {"user", "psk", set_psk},
@@ -677,6 +742,7 @@ static const struct Key {
     {"user", "max-lifetime", set_lifetime},
     {"user", "secure-conference", set_secure_conference},
     {"user", "reuse", set_reuse},
+    {"user", "certificate", set_certificates},
     {"user", "rate", set_user_rate},
     {"user", "revoked", set_revoked},
     {"user", "tickets-since", set_tickets_since},
@@ -964,6 +1030,41 @@ check_rules(const Loader *loader)
 }
 
 static void
+index_certificates(const Loader *loader)
+{
+    GHashTable *table = loader->keys->users_by_certificate;
+
+    for (guint i = 0; i < loader->keys->users->len; i++) {
+        ClvKmsUser *user = loader->keys->users->pdata[i];
+
+        for (guint n = 0; n < user->certificates->len; n++) {
+            const char *name = user->certificates->pdata[n];
+            const ClvKmsUser *other = g_hash_table_lookup(table, name);
+
+            if (other != NULL)
+                complain(loader, user->line,
+                         "[user %s]: found the certificate %s of user '%s' again, expected each "
+                         "once",
+                         user->name, name, other->name);
+            g_hash_table_insert(table, (gpointer)name, user);
+        }
+    }
+}
+
+static void
+check_http_auth(const Loader *loader)
+{
+    const ClvKmsKeyFile *keys = loader->keys;
+
+    if ((keys->http_auth == CLV_KMS_HTTP_AUTH_CERTIFICATE ||
+         keys->http_auth == CLV_KMS_HTTP_AUTH_EITHER) &&
+        keys->client_ca == NULL)
+        complain(loader, 0,
+                 "[kms]: found http-auth with certificates and no client-ca, expected the file of "
+                 "those who sign them");
+}
+
+static void
 check_rotation(const Loader *loader)
 {
     const ClvKmsKeyFile *keys = loader->keys;
@@ -996,6 +1097,8 @@ check_whole(const Loader *loader)
     index_systems(loader);
     check_rules(loader);
     check_rotation(loader);
+    index_certificates(loader);
+    check_http_auth(loader);
 }
 
 /* ---- the doors ---- */

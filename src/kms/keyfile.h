@@ -40,8 +40,9 @@ typedef struct ClvKmsUser {
     GPtrArray *purposes;   /* (nullable) (element-type utf8): NULL: any */
     gint64 max_lifetime_s; /* 0: that of [kms] */
     gboolean secure_conference;
-    gboolean reuse; /* tickets may have the J flag */
-    gint64 rate;    /* messages a second; 0: user-rate of [kms] */
+    gboolean reuse;          /* tickets may have the J flag */
+    GPtrArray *certificates; /* (element-type utf8) URIs, or "cn:" and a common name */
+    gint64 rate;             /* messages a second; 0: user-rate of [kms] */
     gboolean revoked;
     gint64 tickets_since_s; /* those made earlier, by or for him, are void; 0: none are */
 } ClvKmsUser;
@@ -70,13 +71,17 @@ struct ClvKmsKeyFile {
     char *state_dir;     /* (nullable) absolute, or relative to where the program runs */
     gint64 tpk_rotate_s; /* 0: never */
     char *audit_file;    /* (nullable) */
-    gint64 rate;         /* messages a second, 0: no limit */
-    gint64 user_rate;    /* of one user */
-    GPtrArray *tpks;     /* (element-type ClvSecret) first one is for new tickets; may be empty */
-    GPtrArray *users;    /* (element-type ClvKmsUser) in file order */
-    GPtrArray *systems;  /* (element-type ClvKmsSystem) in file order */
+    ClvKmsHttpAuth http_auth;
+    char *http_host;    /* (nullable) */
+    char *client_ca;    /* (nullable) */
+    gint64 rate;        /* messages a second, 0: no limit */
+    gint64 user_rate;   /* of one user */
+    GPtrArray *tpks;    /* (element-type ClvSecret) first one is for new tickets; may be empty */
+    GPtrArray *users;   /* (element-type ClvKmsUser) in file order */
+    GPtrArray *systems; /* (element-type ClvKmsSystem) in file order */
     GHashTable *users_by_name;
     GHashTable *users_by_identity;
+    GHashTable *users_by_certificate;
     GHashTable *systems_by_factory;
 };
 

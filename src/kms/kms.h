@@ -174,12 +174,28 @@ gboolean clv_kms_service_open_state(ClvKmsService *service, gint64 now_us, GErro
  * every second. The error is a sentence for the operator; the service goes on. */
 gboolean clv_kms_service_tend(ClvKmsService *service, gint64 now_us, GError **error);
 
+/* What HTTP or TLS must prove besides the MIKEY message */
+typedef enum ClvKmsHttpAuth {
+    CLV_KMS_HTTP_AUTH_NONE,
+    CLV_KMS_HTTP_AUTH_DIGEST,
+    CLV_KMS_HTTP_AUTH_CERTIFICATE,
+    CLV_KMS_HTTP_AUTH_EITHER,
+} ClvKmsHttpAuth;
+ClvKmsHttpAuth clv_kms_service_http_auth(ClvKmsService *service);
+/* All of these: (transfer full) (nullable). Cleanse the password: clv_secret_free_string(). */
+char *clv_kms_service_http_host(ClvKmsService *service);
+char *clv_kms_service_client_ca(ClvKmsService *service);
+char *clv_kms_service_digest_password(ClvKmsService *service, const char *user);
+/* @name: URI of the certificate, or "cn:" and its common name. Returns: name of the user */
+char *clv_kms_service_certificate_user(ClvKmsService *service, const char *name);
+
 /* One decision, for the log line: no key in it. */
 typedef struct ClvKmsDecision {
     gboolean granted;
     char user[64], request[24], subject[256], rule[160];
     gboolean authenticated; /* V was right: an Error carries a MAC */
     gboolean repeated;      /* a retransmission that got the answer of the first time */
+    gboolean foreign;       /* HTTP or TLS proved another user: HTTP 403 */
     gboolean limited;       /* the user asks too often: HTTP 429 */
     guint8 error;           /* number in the Error message when not granted */
 } ClvKmsDecision;
@@ -208,6 +224,12 @@ char *clv_kms_service_audit_file(ClvKmsService *service);
 GByteArray *clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request,
                                    const guint8 *bytes, gsize len, gint64 now_us,
                                    ClvKmsDecision *out_decision);
+
+/* The same for somebody whom HTTP or TLS has proven to be @proven (nullable: nobody asked); then
+ * the user of the message must be the same one. */
+GByteArray *clv_kms_service_handle_from(ClvKmsService *service, ClvKmsRequest request,
+                                        const guint8 *bytes, gsize len, gint64 now_us,
+                                        const char *proven, ClvKmsDecision *out_decision);
 
 /* ---- server (kms/serve.c) ---- */
 typedef struct ClvKmsServer ClvKmsServer;

@@ -5,10 +5,12 @@ libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/targe
 	%D%/serve.c %D%/wire.h %D%/wire.c
 # The service: what it keeps over a restart, limits, records
 libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.h %D%/rate.c \
-	%D%/audit.h %D%/audit.c %D%/metrics.h %D%/metrics.c %D%/crowd.h %D%/crowd.c
-libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS)
+	%D%/audit.h %D%/audit.c %D%/metrics.h %D%/metrics.c %D%/crowd.h %D%/crowd.c \
+	%D%/proof.h %D%/proof.c
+libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
+	$(GNUTLS_CFLAGS)
 libclv_kms_la_LIBADD = libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) $(CURL_LIBS) \
-	$(MHD_LIBS)
+	$(MHD_LIBS) $(GNUTLS_LIBS)
 
 sbin_PROGRAMS += conclave-kms
 conclave_kms_SOURCES = %D%/kms-main.c
@@ -34,8 +36,8 @@ tests_unit_test_keyfile_SOURCES = tests/unit/test-keyfile.c
 tests_unit_test_keyfile_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_keyfile_LDADD = $(KMS_TEST_LDADD)
 tests_integration_test_kms_limits_SOURCES = tests/integration/test-kms-limits.c $(KMS_PARTIES)
-tests_integration_test_kms_limits_CFLAGS = $(KMS_TEST_CFLAGS) $(CURL_CFLAGS)
-tests_integration_test_kms_limits_LDADD = $(KMS_TEST_LDADD) $(CURL_LIBS)
+tests_integration_test_kms_limits_CFLAGS = $(KMS_TEST_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS)
+tests_integration_test_kms_limits_LDADD = $(KMS_TEST_LDADD) $(CURL_LIBS) $(SSL_LIBS)
 tests_unit_test_keeper_SOURCES = tests/unit/test-keeper.c $(KMS_PARTIES)
 tests_unit_test_keeper_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_keeper_LDADD = $(KMS_TEST_LDADD)

@@ -24,12 +24,14 @@
 #include "kms/audit.h"
 #include "kms/crowd.h"
 #include "kms/metrics.h"
+#include "kms/proof.h"
 #include "kms/wire.h"
 
 #define DEFAULT_PATH "/keymanagement"
 #define DEFAULT_CONNECTIONS 256
 #define DEFAULT_THREADS 2
 #define TEND_MS 1000
+#define NONCES 4096u
 #define STOP_TIMEOUT_US (3 * G_USEC_PER_SEC)
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
@@ -40,12 +42,13 @@ struct ClvKmsServer {
     struct MHD_Daemon *daemon;
     char *path;
     char *url;
-    char *cert_pem, *key_pem; /* (nullable) libmicrohttpd does not copy them */
+    char *cert_pem, *key_pem, *ca_pem; /* (nullable) libmicrohttpd does not copy them */
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
     ClvKmsAudit *audit; /* (nullable) */
     ClvKmsCrowd *crowd;
     ClvKmsMetrics metrics;
+    char nonce_seed[32];
     GThread *tender;
     int tender_wake; /* eventfd: stop */
 };
@@ -53,6 +56,7 @@ struct ClvKmsServer {
 /* A request while it arrives. */
 typedef struct Upload {
     ClvKmsGuest *guest;
+    char *proven; /* (nullable) user, by HTTP or TLS */
     gint64 started_us;
     GByteArray *body;
     ClvKmsRequest request;
@@ -132,6 +136,20 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
     return answer(connection, status, "text/plain", text, strlen(text));
 }
 
+/* The first one of a client is no refusal, but the next may be; each is a line. */
+static enum MHD_Result
+challenge(ClvKmsServer *server, struct MHD_Connection *connection, gboolean stale)
+{
+    ClvKmsDecision decision = {.user = "-", .request = "http", .subject = "-"};
+
+    g_strlcpy(decision.rule,
+              stale ? "HTTP 401: stale nonce" : "HTTP 401: neither name nor key proven",
+              sizeof decision.rule);
+    clv_kms_metrics_add(&server->metrics.http_refused, 1);
+    tell(server, connection, &decision);
+    return clv_kms_proof_challenge(connection, server->service, stale);
+}
+
 /* ---- the message ---- */
 
 /* In the coding of the request. */
@@ -145,6 +163,14 @@ answer_message(struct MHD_Connection *connection, unsigned int status, const GBy
         return answer(connection, status, CLV_KMS_MIME_TYPE, message->data, message->len);
     text = g_base64_encode(message->data, message->len);
     return answer(connection, status, CLV_KMS_MIME_TYPE, text, strlen(text));
+}
+
+static unsigned int
+http_status(const ClvKmsDecision *decision)
+{
+    if (decision->foreign)
+        return MHD_HTTP_FORBIDDEN;
+    return decision->limited ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_OK;
 }
 
 static enum MHD_Result
@@ -165,15 +191,14 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
     if (message == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message, neither raw nor in base64");
-    reply = clv_kms_service_handle(server->service, upload->request, message->data, message->len,
-                                   g_get_real_time(), &decision);
+    reply = clv_kms_service_handle_from(server->service, upload->request, message->data,
+                                        message->len, g_get_real_time(), upload->proven, &decision);
     if (reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message that could be answered");
     clv_kms_metrics_took(&server->metrics, g_get_monotonic_time() - started_us);
     tell(server, connection, &decision);
-    return answer_message(connection, decision.limited ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_OK,
-                          reply, binary);
+    return answer_message(connection, http_status(&decision), reply, binary);
 }
 
 /* ---- the request ---- */
@@ -248,8 +273,10 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
         const char *method, void **state)
 {
     ClvKmsRequest request = CLV_KMS_TICKET_REQUEST;
+    g_autofree char *proven = NULL;
     const char *why = NULL;
     unsigned int status;
+    ClvKmsProof proof;
     Upload *upload;
 
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 && strcmp(url, "/healthz") == 0)
@@ -259,10 +286,17 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     status = judge_head(server, connection, url, method, &request, &why);
     if (status != 0)
         return refuse(server, connection, status, why);
+    proof = clv_kms_proof_check(connection, server->service, &proven);
+    if (proof == CLV_KMS_PROOF_REFUSED)
+        return refuse(server, connection, MHD_HTTP_FORBIDDEN,
+                      "no client certificate of a user of this KMS");
+    if (proof == CLV_KMS_PROOF_MISSING || proof == CLV_KMS_PROOF_STALE)
+        return challenge(server, connection, proof == CLV_KMS_PROOF_STALE);
     upload = g_new0(Upload, 1);
     upload->started_us = g_get_monotonic_time();
     upload->body = g_byte_array_new();
     upload->request = request;
+    upload->proven = g_steal_pointer(&proven);
     upload->guest = guest_of(connection);
     clv_kms_crowd_begin(server->crowd, upload->guest, upload->started_us);
     *state = upload;
@@ -294,6 +328,7 @@ on_completed(void *user, struct MHD_Connection *connection, void **state,
         return;
     clv_kms_crowd_end(server->crowd, upload->guest, g_get_monotonic_time());
     g_byte_array_unref(upload->body);
+    g_free(upload->proven);
     g_free(upload);
     *state = NULL;
 }
@@ -475,6 +510,18 @@ read_certificate(ClvKmsServer *server, const ClvKmsServerConfig *config, GError 
 }
 
 static gboolean
+read_client_ca(ClvKmsServer *server, GError **error)
+{
+    g_autofree char *path = clv_kms_service_client_ca(server->service);
+
+    if (path == NULL)
+        return TRUE;
+    if (server->cert_pem == NULL)
+        return fail(error, "client-ca '%s' without a certificate of the KMS itself", path);
+    return read_pem("client-ca", path, &server->ca_pem, error);
+}
+
+static gboolean
 check_exposure(GInetSocketAddress *address, const ClvKmsServerConfig *config, GError **error)
 {
     if (config->cert_file != NULL || config->allow_insecure ||
@@ -499,6 +546,7 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
          (char *)"SECURE192:SECURE128:-VERS-ALL:+VERS-TLS1.3:"
                  "+VERS-TLS1.2"},
+        {server->ca_pem != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, server->ca_pem},
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
@@ -527,7 +575,7 @@ open_server(ClvKmsServer *server, const ClvKmsServerConfig *config, GError **err
     int fd;
 
     if (address == NULL || !check_exposure(address, config, error) ||
-        !read_certificate(server, config, error))
+        !read_certificate(server, config, error) || !read_client_ca(server, error))
         return FALSE;
     fd = open_socket(address, config->listen, &port, error);
     if (fd < 0)
@@ -564,6 +612,10 @@ clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GEr
     g_return_val_if_fail(config != NULL && config->listen != NULL && service != NULL, NULL);
     server = g_new0(ClvKmsServer, 1);
     server->service = service;
+    if (!clv_random(NULL, (guint8 *)server->nonce_seed, sizeof server->nonce_seed)) {
+        fail(error, "KMS server: no random octets");
+        return NULL;
+    }
     server->path = g_strdup(config->path != NULL ? config->path : DEFAULT_PATH);
     server->log = config->log;
     server->log_user = config->log_user;
@@ -597,6 +649,7 @@ clv_kms_server_free(ClvKmsServer *server)
     clv_kms_crowd_free(server->crowd);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
+    g_free(server->ca_pem);
     g_free(server->path);
     g_free(server->url);
     g_free(server);

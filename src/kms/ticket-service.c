@@ -53,6 +53,7 @@ typedef struct Handling {
     MikeyEnv env;
     gint64 now_us;
     MikeyQuery *query;
+    const char *proven; /* (nullable) name of the user whom HTTP or TLS proved */
     const ClvKmsUser *user;
     char *identity; /* (nullable) canonical: whom the user says to be */
     ClvKmsDecision *decision;
@@ -640,6 +641,16 @@ check_known_time(Handling *h)
                    (bar_us - h->now_us) / G_USEC_PER_SEC + 1);
 }
 
+/* The one who speaks and the one who signed must be the same. */
+static MikeyStatus
+check_proven(Handling *h)
+{
+    if (h->proven == NULL || strcmp(h->proven, h->user->name) == 0)
+        return MIKEY_OK;
+    h->decision->foreign = TRUE;
+    return because(h, MIKEY_BAD_IDENTITY, "HTTP or TLS proved user '%s'", h->proven);
+}
+
 static MikeyStatus
 check_rate(Handling *h)
 {
@@ -693,6 +704,8 @@ handle(Handling *h, MikeyBytes octets)
         status = find_user(h);
     if (status == MIKEY_OK)
         status = authenticate(h);
+    if (status == MIKEY_OK)
+        status = check_proven(h);
     if (status == MIKEY_OK)
         status = check_rate(h);
     if (status == MIKEY_OK)
@@ -751,6 +764,57 @@ clv_kms_service_audit_file(ClvKmsService *service)
     return g_strdup(keys->audit_file);
 }
 
+ClvKmsHttpAuth
+clv_kms_service_http_auth(ClvKmsService *service)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+
+    return keys->http_auth;
+}
+
+/* That of the KMS's own name, unless the file says otherwise. */
+char *
+clv_kms_service_http_host(ClvKmsService *service)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+    const char *at = strchr(keys->canonical_uri, '@');
+
+    if (keys->http_host != NULL)
+        return g_strdup(keys->http_host);
+    return g_strdup(at != NULL ? at + 1 : strchr(keys->canonical_uri, ':') + 1);
+}
+
+char *
+clv_kms_service_client_ca(ClvKmsService *service)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+
+    return g_strdup(keys->client_ca);
+}
+
+char *
+clv_kms_service_digest_password(ClvKmsService *service, const char *user)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+    const ClvKmsUser *found = clv_kms_keyfile_user(keys, user, strlen(user));
+    gsize len = 0;
+    const guint8 *bytes;
+
+    if (found == NULL || found->revoked)
+        return NULL;
+    bytes = clv_secret_bytes(found->psk, &len);
+    return g_base64_encode(bytes, len);
+}
+
+char *
+clv_kms_service_certificate_user(ClvKmsService *service, const char *name)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+    const ClvKmsUser *found = g_hash_table_lookup(keys->users_by_certificate, name);
+
+    return found != NULL && !found->revoked ? g_strdup(found->name) : NULL;
+}
+
 static bool
 random_octets(uint8_t *out, size_t len, void *data)
 {
@@ -762,6 +826,14 @@ random_octets(uint8_t *out, size_t len, void *data)
 GByteArray *
 clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request, const guint8 *bytes,
                        gsize len, gint64 now_us, ClvKmsDecision *out_decision)
+{
+    return clv_kms_service_handle_from(service, request, bytes, len, now_us, NULL, out_decision);
+}
+
+GByteArray *
+clv_kms_service_handle_from(ClvKmsService *service, ClvKmsRequest request, const guint8 *bytes,
+                            gsize len, gint64 now_us, const char *proven,
+                            ClvKmsDecision *out_decision)
 {
     g_autoptr(ClvKmsKeyFile) keys = NULL;
     GByteArray *answer;
@@ -777,6 +849,7 @@ clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request, const guin
     h.keys = keys;
     h.request = request;
     h.now_us = now_us;
+    h.proven = proven;
     h.decision = out_decision;
     h.env = (MikeyEnv){
         .now = mikey_ntp_from_unix_us(now_us),

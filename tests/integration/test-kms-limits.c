@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Does the KMS keep its limits and its records, and does it stop without losing a request?
+/* Does the KMS know who asks, keep its limits and its records, and stop without losing a request?
  *
  * Over real sockets on loopback, with libcurl as the other side.
  */
@@ -7,6 +7,8 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,7 +31,8 @@ typedef struct Kms {
     ClvKmsService *service;
     ClvKmsServer *server;
     char *url;
-    CURL *curl; /* keeps its connection */
+    const char *cert, *key; /* (nullable) PEM: HTTPS */
+    CURL *curl;             /* keeps its connection */
 } Kms;
 
 static void
@@ -37,7 +40,12 @@ kms_start(Kms *kms, const char *extra, guint max_connections)
 {
     g_autofree char *text = parties_key_file(extra);
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-    ClvKmsServerConfig config = {.listen = "127.0.0.1:0", .max_connections = max_connections};
+    ClvKmsServerConfig config = {
+        .listen = "127.0.0.1:0",
+        .max_connections = max_connections,
+        .cert_file = kms->cert,
+        .key_file = kms->key,
+    };
     g_autoptr(GError) error = NULL;
     ClvKmsKeyFile *keys;
 
@@ -138,6 +146,269 @@ assert_ticket(Kms *kms, const char *user, const char *identity)
 
     g_assert_cmpint(ask(kms, user, identity, first), ==, 200);
     g_assert_cmpuint(first[1], ==, MIKEY_REQUEST_RESP);
+}
+
+/* ---- HTTP Digest ---- */
+
+static void
+log_in(Kms *kms, const char *user, const char *key_of)
+{
+    MikeyKey psk = party_psk(key_of);
+    g_autofree char *password = g_base64_encode(psk.bytes, psk.len);
+
+    curl_easy_setopt(kms->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_DIGEST);
+    curl_easy_setopt(kms->curl, CURLOPT_USERNAME, user);
+    curl_easy_setopt(kms->curl, CURLOPT_PASSWORD, password);
+}
+
+static size_t
+keep_challenge(char *data, size_t size, size_t n, void *user)
+{
+    g_autofree char *line = g_strndup(data, size * n);
+
+    if (g_ascii_strncasecmp(line, "WWW-Authenticate:", 17) == 0)
+        g_string_append(user, line);
+    return size * n;
+}
+
+static void
+test_digest(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autoptr(GString) challenge = g_string_new(NULL);
+    guint8 first[2];
+
+    kms_start(&kms, "http-auth = digest", 0);
+    curl_easy_setopt(kms.curl, CURLOPT_HEADERFUNCTION, keep_challenge);
+    curl_easy_setopt(kms.curl, CURLOPT_HEADERDATA, challenge);
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 401);
+    g_assert_nonnull(strstr(challenge->str, "Digest"));
+    g_assert_nonnull(strstr(challenge->str, "realm=\"3GPP-bootstrapping@example.org\""));
+    g_assert_nonnull(strstr(challenge->str, "qop=\"auth\""));
+    curl_easy_setopt(kms.curl, CURLOPT_HEADERFUNCTION, NULL);
+    curl_easy_setopt(kms.curl, CURLOPT_HEADERDATA, NULL);
+
+    log_in(&kms, "alice", "alice");
+    for (guint i = 0; i < 20; i++) /* one nonce, counted on, whichever thread serves */
+        assert_ticket(&kms, "alice", ALICE);
+    log_in(&kms, "alice", "bob");
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 401);
+    log_in(&kms, "mallory", "alice");
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 401);
+    log_in(&kms, "bob", "bob"); /* himself, but with alice's message */
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 403);
+    g_assert_cmpuint(first[1], ==, MIKEY_ERROR);
+    assert_ticket(&kms, "bob", BOB);
+}
+
+static void
+test_digest_ends_when_revoked(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *text = NULL, *changed = NULL;
+    g_auto(GStrv) parts = NULL;
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    guint8 first[2];
+
+    kms_start(&kms, "http-auth = digest\nhttp-host = kms.example.net", 0);
+    log_in(&kms, "alice", "alice");
+    assert_ticket(&kms, "alice", ALICE);
+    text = parties_key_file("http-auth = digest");
+    parts = g_strsplit(text, "[user alice]\n", 2);
+    changed = g_strjoinv("[user alice]\nrevoked = yes\n", parts);
+    clv_kms_service_reload(kms.service,
+                           clv_kms_keyfile_parse("parties", changed, strlen(changed), errors));
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 401);
+}
+
+/* ---- client certificates ---- */
+
+typedef struct Pki {
+    char *folder;
+    EVP_PKEY *ca_key, *key;
+    X509 *ca;
+    char *ca_path, *key_path;
+} Pki;
+
+static char *
+pki_write(const Pki *pki, const char *name, X509 *cert, EVP_PKEY *key)
+{
+    char *path = g_build_filename(pki->folder, name, NULL);
+    FILE *file = fopen(path, "w");
+
+    if (cert != NULL)
+        g_assert_cmpint(PEM_write_X509(file, cert), ==, 1);
+    else
+        g_assert_cmpint(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), ==, 1);
+    fclose(file);
+    return path;
+}
+
+/* From an hour ago to @end_s from now. @names: (nullable) subject alternative names */
+static X509 *
+make_cert(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *cn, const char *names,
+          long end_s)
+{
+    X509 *cert = X509_new();
+    X509V3_CTX context;
+
+    X509_set_version(cert, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), (long)g_random_int_range(1, G_MAXINT32));
+    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(cert), end_s);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+                               (const unsigned char *)cn, -1, -1, 0);
+    X509_set_issuer_name(cert, X509_get_subject_name(issuer != NULL ? issuer : cert));
+    X509_set_pubkey(cert, key);
+    X509V3_set_ctx(&context, issuer != NULL ? issuer : cert, cert, NULL, NULL, 0);
+    if (issuer == NULL)
+        names = NULL;
+    for (guint i = 0; i < 2; i++) {
+        const char *value = i == 0 ? (issuer == NULL ? "CA:TRUE" : "CA:FALSE") : names;
+        X509_EXTENSION *extension =
+            value != NULL
+                ? X509V3_EXT_conf_nid(NULL, &context,
+                                      i == 0 ? NID_basic_constraints : NID_subject_alt_name, value)
+                : NULL;
+
+        if (extension != NULL)
+            X509_add_ext(cert, extension, -1);
+        X509_EXTENSION_free(extension);
+    }
+    g_assert_cmpint(X509_sign(cert, issuer_key, EVP_sha256()), >, 0);
+    return cert;
+}
+
+static void
+pki_open(Pki *pki, gconstpointer unused)
+{
+    pki->folder = g_dir_make_tmp("kms-pki-XXXXXX", NULL);
+    pki->ca_key = EVP_EC_gen("P-256");
+    pki->key = EVP_EC_gen("P-256");
+    pki->ca = make_cert(pki->ca_key, NULL, pki->ca_key, "CA", NULL, 3600);
+    pki->ca_path = pki_write(pki, "ca.pem", pki->ca, NULL);
+    pki->key_path = pki_write(pki, "key.pem", NULL, pki->key);
+}
+
+static void
+pki_close(Pki *pki, gconstpointer unused)
+{
+    g_autoptr(GDir) dir = g_dir_open(pki->folder, 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(pki->folder, name, NULL);
+
+        g_unlink(path);
+    }
+    g_rmdir(pki->folder);
+    X509_free(pki->ca);
+    EVP_PKEY_free(pki->ca_key);
+    EVP_PKEY_free(pki->key);
+    g_free(pki->folder);
+    g_free(pki->ca_path);
+    g_free(pki->key_path);
+}
+
+static char *
+pki_cert(const Pki *pki, const char *file, const char *cn, const char *names, long end_s)
+{
+    X509 *cert = make_cert(pki->key, pki->ca, pki->ca_key, cn, names, end_s);
+    char *path = pki_write(pki, file, cert, NULL);
+
+    X509_free(cert);
+    return path;
+}
+
+static void
+show_cert(Kms *kms, const Pki *pki, const char *cert)
+{
+    curl_easy_setopt(kms->curl, CURLOPT_SSLCERT, cert);
+    curl_easy_setopt(kms->curl, CURLOPT_SSLKEY, cert != NULL ? pki->key_path : NULL);
+    curl_easy_setopt(kms->curl, CURLOPT_FRESH_CONNECT, 1L);
+}
+
+/* @names is in the key file for alice, as [user alice] is its first group after [kms]. */
+static void
+kms_start_tls(Kms *kms, const Pki *pki, const char *auth, const char *cert)
+{
+    g_autofree char *extra = g_strdup_printf("http-auth = %s\nclient-ca = %s", auth, pki->ca_path);
+    g_autofree char *text = NULL, *changed = NULL;
+    g_auto(GStrv) parts = NULL;
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+    kms->cert = cert;
+    kms->key = pki->key_path;
+    kms_start(kms, extra, 0);
+    text = parties_key_file(extra);
+    parts = g_strsplit(text, "[user alice]\n", 2);
+    changed = g_strjoinv("[user alice]\ncertificate = " ALICE ";cn:alice phone\n", parts);
+    clv_kms_service_reload(kms->service, clv_kms_keyfile_parse_in("parties", pki->folder, changed,
+                                                                  strlen(changed), errors));
+    curl_easy_setopt(kms->curl, CURLOPT_CAINFO, pki->ca_path);
+}
+
+static void
+test_certificate(Pki *pki, gconstpointer unused)
+{
+    g_autofree char *server = pki_cert(pki, "server.pem", "kms", "IP:127.0.0.1", 3600);
+    g_autofree char *by_uri = pki_cert(pki, "uri.pem", "x", "DNS:a,URI:" ALICE, 3600);
+    g_autofree char *by_cn = pki_cert(pki, "cn.pem", "alice phone", NULL, 3600);
+    g_autofree char *nobody = pki_cert(pki, "nobody.pem", "nobody", "URI:" BOB, 3600);
+    g_autofree char *expired = pki_cert(pki, "expired.pem", "alice phone", NULL, -60);
+    X509 *own = make_cert(pki->key, NULL, pki->key, "alice phone", NULL, 3600);
+    g_autofree char *forged = pki_write(pki, "forged.pem", own, NULL);
+    const char *const refused[] = {NULL, nobody, expired, forged};
+    g_auto(Kms) kms = {0};
+    guint8 first[2];
+
+    X509_free(own);
+    kms_start_tls(&kms, pki, "certificate", server);
+    show_cert(&kms, pki, by_uri);
+    assert_ticket(&kms, "alice", ALICE);
+    show_cert(&kms, pki, by_cn);
+    assert_ticket(&kms, "alice", ALICE);
+    g_assert_cmpint(ask(&kms, "bob", BOB, first), ==, 403); /* bob's message, alice's TLS */
+    g_assert_cmpuint(first[1], ==, MIKEY_ERROR);
+    for (guint i = 0; i < G_N_ELEMENTS(refused); i++) {
+        show_cert(&kms, pki, refused[i]);
+        g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 403);
+        g_assert_cmpuint(first[0], !=, 1); /* no MIKEY message */
+    }
+}
+
+static void
+test_certificate_or_digest(Pki *pki, gconstpointer unused)
+{
+    g_autofree char *server = pki_cert(pki, "server.pem", "kms", "IP:127.0.0.1", 3600);
+    g_autofree char *by_cn = pki_cert(pki, "cn.pem", "alice phone", NULL, 3600);
+    g_auto(Kms) kms = {0};
+    guint8 first[2];
+
+    kms_start_tls(&kms, pki, "either", server);
+    show_cert(&kms, pki, by_cn);
+    assert_ticket(&kms, "alice", ALICE);
+    show_cert(&kms, pki, NULL);
+    g_assert_cmpint(ask(&kms, "bob", BOB, first), ==, 401);
+    log_in(&kms, "bob", "bob");
+    assert_ticket(&kms, "bob", BOB);
+}
+
+static void
+test_tls_below_1_2_is_refused(Pki *pki, gconstpointer unused)
+{
+    g_autofree char *server = pki_cert(pki, "server.pem", "kms", "IP:127.0.0.1", 3600);
+    g_auto(Kms) kms = {0};
+
+    kms_start_tls(&kms, pki, "none", server);
+    curl_easy_setopt(kms.curl, CURLOPT_URL, kms.url);
+    curl_easy_setopt(kms.curl, CURLOPT_SSL_CIPHER_LIST, "ALL:@SECLEVEL=0");
+    curl_easy_setopt(kms.curl, CURLOPT_SSLVERSION,
+                     (long)(CURL_SSLVERSION_TLSv1_0 | CURL_SSLVERSION_MAX_TLSv1_1));
+    g_assert_cmpint(curl_easy_perform(kms.curl), ==, CURLE_SSL_CONNECT_ERROR);
+    curl_easy_setopt(kms.curl, CURLOPT_SSLVERSION,
+                     (long)(CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2));
+    assert_ticket(&kms, "alice", ALICE);
 }
 
 /* ---- rates ---- */
@@ -378,6 +649,13 @@ main(int argc, char **argv)
 {
     curl_global_init(CURL_GLOBAL_ALL);
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/kms-limits/digest", test_digest);
+    g_test_add_func("/kms-limits/digest-ends-when-revoked", test_digest_ends_when_revoked);
+    g_test_add("/kms-limits/certificate", Pki, NULL, pki_open, test_certificate, pki_close);
+    g_test_add("/kms-limits/certificate-or-digest", Pki, NULL, pki_open, test_certificate_or_digest,
+               pki_close);
+    g_test_add("/kms-limits/tls-below-1.2-is-refused", Pki, NULL, pki_open,
+               test_tls_below_1_2_is_refused, pki_close);
     g_test_add_func("/kms-limits/bucket", test_bucket);
     g_test_add_func("/kms-limits/user-rate", test_user_rate);
     g_test_add_func("/kms-limits/global-rate", test_global_rate);

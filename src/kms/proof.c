@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/proof.c - who is at the other end, by HTTP Digest or by TLS?
+ *
+ * Digest the way of TS 33.222: the user name is the one that the MIKEY message gives as IDRpsk (the
+ * B-TID), the password is the shared key in base64, the realm names the KMS. A certificate is a
+ * user's when its chain is good and the key file names its URI or common name.
+ */
+#include "config.h"
+
+#include "kms/proof.h"
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <string.h>
+
+#include "base/secret.h"
+
+#define NONCE_LIFE_S 300u
+#define MAX_NAMES 32u
+
+/* ---- digest ---- */
+
+static char *
+realm_of(ClvKmsService *service)
+{
+    g_autofree char *host = clv_kms_service_http_host(service);
+
+    return g_strconcat("3GPP-bootstrapping@", host, NULL);
+}
+
+/* Somebody who is not known costs as much as a wrong password. */
+static ClvKmsProof
+check_digest(struct MHD_Connection *connection, ClvKmsService *service, char **out_user)
+{
+    char *name = MHD_digest_auth_get_username(connection);
+    g_autofree char *realm = realm_of(service);
+    char *password;
+    gboolean known;
+    int verdict;
+
+    if (name == NULL)
+        return CLV_KMS_PROOF_MISSING;
+    password = clv_kms_service_digest_password(service, name);
+    known = password != NULL;
+    verdict = MHD_digest_auth_check2(connection, realm, name, known ? password : "nobody",
+                                     NONCE_LIFE_S, MHD_DIGEST_ALG_MD5);
+    clv_secret_free_string(password);
+    if (known && verdict == MHD_YES)
+        *out_user = g_strdup(name);
+    MHD_free(name);
+    if (*out_user != NULL)
+        return CLV_KMS_PROOF_GIVEN;
+    return verdict == MHD_INVALID_NONCE ? CLV_KMS_PROOF_STALE : CLV_KMS_PROOF_MISSING;
+}
+
+enum MHD_Result
+clv_kms_proof_challenge(struct MHD_Connection *connection, ClvKmsService *service, gboolean stale)
+{
+    static char text[] = "expected the name and key of a user of this KMS\n";
+    g_autofree char *realm = realm_of(service);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result result;
+
+    if (response == NULL)
+        return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    result = MHD_queue_auth_fail_response2(connection, realm, "conclave-kms", response, stale,
+                                           MHD_DIGEST_ALG_MD5);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- certificate ---- */
+
+/* The chain of the peer, by the certificates of client-ca= */
+static gboolean
+chain_is_good(gnutls_session_t session)
+{
+    gnutls_typed_vdata_st purpose = {
+        .type = GNUTLS_DT_KEY_PURPOSE_OID,
+        .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT,
+    };
+    unsigned int status = 0;
+
+    return gnutls_certificate_verify_peers(session, &purpose, 1, &status) == GNUTLS_E_SUCCESS &&
+           status == 0;
+}
+
+static char *
+user_of_name(ClvKmsService *service, const char *prefix, const char *name, gsize len)
+{
+    g_autofree char *text = NULL;
+
+    if (len == 0 || memchr(name, '\0', len) != NULL)
+        return NULL;
+    text = g_strdup_printf("%s%.*s", prefix, (int)len, name);
+    return clv_kms_service_certificate_user(service, text);
+}
+
+/* URIs first, then the common name. Returns: (transfer full) (nullable) */
+static char *
+user_of_certificate(ClvKmsService *service, gnutls_x509_crt_t cert)
+{
+    char name[512];
+    char *user = NULL;
+
+    for (unsigned int i = 0; i < MAX_NAMES && user == NULL; i++) {
+        size_t len = sizeof name;
+        int type = gnutls_x509_crt_get_subject_alt_name(cert, i, name, &len, NULL);
+
+        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+            break;
+        if (type == GNUTLS_SAN_URI)
+            user = user_of_name(service, "", name, len);
+    }
+    for (unsigned int i = 0; i < 1 && user == NULL; i++) {
+        size_t len = sizeof name;
+
+        if (gnutls_x509_crt_get_dn_by_oid(cert, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &len) ==
+            GNUTLS_E_SUCCESS)
+            user = user_of_name(service, "cn:", name, len);
+    }
+    return user;
+}
+
+static char *
+user_of_session(ClvKmsService *service, gnutls_session_t session)
+{
+    unsigned int n = 0;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
+    gnutls_x509_crt_t cert;
+    char *user = NULL;
+
+    if (chain == NULL || n == 0 || !chain_is_good(session) ||
+        gnutls_x509_crt_init(&cert) != GNUTLS_E_SUCCESS)
+        return NULL;
+    if (gnutls_x509_crt_import(cert, &chain[0], GNUTLS_X509_FMT_DER) == GNUTLS_E_SUCCESS)
+        user = user_of_certificate(service, cert);
+    gnutls_x509_crt_deinit(cert);
+    return user;
+}
+
+static ClvKmsProof
+check_certificate(struct MHD_Connection *connection, ClvKmsService *service, char **out_user)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+    if (info != NULL && info->tls_session != NULL)
+        *out_user = user_of_session(service, info->tls_session);
+    return *out_user != NULL ? CLV_KMS_PROOF_GIVEN : CLV_KMS_PROOF_REFUSED;
+}
+
+ClvKmsProof
+clv_kms_proof_check(struct MHD_Connection *connection, ClvKmsService *service, char **out_user)
+{
+    ClvKmsHttpAuth wanted = clv_kms_service_http_auth(service);
+
+    *out_user = NULL;
+    if (wanted == CLV_KMS_HTTP_AUTH_NONE)
+        return CLV_KMS_PROOF_NOT_WANTED;
+    if (wanted != CLV_KMS_HTTP_AUTH_DIGEST &&
+        check_certificate(connection, service, out_user) == CLV_KMS_PROOF_GIVEN)
+        return CLV_KMS_PROOF_GIVEN;
+    if (wanted == CLV_KMS_HTTP_AUTH_CERTIFICATE)
+        return CLV_KMS_PROOF_REFUSED;
+    return check_digest(connection, service, out_user);
+}
