@@ -436,16 +436,17 @@ peer_of(const Member *member)
     return member->peer != NULL ? member->peer : "-";
 }
 
-/* Final answer to an INVITE that has none yet. */
+/* Final answer to an INVITE that has none yet. To be asked for a password is not to be refused. */
 static void
 turn_away(ClvConference *c, Member *member, const ClvPolicyVerdict *verdict)
 {
     Removal removal = removal_new(verdict->code, NULL);
+    gboolean challenged = verdict->code == CLV_CODE_UNAUTHENTICATED;
 
     removal.retry_after_s = verdict->retry_after_s;
     removal.keys_over = TRUE;
-    removal_add(&removal, member, "%s refused: %s (%s), %s%s%s", request_name(member),
-                name_of(member), peer_of(member), verdict->reason,
+    removal_add(&removal, member, "%s %s: %s (%s), %s%s%s", request_name(member),
+                challenged ? "challenged" : "refused", name_of(member), peer_of(member), verdict->reason,
                 verdict->rule[0] != '\0' ? " by " : "", verdict->rule);
     remove_some(c, &removal);
 }
