@@ -8,6 +8,7 @@
 #include "ua/report.h"
 #include "ua/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,14 @@ read_stream(FILE *in, GString *out)
     return ferror(in) == 0;
 }
 
+/* Every message begins with an octet 1, so its base64 with an A; a line of SDP has a colon. A path
+ * that leads nowhere is mostly base64, too, and whoever mistyped it wants to hear just that. */
+static gboolean
+is_meant_as_message(const char *what)
+{
+    return what[0] == 'A' || strpbrk(what, ": \n") != NULL;
+}
+
 /* The operand is "-", a file, or the message itself. */
 static ClvUaExit
 decode(const ClvUaOptions *options)
@@ -43,7 +52,7 @@ decode(const ClvUaOptions *options)
 
     if (strcmp(what, "-") == 0) {
         good = read_stream(stdin, text);
-    } else if (g_file_test(what, G_FILE_TEST_EXISTS)) {
+    } else if (g_file_test(what, G_FILE_TEST_EXISTS) || !is_meant_as_message(what)) {
         FILE *in = fopen(what, "rbe");
 
         good = in != NULL && read_stream(in, text);
@@ -53,7 +62,7 @@ decode(const ClvUaOptions *options)
         g_string_append(text, what);
     }
     if (!good) {
-        fprintf(stderr, "conclave-ua: %s cannot be read\n", what);
+        fprintf(stderr, "conclave-ua: %s cannot be read: %s\n", what, g_strerror(errno));
         return CLV_UA_EXIT_FAILED;
     }
     return clv_ua_decode(text->str, text->len, options->json, stdout) ? CLV_UA_EXIT_OK

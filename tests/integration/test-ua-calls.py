@@ -519,6 +519,20 @@ def a_dead_kms_is_told():
     check(status == 5, report)
 
 
+@test
+def a_trace_that_is_not_there_is_told():
+    for path in (f'{work}/nosuch', '/nosuch', 'nosuch'):
+        done = subprocess.run([UA, 'decode', path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=20)
+        check(done.returncode == 1, done)
+        check('No such file' in done.stderr and done.stdout == '', done)
+    for text in ('AAAA', 'AQ==', 'a=key-mgmt:mikey AQ=='):
+        done = subprocess.run([UA, 'decode', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=20)
+        check(done.returncode == 1, done)
+        check('No such file' not in done.stderr, done)
+
+
 def main():
     global work
     work = tempfile.mkdtemp(prefix='ua-calls-')
