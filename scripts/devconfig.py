@@ -5,7 +5,7 @@
 usage: devconfig.py DIR [--sip-port N] [--tls-port N] [--kms-port N] [--howto --build DIR]
 
 What is there already stays as it is, so that it can be edited; ports that are given explicitly
-are written anew. All secrets are random and of mode 0600. With --howto it prints how to join.
+are changed in it, and nothing else is. All secrets are random and of mode 0600. With --howto it prints how to join.
 """
 import argparse
 import base64
@@ -208,7 +208,19 @@ srtp-suites=AEAD_AES_256_GCM;AEAD_AES_128_GCM;AES_256_CM_HMAC_SHA1_80;AES_CM_128
 '''
 
 
-def make(directory, sip=5060, tls=5061, kms=8089, rewrite=False):
+def with_ports(text, sip, tls, kms):
+    """The configuration with other ports, where they are given; the rest is the user's."""
+    def change(text, pattern, port):
+        return text if port is None else re.sub(pattern, lambda m: f'{m.group(1)}{port}', text)
+    listen = re.search(r'(?m)^\[sip\][^[]*?^listen *=(.*)$', text)
+    if listen:
+        line = change(listen.group(1), r'((?:udp|tcp):(?:\[[^]]*\]|[^:;\[]*):)\d+', sip)
+        line = change(line, r'(tls:(?:\[[^]]*\]|[^:;\[]*):)\d+', tls)
+        text = text[:listen.start(1)] + line + text[listen.end(1):]
+    return change(text, r'(?m)^(\[embedded-kms\][^[]*?^listen *=.*:)\d+$', kms)
+
+
+def make(directory, sip=None, tls=None, kms=None):
     """Everything in @directory; returns nothing, complains by exiting."""
     directory = os.path.abspath(directory)
     for name in ('', 'keys', 'passwords'):
@@ -222,8 +234,12 @@ def make(directory, sip=5060, tls=5061, kms=8089, rewrite=False):
     write_once(at('users.conf'), lambda: users_text(directory), 0o600)
     write_once(at('kms-keys.conf'), lambda: kms_text(directory), 0o600)
     write_once(at('policy.conf'), policy_text)
-    if rewrite or not os.path.exists(at('conclave.conf')):
-        write(at('conclave.conf'), server_text(directory, sip, tls, kms))
+    write_once(at('conclave.conf'),
+               lambda: server_text(directory, sip or 5060, tls or 5061, kms or 8089))
+    found = read(at('conclave.conf'))
+    wanted = with_ports(found, sip, tls, kms)
+    if wanted != found:
+        write(at('conclave.conf'), wanted)
 
 
 # ---- what to tell the user ----
@@ -273,7 +289,7 @@ Create a conference as alice, with a ticket that names bob and carol:
       --invite {identity('bob')} --invite {identity('carol')} \\
       {person('alice')} --tone 440
 
-Dial into it as bob, with the conference URI that it prints:
+Dial into it as bob, with the conference URI that it prints behind contact=:
 
   {ua} join CONFERENCE-URI \\
       {person('bob')} --tone 660
@@ -295,20 +311,27 @@ See what is going on:
 ''', flush=True)
 
 
+def port_number(text):
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a port from 1 to 65535")
+    return int(text)
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('usage: ')[1].split('\n')[0])
     parser.add_argument('dir')
-    parser.add_argument('--sip-port', type=int)
-    parser.add_argument('--tls-port', type=int)
-    parser.add_argument('--kms-port', type=int)
+    for name in ('--sip-port', '--tls-port', '--kms-port'):
+        parser.add_argument(name, type=port_number, metavar='N')
     parser.add_argument('--howto', action='store_true')
     parser.add_argument('--build', default='build')
     a = parser.parse_args()
     if a.howto:
         howto(os.path.abspath(a.dir), os.path.abspath(a.build))
         return
-    given = [p for p in (a.sip_port, a.tls_port, a.kms_port) if p is not None]
-    make(a.dir, a.sip_port or 5060, a.tls_port or 5061, a.kms_port or 8089, rewrite=bool(given))
+    try:
+        make(a.dir, a.sip_port, a.tls_port, a.kms_port)
+    except OSError as error:
+        sys.exit(f'{error.filename}: {error.strerror}')
 
 
 if __name__ == '__main__':

@@ -111,6 +111,16 @@ def development_files(bench):
     devconfig.make(folder)
     check(before == devconfig.read(os.path.join(folder, 'kms-keys.conf')),
           'what is there stays as it is')
+    conf = os.path.join(folder, 'conclave.conf')
+    edited = devconfig.read(conf).replace('level=info', 'level=debug')
+    devconfig.write(conf, edited)
+    devconfig.make(folder, tls=15061)
+    check(devconfig.read(conf) == edited.replace(':5061', ':15061'),
+          f'a port is changed and nothing else: {devconfig.read(conf)}')
+    devconfig.make(folder, sip=15060, kms=18089)
+    check(devconfig.ports_of(folder) == (15060, 15061, 18089), 'so are the others')
+    check(devconfig.read(conf) == edited.replace(':5061', ':15061').replace(':5060', ':15060')
+          .replace(':8089', ':18089'), f'and nothing else: {devconfig.read(conf)}')
 
 
 @test('what is installed is complete, and its samples are good')
