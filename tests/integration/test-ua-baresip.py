@@ -57,7 +57,7 @@ class Baresip:
         with open(os.path.join(self.folder, 'log'), 'wb') as log:
             self.process = subprocess.Popen(['baresip', '-f', self.folder], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
-        for _ in range(100):
+        for _ in range(300):
             try:
                 self.control = ctl.Ctl(control)
                 return
@@ -99,7 +99,7 @@ def judge(status, report, baresip, codec):
     check(good, f'baresip did not hear us: {text}')
 
 
-LISTEN = ['--tone', '440', '--expect-hear', '1000:-15', '--expect-silent', '440:-60',
+LISTEN = ['--tone', '440', '--expect-hear', '1000:-15', '--expect-silent', '440:-45',
           '--measure-from', '1', '--duration', str(SECONDS), '--json']
 
 
