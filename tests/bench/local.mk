@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: "make bench" builds and runs them, BENCH_FLAGS=--json for machines.
-bench_programs = %D%/bench-srtp %D%/bench-media %D%/bench-stages %D%/bench-mikey
+bench_programs = %D%/bench-srtp %D%/bench-media %D%/bench-stages %D%/bench-mikey \
+	%D%/bench-kms
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 BENCH_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
@@ -13,6 +14,10 @@ tests_bench_bench_srtp_LDADD = libclv-media.la $(TEST_LIBS)
 tests_bench_bench_media_SOURCES = %D%/bench-media.c
 tests_bench_bench_media_CFLAGS = $(BENCH_CFLAGS)
 tests_bench_bench_media_LDADD = libclv-media.la $(TEST_LIBS) -lm
+
+tests_bench_bench_kms_SOURCES = %D%/bench-kms.c $(KMS_PARTIES)
+tests_bench_bench_kms_CFLAGS = $(KMS_TEST_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS)
+tests_bench_bench_kms_LDADD = $(KMS_TEST_LDADD) $(CURL_LIBS) $(SSL_LIBS)
 
 # The media room once more, with its stop watches.
 EXTRA_LTLIBRARIES = libclv-media-profiled.la
