@@ -9,6 +9,15 @@
  *   > KEYS        < MEDIA_OPEN   (or REFUSE)          identity proven, allowed set asked
  *   > MEDIA_READY < ACCEPT
  *   > CONFIRMED   < PLAN, ROSTER                      only now can the leg be heard
+ *
+ * A dial-out (5.5), asked for by REFER or by a URI list:
+ *   > REFER       < REFER_ACCEPT, REFER_KEYS (or REFER_REFUSE)   nothing is sent to anybody yet
+ *   > REFER_KEYS  < DIAL (or REFER_NOTIFY with the refusal)      the referrer is proven
+ *   > DIAL_ANSWERED < MEDIA_OPEN (or DIAL_END)                   who answered is settled (5.13)
+ *   > MEDIA_READY < CONFIRM, PLAN, ROSTER, REFER_NOTIFY
+ *
+ * A re-offer with a ticket (5.3):
+ *   > REOFFER_KEYS < REOFFER_ACCEPT (or REOFFER_REFUSE), then whoever dropped out is cut
  */
 #pragma once
 
@@ -30,6 +39,19 @@ typedef enum ClvEventKind {
     CLV_EV_TALKING,      /* .flag */
     CLV_EV_KICK,         /* .who: (nullable) canonical identity; else .leg alone */
     CLV_EV_END,          /* .cause: by the operator, shutdown */
+    CLV_EV_REOFFER_KEYS, /* .leg .keys: a re-offer's key management is done */
+    CLV_EV_REFER,        /* .refer */
+    CLV_EV_REFER_KEYS,   /* .refer_id .keys: its ticket is resolved */
+    CLV_EV_REFER_FAILED, /* .refer_id .code: it is no good */
+    CLV_EV_DIAL_RINGING, /* .dial .answerer */
+    CLV_EV_DIAL_ANSWERED,/* .dial .leg .answer */
+    CLV_EV_DIAL_FAILED,  /* .dial .status (SIP; 0: .code) .code */
+    CLV_EV_IDENTITY,     /* .leg .answerer: who answered has changed, or says so (RFC 4916) */
+    CLV_EV_DTMF,         /* .leg .digit */
+    CLV_EV_PIN,          /* .leg .flag: the PIN was right */
+    CLV_EV_PROMPTED,     /* .leg .prompt is over */
+    CLV_EV_LOCK,         /* .flag, by order of the operator */
+    CLV_EV_ADMIT,        /* .who (nullable: everybody) out of the lobby, by order of the operator */
     CLV_EV_POLICY,       /* .view: (transfer full) new effective policy; (nullable) NULL: the files
                             know this scheduled conference no more, it ends when it is empty */
     CLV_EV_TIMER,        /* .timer */
@@ -40,6 +62,8 @@ typedef enum ClvTimerKind {
     CLV_TIMER_EMPTY,
     CLV_TIMER_DURATION,
     CLV_TIMER_CREATOR,
+    CLV_TIMER_WAITING, /* the nearest deadline of dial-outs, lobby and PINs */
+    CLV_TIMER_EXPIRY,  /* end-on-expiry, and the warning before the end */
     CLV_N_TIMERS
 } ClvTimerKind;
 
@@ -55,9 +79,54 @@ typedef struct ClvEvJoin {
     ClvDirection peer_direction;
     guint n_by_creator;       /* creates: other live conferences of this identity */
     guint n_total;            /* creates: other live conferences of this factory */
+    const char *const *identities; /* (nullable) all that were asserted; identity is the first */
+    const char *peer_name;    /* (nullable) next hop, for trust= */
+    GPtrArray *uri_list;      /* (nullable) ClvUriEntry; a reference is taken */
+    ClvLegId replaces;        /* 0: none */
+    const char *referred_by;  /* (nullable) canonical, unproven */
 } ClvEvJoin;
 
+typedef struct ClvEvRefer {
+    ClvReferId refer;
+    ClvLegId leg;             /* the referrer's dialog; 0: outside */
+    const char *identity;     /* (nullable) proven by SIP; canonical */
+    const char *const *identities;
+    ClvProof proof;
+    const char *peer, *peer_name;
+    gboolean ticket_offered, anonymous, secured, tls;
+    const char *target;       /* canonical */
+    gboolean target_is_ours;  /* a factory, or another conference of this server: would be a loop */
+    gboolean removes;         /* method=BYE */
+    gboolean names_dialog;    /* removes: target_leg alone (0: no such dialog) */
+    ClvLegId target_leg;
+    const char *referred_by;  /* (nullable) header value */
+    const char *replaces;     /* (nullable) header value */
+} ClvEvRefer;
+
+/* How somebody answered a call of ours. */
+typedef struct ClvEvAnswer {
+    const ClvAnswerer *who;
+    const struct ClvEvKeys *keys; /* identity: what his TRANSFER_RESP proves, (nullable) */
+    const char *display_name;     /* (nullable) */
+    const char *peer, *peer_name;
+    gboolean secured, tls;
+    ClvDirection peer_direction;
+} ClvEvAnswer;
+
+/* A call to be made. */
+typedef struct ClvDialOrder {
+    guint dial;           /* names it in events and actions */
+    char *target;         /* canonical */
+    char **ticket_for;    /* (nullable) IDRr list of the ticket, for diversion=allowed-set; NULL: target */
+    char *referred_by;    /* (nullable) header value */
+    char *replaces;       /* (nullable) header value */
+    GPtrArray *history;   /* (nullable) ClvUriEntry to be shown to who is called */
+    gboolean by_refer;    /* ask him by REFER to call us */
+} ClvDialOrder;
+void clv_dial_order_free(ClvDialOrder *order); /* NULL allowed */
+
 typedef struct ClvEvKeys {
+    gboolean updates_session; /* an update inside the exchange in force: no new ticket, no new names */
     ClvProof proof;           /* of the key management; NONE for sdes */
     ClvScheme scheme;
     ClvSrtpSuite suite;
@@ -84,6 +153,14 @@ typedef struct ClvEvent {
     gboolean flag;
     const char *who;
     const char *cause;
+    const ClvEvRefer *refer;
+    ClvReferId refer_id;
+    guint dial;
+    const ClvEvAnswer *answer;
+    const ClvAnswerer *answerer;
+    guint status;
+    char digit;
+    ClvPrompt prompt;
 } ClvEvent;
 
 typedef enum ClvActionKind {
@@ -98,6 +175,19 @@ typedef enum ClvActionKind {
     CLV_ACT_ROSTER,       /* .leg .text: "joined" "left" "held" "resumed" "direction" "talking" "silent" */
     CLV_ACT_TIMER,        /* .timer .delay_ms; delay_ms < 0 cancels */
     CLV_ACT_LOG,          /* .leg .text: one sentence: who, which rule, which verdict */
+    CLV_ACT_QUEUE,        /* .leg: 182, it waits in the lobby */
+    CLV_ACT_REDIRECT,     /* .leg: 302 to the conference just created, final */
+    CLV_ACT_REOFFER_ACCEPT, /* .leg: put the re-offer in force, 200 */
+    CLV_ACT_REOFFER_REFUSE, /* .leg .code: it changes nothing */
+    CLV_ACT_REFER_ACCEPT, /* .refer .flag: 200 in place of 202 */
+    CLV_ACT_REFER_REFUSE, /* .refer .code: final answer */
+    CLV_ACT_REFER_KEYS,   /* .refer: open the scheme on its ticket */
+    CLV_ACT_REFER_NOTIFY, /* .refer .status .flag: last; its ticket is forgotten then */
+    CLV_ACT_DIAL,         /* .order */
+    CLV_ACT_DIAL_END,     /* .dial .text: CANCEL, or ACK and BYE; Reason (nullable) */
+    CLV_ACT_CONFIRM,      /* .leg: ACK, who answered is in */
+    CLV_ACT_PROMPT,       /* .leg .prompt */
+    CLV_ACT_CHECK_PIN,    /* .leg .text: digits; slow, so CLV_EV_PIN brings the verdict */
     CLV_ACT_ENDED,        /* nothing follows; free the conference */
 } ClvActionKind;
 
@@ -111,6 +201,12 @@ typedef struct ClvAction {
     ClvMixPlan *plan;
     char *text;
     char *identity; /* (nullable) LOG and ROSTER: whom it is about */
+    ClvReferId refer;
+    guint status;
+    gboolean flag;
+    guint dial;
+    ClvDialOrder *order; /* (transfer full) */
+    ClvPrompt prompt;
 } ClvAction;
 
 /* Actions of one step, in order; the caller owns the array (clear function is set). */
@@ -136,13 +232,42 @@ typedef struct ClvMemberInfo {
     ClvLegId leg;
     const char *identity;
     const char *display_name; /* (nullable) */
-    const char *state;        /* "joining" "connected" "on-hold" "leaving" */
+    const char *state;        /* "joining" "lobby" "pin" "connected" "on-hold" "leaving" */
     ClvProof proof;
     ClvScheme scheme;
     ClvSrtpSuite suite;
     gboolean creator, talking, has_media, anonymous;
     gint64 joined_us;         /* wall clock; 0 while joining */
+    gboolean dialed_out;
+    const char *referred_by;  /* (nullable) canonical: who had him invited; proven when dialed_out */
 } ClvMemberInfo;
+
+/* Those whom the focus is calling, or is about to. */
+typedef struct ClvDialInfo {
+    guint dial;
+    const char *target;
+    const char *state;       /* "waiting" "dialing" "ringing" */
+    const char *referred_by; /* (nullable) */
+} ClvDialInfo;
+guint clv_conference_n_dials(const ClvConference *conference);
+void clv_conference_dial(const ClvConference *conference, guint i, ClvDialInfo *out);
+gboolean clv_conference_is_locked(const ClvConference *conference);
+/* The facts of this identity, as if it asked now: for "conclavectl why". Borrowed strings. */
+void clv_conference_facts(const ClvConference *conference, const char *identity,
+                          ClvPolicyFacts *out);
+/* What must survive a restart with persist=yes: URI, view name, creator, names, ticket hash. */
+typedef struct ClvConferenceRecord {
+    char *uri, *creator, *ticket_hash;
+    char **ticket_names;
+    char **banned;
+    gint64 expires_us; /* Unix time of the creation ticket's end; 0: none */
+} ClvConferenceRecord;
+/* (transfer full) */
+ClvConferenceRecord *clv_conference_record(const ClvConference *conference);
+void clv_conference_record_free(ClvConferenceRecord *record); /* NULL allowed */
+/* As clv_conference_new(), with what was known before the restart; nobody is in. */
+ClvConference *clv_conference_restore(ClvConferenceId id, const ClvConferenceRecord *record,
+                                      ClvPolicyView *view, gint64 now_us, GArray *out);
 const char *clv_conference_uri(const ClvConference *conference);
 ClvConferenceId clv_conference_id(const ClvConference *conference);
 const char *clv_conference_creator(const ClvConference *conference); /* (nullable) */

@@ -16,6 +16,9 @@ typedef guint64 ClvLegId;
 /* A conference, the same way. 0 is none. */
 typedef guint64 ClvConferenceId;
 
+/* A REFER to a conference, the same way. 0 is none. */
+typedef guint64 ClvReferId;
+
 /* A transport address in text form: "192.0.2.1", "2001:db8::1" (no brackets); port in host order. */
 typedef struct ClvAddress {
     char host[64];
@@ -158,6 +161,47 @@ typedef struct ClvSdp {
     ClvSdpMedia media[CLV_SDP_MAX_MEDIA];
     guint n_media;
 } ClvSdp;
+
+/* ---- people and lists ---------------------------------------------------------------------- */
+
+/* How an entry of a URI list is shown to the others (RFC 5364). */
+typedef enum ClvCopy { CLV_COPY_TO, CLV_COPY_CC, CLV_COPY_BCC } ClvCopy;
+
+/* One entry of a URI list (RFC 5366). Lists are a GPtrArray of these, counted and never changed once
+ * they are made; duplicates by canonical URI are gone. */
+typedef struct ClvUriEntry {
+    char *uri; /* canonical */
+    ClvCopy copy;
+    gboolean anonymize; /* others are not told who this is */
+    ClvLegId leg;       /* a dialog of this server that the entry names, to be reused; 0: dial */
+} ClvUriEntry;
+
+/* What SIP tells about who really answered a call of ours (5.13 of the conference digest). */
+typedef struct ClvAnswerer {
+    gboolean forwarded;   /* 181 in one of the early dialogs */
+    gboolean diverted;    /* History-Info: the target has changed on the way */
+    const char *asserted; /* (nullable) canonical; P-Asserted-Identity by a trusted peer */
+    const char *claimed;  /* (nullable) canonical; From of a later request (RFC 4916); proves nothing */
+} ClvAnswerer;
+
+/* What is played to a leg alone, in place of the mix. The order is that of the prompt set. */
+typedef enum ClvPrompt {
+    CLV_PROMPT_NONE,
+    CLV_PROMPT_PIN,          /* "Please enter the PIN, then press hash." */
+    CLV_PROMPT_PIN_WRONG,    /* "This PIN is not right. Please try again." */
+    CLV_PROMPT_PIN_FAILED,   /* "The PIN was wrong too often. Good bye." */
+    CLV_PROMPT_ALONE,        /* "You are the first one here." */
+    CLV_PROMPT_LOCKED,       /* "The conference is locked now." */
+    CLV_PROMPT_UNLOCKED,     /* "The conference is open again." */
+    CLV_PROMPT_KNOCK,        /* two tones, "Somebody is waiting to come in." */
+    CLV_PROMPT_ENDING,       /* "The conference ends in one minute." */
+    CLV_PROMPT_ENDED,        /* "The conference has ended. Good bye." */
+    CLV_PROMPT_JOINED,       /* a rising tone: somebody came */
+    CLV_PROMPT_LEFT,         /* a falling tone: somebody left */
+    CLV_PROMPT_ACCEPTED,     /* a short high tone: key understood */
+    CLV_PROMPT_REJECTED,     /* a short low tone: key not understood, or not allowed */
+    CLV_N_PROMPTS
+} ClvPrompt;
 
 /* ---- media: what a conference says about who hears whom ------------------------------------ */
 

@@ -490,6 +490,13 @@ sip_event(void *user, const ClvSipEvent *event)
     case CLV_SIP_ENDED:
         sip_ended(hub, leg, event->cause);
         return;
+    case CLV_SIP_RINGING:
+    case CLV_SIP_ANSWERED:
+    case CLV_SIP_FAILED:
+    case CLV_SIP_IDENTITY:
+    case CLV_SIP_REFER:
+    case CLV_SIP_REFER_STATUS:
+        return;
     }
 }
 
@@ -538,6 +545,9 @@ media_event(ClvMediaEventKind kind, ClvLegId id, guint32 value, void *user)
     case CLV_MEDIA_BYE:
         hub_log(hub, CLV_LOG_DEBUG, leg, NULL, "media",
                 kind == CLV_MEDIA_BYE ? "RTCP BYE" : "first packet");
+        return;
+    case CLV_MEDIA_DTMF:
+    case CLV_MEDIA_PROMPTED:
         return;
     }
 }

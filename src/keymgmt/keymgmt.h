@@ -14,7 +14,7 @@ GQuark clv_keymgmt_error_quark(void); /* error codes of this domain are ClvCode 
 
 typedef enum ClvKeymgmtNext {
     CLV_KEYMGMT_WANT_KMS,  /* send out->bytes to the KMS, step again with its answer */
-    CLV_KEYMGMT_WANT_PEER, /* offerer: out->keymgmt_line belongs into the offer, step with the answer */
+    CLV_KEYMGMT_WANT_PEER, /* offerer: out->answer_line belongs into the offer, step with the answer */
     CLV_KEYMGMT_DONE,      /* all of the output is set */
     CLV_KEYMGMT_FAILED,    /* error is set; of the output only error_line may be */
 } ClvKeymgmtNext;
@@ -22,7 +22,12 @@ typedef enum ClvKeymgmtNext {
 typedef enum ClvKmsRequest { CLV_KMS_TICKET_REQUEST, CLV_KMS_TICKET_RESOLVE } ClvKmsRequest;
 
 /* What the ticket is wanted for (ims-conferencing: purpose by IDRapp). */
-typedef enum ClvPurpose { CLV_PURPOSE_CREATE, CLV_PURPOSE_JOIN, CLV_PURPOSE_ALLOW } ClvPurpose;
+typedef enum ClvPurpose {
+    CLV_PURPOSE_CREATE,
+    CLV_PURPOSE_JOIN,
+    CLV_PURPOSE_ALLOW,
+    CLV_PURPOSE_REFER, /* REFER to the focus: the names are the focus and at most one user */
+} ClvPurpose;
 
 typedef gboolean (*ClvRandom)(void *user, guint8 *out, gsize len);
 
@@ -58,12 +63,29 @@ typedef struct ClvKeymgmtSetup {
     const ClvSrtpSuite *suites; /* acceptable, best first, ended by CLV_SRTP_NONE */
     guint32 local_ssrc;      /* SSRC we send with on this m-line */
     gint64 now_us;           /* Unix time, microseconds */
+    struct ClvKeymgmtSession *session; /* (nullable) what the exchange in force left behind: a re-offer
+                                          may update it (RFC 6043 5.2); outlives the state */
 } ClvKeymgmtSetup;
+
+/* A call of ours. */
+typedef struct ClvKeymgmtCall {
+    const ClvKeymgmtConfig *config;
+    const char *focus_uri; /* who calls, canonical: IDRi */
+    const char *target;    /* whom, canonical: IDRr of the TRANSFER_INIT */
+    const char *const *ticket_for; /* (nullable) NULL-terminated: IDRr list of the ticket; NULL: target */
+    gint64 ticket_lifetime_s;      /* 120 */
+    ClvPurpose purpose;    /* JOIN; REFER for the ticket of a REFER of ours */
+    guint media_index;     /* the m-line of the offer that is keyed; G_MAXUINT: none */
+    const ClvSrtpSuite *suites; /* best first, ended by CLV_SRTP_NONE */
+    guint32 local_ssrc;
+    gint64 now_us;
+} ClvKeymgmtCall;
 
 typedef struct ClvKeymgmtInput {
     gint64 now_us;
     const guint8 *bytes; /* (nullable) the KMS's answer */
     gsize len;
+    const ClvSdp *answer; /* (nullable) offerer: the peer's answer; its m-line is media_index */
 } ClvKeymgmtInput;
 
 /* Zeroed before the first step; each step clears what the one before has left and fills it anew.
@@ -82,9 +104,13 @@ typedef struct ClvKeymgmtOutput {
     char *ticket_hash;   /* (nullable) hex SHA-256 of the ticket without its initiator data */
     gboolean sets_allowed; /* it may replace the allowed set of the conference that is joined */
     gint64 expires_us;   /* 0: no end */
-    char *answer_line;   /* value for a=key-mgmt or a=crypto of the answer */
+    char *answer_line;   /* value for a=key-mgmt or a=crypto of the answer; WANT_PEER: of the offer */
     gboolean answer_is_crypto; /* answer_line is an a=crypto value */
     gboolean answer_at_session; /* same level as in the offer */
+    struct ClvKeymgmtSession *session; /* (nullable) (transfer full) for ClvKeymgmtSetup.session of
+                                          re-offers; ops->session_free() */
+    gboolean updates_session; /* DONE: the message was an update within the session in force: same
+                                 ticket, same names, new keys or none; session is NULL then */
     /* FAILED */
     char *error_line; /* (nullable) "mikey <base64 of an Error message>" for the body of the 488 */
 } ClvKeymgmtOutput;
@@ -108,9 +134,14 @@ typedef struct ClvKeymgmtOps {
     /* Copies what it needs. What is wrong with the offer comes out of the first step, so that the
      * refusal can have an error_line. */
     ClvKeymgmtState *(*open)(const ClvKeymgmtSetup *setup, GError **error);
+    /* (nullable) The offering side. The first step may want the KMS; WANT_PEER gives the line for the
+     * offer; then each step with an answer says DONE or FAILED, and another answer (of another early
+     * dialog, RFC 6043 4.2.3) may be tried after a failure. identity: who answered, proven. */
+    ClvKeymgmtState *(*call)(const ClvKeymgmtCall *call, GError **error);
     ClvKeymgmtNext (*step)(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
                            GError **error);
     void (*close)(ClvKeymgmtState *state);
+    void (*session_free)(struct ClvKeymgmtSession *session); /* (nullable) cleanses; takes NULL */
     gboolean (*self_test)(GError **error); /* golden vectors, run once at start */
 } ClvKeymgmtOps;
 

@@ -31,6 +31,7 @@ typedef struct ClvMediaConfig {
     gboolean use_libsrtp;   /* libsrtp2 behind the seam instead of our own transform */
     gint64 silence_ms;      /* no authentic packet for so long: event SILENT; 0: never */
     const char *cname;      /* RTCP SDES CNAME of a mixer whose conference has none of its own */
+    const char *prompts_dir; /* (nullable) the prompt set: WAV, 8000 Hz, 16 bit, mono; NULL: tones only */
     gboolean realtime;      /* SCHED_RR where the kernel permits; silently without where not */
 } ClvMediaConfig;
 
@@ -47,6 +48,9 @@ typedef enum ClvMediaEventKind {
     CLV_MEDIA_BYE,          /* RTCP BYE for the last live SSRC */
     CLV_MEDIA_COLLISION,    /* the peer uses an SSRC that somebody else in the conference has */
     CLV_MEDIA_TALKING,      /* started or stopped talking (value 1 or 0); at most 2 a second and leg */
+    CLV_MEDIA_DTMF,         /* a key was pressed (RFC 4733, in the secured stream): value is '0'-'9',
+                               '*', '#', 'A'-'D'; once a key press, however often it was sent */
+    CLV_MEDIA_PROMPTED,     /* the prompt is over: value is the ClvPrompt */
     CLV_MEDIA_CLOSED,       /* the leg came home; the id is dead from here on */
 } ClvMediaEventKind;
 
@@ -100,6 +104,9 @@ gboolean clv_media_change(ClvMedia *media, ClvLegId leg, ClvDirection direction,
 /* New keys, both directions; old receive keys go on for two seconds. */
 gboolean clv_media_rekey(ClvMedia *media, ClvLegId leg, const ClvSrtpKeys *rx,
                          const ClvSrtpKeys *tx, GError **error);
+/* Plays a prompt to this leg alone; it hears the mix again when it is over. PROMPTED follows, unless
+ * another prompt or the end comes first. NONE stops it. Needs no plan: who waits can be spoken to. */
+void clv_media_prompt(ClvMedia *media, ClvLegId leg, ClvPrompt prompt);
 /* Out of the mix at the next wake, RTCP BYE sent, keys cleansed; CLOSED follows. */
 void clv_media_close(ClvMedia *media, ClvLegId leg);
 

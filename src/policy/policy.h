@@ -78,6 +78,11 @@ typedef enum ClvPolicyOp {
     CLV_OP_END,
     CLV_OP_STAY, /* JOIN without what only newcomers meet: lock, dial-in, creator, places */
     CLV_OP_ALLOW_CHANGE, /* replace the allowed set */
+    CLV_OP_REFER_ADD,    /* have facts.target invited: is who asks entitled? */
+    CLV_OP_REFER_REMOVE, /* have facts.target removed; oneself always */
+    CLV_OP_DIAL,         /* may this identity be called? allowed set, deny, places, dial-out, lock */
+    CLV_OP_ANSWER,       /* this identity was called and facts.answerer answered (5.13) */
+    CLV_OP_LOCK,         /* lock and unlock, see and admit who waits */
 } ClvPolicyOp;
 
 /* What a decision is based on, besides the view. Unknown facts are passed as what they are now:
@@ -101,10 +106,19 @@ typedef struct ClvPolicyFacts {
     ClvScheme scheme;       /* NONE: not known yet */
     ClvSrtpSuite suite;     /* NONE: not known yet, or no media */
     gint64 expires_us;      /* Unix time at which the ticket ends; 0: never or unknown */
+    const char *target;     /* (nullable) canonical; REFER_ADD, REFER_REMOVE */
+    const ClvAnswerer *answerer;    /* (nullable) ANSWER: what SIP says */
+    const char *answered_identity;  /* (nullable) ANSWER: what his keys prove */
+    gboolean answer_early;  /* ANSWER, before the final answer: undecided when more may come */
+    const char *peer_name;  /* (nullable) next hop, for trust= */
+    const char *const *identities; /* (nullable) all that were asserted: one that is let in will do */
+    gboolean admitted;      /* an owner has let him in from the lobby */
 } ClvPolicyFacts;
 
 typedef struct ClvPolicyVerdict {
     gboolean allow;
+    gboolean waits;     /* allowed, but in the lobby until an owner admits (lobby=yes) */
+    gboolean needs_pin; /* allowed, but heard only after the PIN (pin=additional) */
     gboolean undecided; /* so far nothing speaks against it; decide again when the identity is proven */
     ClvCode code;        /* when refused */
     const char *reason;  /* stable word: "not-in-allowed-set", "denied", ... (static) */
@@ -114,6 +128,17 @@ typedef struct ClvPolicyVerdict {
 
 ClvPolicyVerdict clv_policy_decide(const ClvPolicyView *view, ClvPolicyOp op,
                                    const ClvPolicyFacts *facts);
+
+/* ---- for the operator ---- */
+/**
+ * clv_policy_view_each:
+ * Each key with its effective value in the form of the files and the line that it comes from
+ * ("policy.conf:12 [factory adhoc] allow", "built-in").
+ */
+void clv_policy_view_each(const ClvPolicyView *view,
+                          void (*func)(const char *key, const char *value, const char *origin,
+                                       void *user),
+                          void *user);
 
 /* ---- plain values ---- */
 const ClvScheme *clv_policy_schemes(const ClvPolicyView *view);   /* ended by NONE, best first */
@@ -130,6 +155,29 @@ gint64 clv_policy_creator_grace_ms(const ClvPolicyView *view);
 gboolean clv_policy_ban_on_removal(const ClvPolicyView *view);
 gboolean clv_policy_removes_on_disallow(const ClvPolicyView *view);
 gboolean clv_policy_locked(const ClvPolicyView *view); /* initial state */
+gboolean clv_policy_creation_redirects(const ClvPolicyView *view);
+gboolean clv_policy_refer_needs_ticket(const ClvPolicyView *view);
+gboolean clv_policy_refer_extends(const ClvPolicyView *view);
+gboolean clv_policy_refer_rejects_duplicate(const ClvPolicyView *view);
+gboolean clv_policy_refer_plain_200(const ClvPolicyView *view);
+gboolean clv_policy_pass_referred_by(const ClvPolicyView *view);
+gboolean clv_policy_invite_by_refer(const ClvPolicyView *view);
+gint64 clv_policy_dial_out_timeout_ms(const ClvPolicyView *view);
+guint clv_policy_dial_out_parallel(const ClvPolicyView *view);
+guint clv_policy_max_uri_list(const ClvPolicyView *view); /* 0: refused */
+gboolean clv_policy_share_uri_list(const ClvPolicyView *view);
+/* diversion=allowed-set: the ticket of a dial-out names the whole allowed set */
+gboolean clv_policy_follows_diversion(const ClvPolicyView *view);
+gint64 clv_policy_lobby_timeout_ms(const ClvPolicyView *view);
+const char *clv_policy_pin_hash(const ClvPolicyView *view); /* "" without a PIN */
+guint clv_policy_pin_tries(const ClvPolicyView *view);
+gint64 clv_policy_pin_timeout_ms(const ClvPolicyView *view);
+gboolean clv_policy_end_on_expiry(const ClvPolicyView *view);
+gboolean clv_policy_persist(const ClvPolicyView *view);
+gint64 clv_policy_kms_timeout_ms(const ClvPolicyView *view);
+/* PBKDF2 over the digits, compared in constant time; takes tens of milliseconds: not for the
+ * signalling thread. @hash: as in pin-hash */
+gboolean clv_policy_pin_fits(const char *hash, const char *digits);
 gint64 clv_policy_not_after_us(const ClvPolicyView *view); /* Unix time; 0: none */
 const char *clv_policy_subject(const ClvPolicyView *view);      /* "" when not set */
 const char *clv_policy_display_text(const ClvPolicyView *view); /* "" when not set */

@@ -26,6 +26,8 @@ typedef struct ClvSipConfig {
     gboolean
         digest_sha256; /* challenge for SHA-256 beside MD5: baresip 1.0 gives up when it sees it */
     const char *resolv_conf;  /* (nullable) */
+    const char *outbound;     /* (nullable) where requests outside dialogs go first: a SIP URI with ;lr */
+    gboolean ims;             /* calls of ours carry a fresh P-Charging-Vector (RFC 7315) */
     gint64 session_expires_s; /* offered and accepted, 1800 */
     gint64 min_se_s;          /* 90 */
     guint max_message_bytes;  /* 65536 */
@@ -62,7 +64,35 @@ typedef struct ClvSipInvite {
     const char *peer;       /* "udp:192.0.2.1:5060", for logs */
     const char *local_host; /* the local address it came to: default for media */
     const ClvSdp *offer;    /* (nullable) NULL: no offer in the INVITE */
+    const char *const *identities; /* (nullable) NULL-terminated: all that a trusted peer asserted */
+    const char *peer_name;  /* address or TLS name of the next hop, as trusted-peers and trust= know it */
+    GPtrArray *uri_list;    /* (nullable) ClvUriEntry, RFC 5366; the handler takes a reference */
+    ClvLegId replaces;      /* RFC 3891: the dialog whose seat is wanted; unknown ones got 481; 0 */
+    ClvLegId joins;         /* RFC 3911; 0 */
+    const char *referred_by; /* (nullable) canonical; proves nothing */
 } ClvSipInvite;
+
+/* A REFER to a conference, in or outside a dialog (RFC 3515, 4488, 4538). */
+typedef struct ClvSipRefer {
+    ClvReferId refer;
+    ClvLegId leg;            /* its dialog, or that of a verified Target-Dialog; 0: none */
+    const char *request_uri; /* canonical URI of the conference */
+    const char *call_id;
+    ClvProof proof;          /* as in ClvSipInvite */
+    const char *identity;    /* (nullable) canonical; inside a dialog that of the dialog, if the
+                                request brought none of its own */
+    const char *const *identities;
+    gboolean privacy_id, secured, tls;
+    const char *peer, *peer_name;
+    const char *target;      /* Refer-To, canonical */
+    gboolean removes;        /* method=BYE; else INVITE */
+    gboolean names_dialog;   /* Refer-To has escaped Call-ID, From and To: */
+    ClvLegId target_leg;     /* the dialog they name; 0: none of ours */
+    const char *replaces;    /* (nullable) escaped Replaces, for our INVITE */
+    const char *referred_by; /* (nullable) value of the header, checked for syntax */
+    const ClvSdp *ticket;    /* (nullable) no m-line, one a=key-mgmt at session level: the
+                                TRANSFER_INIT of the body, application/mikey or application/sdp */
+} ClvSipRefer;
 
 typedef enum ClvSipEventKind {
     CLV_SIP_INVITE,    /* data: ClvSipInvite */
@@ -72,6 +102,14 @@ typedef enum ClvSipEventKind {
     CLV_SIP_REOFFER_CANCELLED, /* a REOFFER that has no answer yet wants none any more */
     CLV_SIP_ENDED, /* dialog is over (BYE, CANCEL, no ACK, session timer, transport): text = cause
                     */
+    /* of calls by clv_sip_call() */
+    CLV_SIP_RINGING,  /* provisional answer: .status .answerer */
+    CLV_SIP_ANSWERED, /* 2xx: .offer is the answer (nullable), .answerer; confirm it or end it */
+    CLV_SIP_FAILED,   /* final answer of 300 and up, or none: .status; the leg is over, no ENDED */
+    CLV_SIP_IDENTITY, /* later request of who answered: .answerer differs from before */
+    /* of REFER */
+    CLV_SIP_REFER,        /* .refer; reply by clv_sip_refer_reply() */
+    CLV_SIP_REFER_STATUS, /* of clv_sip_refer(): .token .status, last_status when it is final */
 } ClvSipEventKind;
 
 typedef struct ClvSipEvent {
@@ -80,6 +118,14 @@ typedef struct ClvSipEvent {
     const ClvSipInvite *invite;
     const ClvSdp *offer; /* REOFFER; with REOFFER_DONE the answer to our offer, or NULL */
     const char *cause;   /* ENDED: "bye", "cancel", "no-ack", "timer", "transport", "error" */
+    const ClvSipRefer *refer;
+    const ClvAnswerer *answerer;
+    guint status;          /* SIP status */
+    gboolean last_status;
+    guint64 token;         /* as given to clv_sip_refer() */
+    gboolean secured, tls; /* ANSWERED: how the answer came */
+    const char *peer, *peer_name, *local_host; /* ANSWERED */
+    const char *display_name; /* (nullable) ANSWERED: of P-Asserted-Identity, else To */
 } ClvSipEvent;
 
 typedef struct ClvSipHandlers {
@@ -100,17 +146,66 @@ gboolean clv_sip_reload_users(ClvSip *sip, GPtrArray *errors);
 /* "udp:127.0.0.1:5060" strings of what is really bound (port 0 was replaced), NULL-terminated. */
 const char *const *clv_sip_listening(const ClvSip *sip);
 
-/* 180 or 183 without SDP; contact is the conference URI. */
+/* 180, 182 or 183 without SDP; contact is the conference URI. Repeated once a minute until there is a
+ * final answer (RFC 3261 13.3.1.1). */
 void clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri);
 /* Final refusal of an INVITE or re-offer. The dialog of a first INVITE ends here, without ENDED.
  * retry_after_s 0: the table's default. body: (nullable) application/sdp of a 488. */
 void clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, const char *body);
 /* 200 to an INVITE or re-offer, with Contact: <contact_uri>;isfocus and the SDP text (nullable:
- * re-INVITE without offer gets our offer as text). */
+ * re-INVITE without offer gets our offer as text). Where the peer requires 100rel the SDP goes out in
+ * a reliable 183 (RFC 3262), and the 200, without SDP, when that has been acknowledged and the peer's
+ * preconditions (RFC 3312) are met; an UPDATE in between is a REOFFER. */
 void clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *sdp);
 /* Ends the dialog in whatever state it is (487, BYE, ACK+BYE); no ENDED event follows.
  * reason: (nullable) value of a Reason header. */
 void clv_sip_end(ClvSip *sip, ClvLegId leg, const char *reason);
+
+/* 302 with Contact: <contact_uri>;isfocus and the MIKEY octets as body (5.1, variant C). */
+void clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey,
+                      gsize len);
+
+/* ---- calls of ours (sip/call-out.c) ---- */
+typedef struct ClvSipCall {
+    const char *target;       /* canonical URI: To and Request-URI */
+    const char *focus_uri;    /* From, Contact (;isfocus), P-Asserted-Identity towards trusted hops */
+    const char *display_name; /* (nullable) of From */
+    const char *sdp;          /* offer; may hold keys */
+    const char *referred_by;  /* (nullable) value of Referred-By */
+    const char *replaces;     /* (nullable) value of Replaces */
+    GPtrArray *history;       /* (nullable) ClvUriEntry for recipient-list-history (RFC 5366 5.2): bcc
+                                 entries are left out, anonymised ones have no name */
+} ClvSipCall;
+/* Would a call to this URI go by TLS or a trusted hop all the way to the first proxy? */
+gboolean clv_sip_call_is_secured(const ClvSip *sip, const char *target);
+/* The address by which that hop would see us: default for media. (transfer full) (nullable) */
+char *clv_sip_call_local_host(const ClvSip *sip, const char *target);
+/* INVITE. FALSE: not sent (no route, nonsense URI, too many calls); nothing follows. Else RINGING
+ * events, and ANSWERED, FAILED or ENDED. Forks: the first 2xx is ANSWERED, others get ACK and BYE.
+ * An answer in a reliable 18x is kept for its early dialog; a 2xx without SDP brings it. */
+gboolean clv_sip_call(ClvSip *sip, ClvLegId leg, const ClvSipCall *call);
+/* ACK: the answer is good, the dialog lives. clv_sip_end() instead sends ACK and BYE; before an
+ * answer it sends CANCEL, once a provisional answer allows that. */
+void clv_sip_confirm(ClvSip *sip, ClvLegId leg);
+
+/* ---- REFER (sip/refer.c) ---- */
+/* The answer: OK means 202, or 200 when plain_200; then NOTIFY "100 Trying" follows, unless the
+ * referrer wants none (norefersub). Anything else refuses, and the id is dead. */
+void clv_sip_refer_reply(ClvSip *sip, ClvReferId refer, ClvCode code, gboolean plain_200);
+/* NOTIFY with a sipfrag; phrase NULL: the usual one. last: the subscription ends, the id is dead. */
+void clv_sip_refer_notify(ClvSip *sip, ClvReferId refer, guint status, const char *phrase,
+                          gboolean last);
+
+/* A REFER of ours: asks somebody to call the focus (5.20). */
+typedef struct ClvSipReferOut {
+    guint64 token;
+    const char *target;    /* canonical URI of whom we ask */
+    const char *focus_uri; /* Refer-To, From, Contact */
+    const guint8 *mikey;   /* (nullable) TRANSFER_INIT for the body */
+    gsize mikey_len;
+} ClvSipReferOut;
+/* REFER_STATUS events follow: the answer (202: not the last), then what NOTIFYs tell. */
+gboolean clv_sip_refer(ClvSip *sip, const ClvSipReferOut *refer);
 
 typedef struct ClvSipTotals {
     guint dialogs, connections;

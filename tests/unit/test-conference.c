@@ -188,6 +188,20 @@ law_sees_action(Law *law, const ClvAction *action)
     case CLV_ACT_LOG:
         g_assert_cmpuint(strlen(action->text), >, 0);
         break;
+    case CLV_ACT_QUEUE:
+    case CLV_ACT_REDIRECT:
+    case CLV_ACT_REOFFER_ACCEPT:
+    case CLV_ACT_REOFFER_REFUSE:
+    case CLV_ACT_REFER_ACCEPT:
+    case CLV_ACT_REFER_REFUSE:
+    case CLV_ACT_REFER_KEYS:
+    case CLV_ACT_REFER_NOTIFY:
+    case CLV_ACT_DIAL:
+    case CLV_ACT_DIAL_END:
+    case CLV_ACT_CONFIRM:
+    case CLV_ACT_PROMPT:
+    case CLV_ACT_CHECK_PIN:
+        break;
     case CLV_ACT_ENDED:
         law->ended = TRUE;
         break;
