@@ -399,6 +399,21 @@ print_action(GString *log, const ClvAction *a)
             g_string_append_printf(log, "< timer %s %" G_GINT64_FORMAT "ms\n",
                                    timer_names[a->timer], a->delay_ms);
         break;
+    case CLV_ACT_QUEUE:
+    case CLV_ACT_REDIRECT:
+    case CLV_ACT_REOFFER_ACCEPT:
+    case CLV_ACT_REOFFER_REFUSE:
+    case CLV_ACT_REFER_ACCEPT:
+    case CLV_ACT_REFER_REFUSE:
+    case CLV_ACT_REFER_KEYS:
+    case CLV_ACT_REFER_NOTIFY:
+    case CLV_ACT_DIAL:
+    case CLV_ACT_DIAL_END:
+    case CLV_ACT_CONFIRM:
+    case CLV_ACT_PROMPT:
+    case CLV_ACT_CHECK_PIN:
+        g_string_append_printf(log, "< action %d\n", a->kind);
+        break;
     case CLV_ACT_LOG:
         g_string_append_printf(log, "< log %s\n", a->text);
         break;
