@@ -39,9 +39,36 @@ close_state(Negotiation *n)
 }
 
 static void
-negotiation_clear(Negotiation *n)
+drop_session(Leg *leg)
 {
+    if (leg->session != NULL)
+        leg->session_ops->session_free(g_steal_pointer(&leg->session));
+}
+
+/* What the exchange left behind is there for the next one in this dialog. */
+void
+call_take_session(Leg *leg, const ClvKeymgmtOps *ops, ClvKeymgmtOutput *out)
+{
+    if (out->session == NULL)
+        return; /* an update, or a scheme that remembers nothing */
+    drop_session(leg);
+    leg->session_ops = ops;
+    leg->session = g_steal_pointer(&out->session);
+}
+
+static void
+drop_output_session(Negotiation *n)
+{
+    if (n->out.session != NULL)
+        n->ops->session_free(g_steal_pointer(&n->out.session));
+}
+
+static void
+negotiation_clear(Leg *leg, Negotiation *n)
+{
+    ask_forget(leg->hub, n->ask);
     close_state(n);
+    drop_output_session(n);
     clv_keymgmt_output_clear(&n->out);
     clv_sdp_free(n->offer);
     g_free(n->key_id);
@@ -52,8 +79,16 @@ void
 call_free(Leg *leg)
 {
     clv_timer_cancel(leg->progress);
-    negotiation_clear(&leg->now);
-    negotiation_clear(&leg->next);
+    dial_free(leg);
+    dial_take_who(leg, NULL);
+    negotiation_clear(leg, &leg->now);
+    negotiation_clear(leg, &leg->next);
+    drop_session(leg);
+    g_free(leg->peer_name);
+    g_free(leg->referred_by);
+    g_strfreev(leg->identities);
+    if (leg->uri_list != NULL)
+        g_ptr_array_unref(leg->uri_list);
     clv_secret_free_string(leg->answer);
     clv_secret_free_string(leg->key_line);
     g_free(leg->identity);
@@ -65,8 +100,8 @@ call_free(Leg *leg)
     g_free(leg);
 }
 
-static ClvSdpLocal
-sdp_local(const Leg *leg)
+ClvSdpLocal
+call_sdp_local(const Leg *leg)
 {
     const char *media = leg->hub->config->media_address;
 
@@ -95,15 +130,15 @@ offers_ticket(const Negotiation *n)
 static void
 negotiation_begin(Leg *leg, Negotiation *n, const ClvSdp *offer)
 {
-    ClvSdpLocal local = sdp_local(leg);
+    ClvSdpLocal local = call_sdp_local(leg);
 
     n->offer = clv_sdp_copy(offer);
     n->media_code = clv_sdp_choose(n->offer, &local, &n->choice);
 }
 
 /* How the peer sees its direction: the mirror of ours. */
-static ClvDirection
-mirror(ClvDirection ours)
+ClvDirection
+call_mirror(ClvDirection ours)
 {
     return (ClvDirection)(((ours & CLV_DIR_SENDONLY) ? CLV_DIR_RECVONLY : 0) |
                           ((ours & CLV_DIR_RECVONLY) ? CLV_DIR_SENDONLY : 0));
@@ -118,6 +153,10 @@ call_take_invite(Leg *leg, const ClvSipInvite *invite)
     leg->call_id = g_strdup(invite->call_id);
     leg->request_uri = g_strdup(invite->request_uri);
     leg->local_host = g_strdup(invite->local_host);
+    leg->peer_name = g_strdup(invite->peer_name);
+    leg->referred_by = g_strdup(invite->referred_by);
+    leg->identities = g_strdupv((char **)invite->identities);
+    leg->uri_list = invite->uri_list != NULL ? g_ptr_array_ref(invite->uri_list) : NULL;
     leg->purpose = invite->target == CLV_TARGET_FACTORY ? CLV_PURPOSE_CREATE : CLV_PURPOSE_JOIN;
     if (invite->offer != NULL)
         negotiation_begin(leg, &leg->now, invite->offer);
@@ -133,7 +172,12 @@ call_take_invite(Leg *leg, const ClvSipInvite *invite)
         .secured = invite->secured,
         .tls = invite->tls,
         .has_media = !leg->now.choice.no_media,
-        .peer_direction = mirror(leg->now.choice.direction),
+        .peer_direction = call_mirror(leg->now.choice.direction),
+        .identities = (const char *const *)leg->identities,
+        .peer_name = leg->peer_name,
+        .uri_list = leg->uri_list,
+        .replaces = invite->replaces,
+        .referred_by = leg->referred_by,
     };
 }
 
@@ -154,33 +198,39 @@ keys_failed(Leg *leg, Negotiation *n, ClvCode code, const char *why)
     call_refuse(leg, code, 0);
 }
 
-static void finish_reoffer(Leg *leg, Room *room);
+ClvEvKeys
+call_ev_keys(const ClvKeymgmtOps *ops, const ClvKeymgmtOutput *out)
+{
+    return (ClvEvKeys){
+        .updates_session = out->updates_session,
+        .proof = out->proof,
+        .scheme = ops->scheme,
+        .suite = out->has_media ? out->tx.suite : CLV_SRTP_NONE,
+        .identity = out->identity,
+        .ticket_names = (const char *const *)out->ticket_names,
+        .ticket_hash = out->ticket_hash,
+        .expires_us = out->expires_us,
+        .sets_allowed = out->sets_allowed,
+    };
+}
 
+/* The key management has said all that it has to say; now the conference is asked. */
 static void
 keys_done(Leg *leg, Room *room, Negotiation *n)
 {
-    ClvEvent event = {.kind = CLV_EV_KEYS, .leg = leg->id, .keys = &n->keys};
+    gboolean first = n == &leg->now;
+    ClvEvent event = {.kind = first ? CLV_EV_KEYS : CLV_EV_REOFFER_KEYS,
+                      .leg = leg->id,
+                      .keys = &n->keys};
 
     clv_timer_cancel(g_steal_pointer(&leg->progress));
     close_state(n); /* and what it knows of keys */
     n->keyed = n->out.has_media;
-    n->keys = (ClvEvKeys){
-        .proof = n->out.proof,
-        .scheme = n->ops->scheme,
-        .suite = n->out.has_media ? n->out.tx.suite : CLV_SRTP_NONE,
-        .identity = n->out.identity,
-        .ticket_names = (const char *const *)n->out.ticket_names,
-        .ticket_hash = n->out.ticket_hash,
-        .expires_us = n->out.expires_us,
-        .sets_allowed = n->out.sets_allowed,
-    };
-    if (n == &leg->next) {
-        finish_reoffer(leg, room);
-        return;
-    }
-    if (leg->purpose == CLV_PURPOSE_CREATE)
-        hub_census(leg->hub, room, n->keys.identity, &n->keys.n_by_creator, &n->keys.n_total);
-    if (n->out.identity != NULL && leg->identity == NULL)
+    n->keys = call_ev_keys(n->ops, &n->out);
+    if (first && leg->join.creates)
+        hub_census(leg->hub, room, n->out.identity != NULL ? n->out.identity : leg->identity,
+                   &n->keys.n_by_creator, &n->keys.n_total);
+    if (first && n->out.identity != NULL && leg->identity == NULL)
         leg->identity = g_strdup(n->out.identity);
     hub_feed(leg->hub, leg->room, &event);
 }
@@ -196,17 +246,26 @@ progress_due(void *user)
         clv_sip_progress(leg->hub->sip, leg->id, 183, clv_conference_uri(room->conference));
 }
 
+/* Whose doing it is that the KMS is asked: a name that a trusted peer vouches for, else an address. */
+static const char *
+source_of(const Leg *leg)
+{
+    return leg->join.proof == CLV_PROOF_ASSERTED ? leg->join.identity : leg->peer_name;
+}
+
+static void kms_replied(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsReply *reply);
+
 static void
-ask_kms(Leg *leg, Negotiation *n)
+ask(Leg *leg, Negotiation *n)
 {
     ClvHub *hub = leg->hub;
-    ClvCode code = clv_kms_client_post(hub->kms.client, n->out.kms_request, n->out.bytes->data,
-                                       n->out.bytes->len, leg->id, ++leg->kms_generation);
+    Ask question = {kms_replied, leg->id, leg->room, source_of(leg)};
+    const char *why = NULL;
+    ClvCode code;
 
-    if (code != CLV_CODE_OK) {
-        keys_failed(leg, n, code,
-                    code == CLV_CODE_OVERLOAD ? "too many requests wait for the KMS"
-                                              : "the KMS is not asked for a while after failures");
+    n->ask = ask_kms(hub, &question, n->out.kms_request, n->out.bytes, &code, &why);
+    if (n->ask == 0) {
+        keys_failed(leg, n, code, why);
         return;
     }
     if (leg->progress == NULL && n == &leg->now)
@@ -221,7 +280,7 @@ step_keys(Leg *leg, Room *room, Negotiation *n, const guint8 *bytes, gsize len)
 
     switch (n->ops->step(n->state, &in, &n->out, &error)) {
     case CLV_KEYMGMT_WANT_KMS:
-        ask_kms(leg, n);
+        ask(leg, n);
         return;
     case CLV_KEYMGMT_DONE:
         keys_done(leg, room, n);
@@ -276,6 +335,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
         .suites = clv_policy_suites(view),
         .local_ssrc = leg->ssrc,
         .now_us = hub_wall(),
+        .session = n == &leg->next && leg->session_ops == n->ops ? leg->session : NULL,
     };
     n->state = n->ops->open(&setup, &error);
     if (n->state == NULL) {
@@ -291,26 +351,32 @@ call_open_keys(Leg *leg, Room *room)
     open_keys(leg, room, &leg->now);
 }
 
-void
-call_kms_reply(Leg *leg, Room *room, const ClvKmsReply *reply)
+static void
+kms_replied(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsReply *reply)
 {
-    Negotiation *n = leg->next.offer != NULL ? &leg->next : &leg->now;
+    Leg *leg = hub_leg(hub, asker);
+    Room *room = leg != NULL ? hub_room(hub, leg->room) : NULL;
+    Negotiation *n;
 
-    if (reply->generation != leg->kms_generation || n->state == NULL)
+    if (room == NULL)
         return;
-    if (reply->code != CLV_CODE_OK) {
+    n = leg->next.ask == ask ? &leg->next : &leg->now;
+    if (n->ask != ask || n->state == NULL)
+        return;
+    n->ask = 0;
+    if (reply->code != CLV_CODE_OK)
         keys_failed(leg, n, reply->code, reply->detail != NULL ? reply->detail : "KMS error");
-        return;
-    }
-    step_keys(leg, room, n, reply->body->data, reply->body->len);
+    else
+        step_keys(leg, room, n, reply->body->data, reply->body->len);
 }
 
 void
 call_forget_keys(Leg *leg)
 {
-    leg->kms_generation++;
     clv_timer_cancel(g_steal_pointer(&leg->progress));
-    negotiation_clear(&leg->next);
+    ask_forget(leg->hub, leg->now.ask);
+    leg->now.ask = 0;
+    negotiation_clear(leg, &leg->next);
 }
 
 /* ---- media ---- */
@@ -349,15 +415,13 @@ media_setup(const Leg *leg, const Room *room, const Negotiation *n, const char *
     };
 }
 
-static gboolean
-open_media(Leg *leg, Room *room, const Negotiation *n, GError **error)
+/* ports: (transfer full) */
+gboolean
+call_start_media(Leg *leg, Room *room, const Negotiation *n, ClvMediaPorts *ports, GError **error)
 {
-    ClvSdpLocal local = sdp_local(leg);
-    ClvMediaPorts *ports = clv_media_ports_open(leg->hub->media, local.host, error);
+    ClvSdpLocal local = call_sdp_local(leg);
     ClvMediaSetup setup;
 
-    if (ports == NULL)
-        return FALSE;
     leg->rtp_port = clv_media_ports_rtp(ports);
     leg->rtcp_port = clv_media_ports_rtcp(ports);
     setup = media_setup(leg, room, n, local.host);
@@ -365,6 +429,15 @@ open_media(Leg *leg, Room *room, const Negotiation *n, GError **error)
     clv_srtp_keys_clear(&setup.rx);
     clv_srtp_keys_clear(&setup.tx);
     return leg->media_open;
+}
+
+static gboolean
+open_media(Leg *leg, Room *room, const Negotiation *n, GError **error)
+{
+    ClvMediaPorts *ports =
+        clv_media_ports_open(leg->hub->media, call_sdp_local(leg).host, error);
+
+    return ports != NULL && call_start_media(leg, room, n, ports, error);
 }
 
 static void
@@ -375,13 +448,22 @@ wipe_keys(Negotiation *n)
     n->keyed = FALSE;
 }
 
+/* A call of ours has had its ports since its offer. */
+static gboolean
+open_first_media(Leg *leg, Room *room, GError **error)
+{
+    if (leg->dial == NULL || leg->dial->ports == NULL)
+        return open_media(leg, room, &leg->now, error);
+    return call_start_media(leg, room, &leg->now, g_steal_pointer(&leg->dial->ports), error);
+}
+
 void
 call_open_media(Leg *leg, Room *room)
 {
     ClvEvent ready = {.kind = CLV_EV_MEDIA_READY, .leg = leg->id};
     g_autoptr(GError) error = NULL;
 
-    if (leg->now.out.has_media && !open_media(leg, room, &leg->now, &error)) {
+    if (leg->now.out.has_media && !open_first_media(leg, room, &error)) {
         wipe_keys(&leg->now);
         media_failed(leg, error);
         return;
@@ -404,7 +486,7 @@ remember_key_line(Leg *leg, Negotiation *n)
 static char *
 format_answer(const Leg *leg, const Negotiation *n, const char *key_line)
 {
-    ClvSdpLocal local = sdp_local(leg);
+    ClvSdpLocal local = call_sdp_local(leg);
     ClvSdp *answer = clv_sdp_answer(n->offer, &local, &n->choice, leg->rtp_port, leg->rtcp_port,
                                     key_line, leg->key_is_crypto, leg->key_at_session);
     char *text = clv_sdp_format(answer);
@@ -433,10 +515,26 @@ void
 call_accept(Leg *leg, Room *room)
 {
     remember_key_line(leg, &leg->now);
-    if (leg->now.ops != NULL) /* creation only, by digest or assertion, has none */
+    if (leg->now.ops != NULL) { /* creation only, by digest or assertion, has none */
         leg->scheme = leg->now.ops->scheme;
+        call_take_session(leg, leg->now.ops, &leg->now.out);
+    }
     leg->accepted = TRUE;
     send_answer(leg, room, &leg->now, leg->key_line);
+}
+
+/* 302: the conference is there, and its creator joins it by himself (5.1, variant C). */
+void
+call_redirect(Leg *leg, Room *room)
+{
+    const char *line = leg->now.out.answer_line;
+    const char *base64 = line != NULL && !leg->now.out.answer_is_crypto ? strchr(line, ' ') : NULL;
+    gsize len = 0;
+    g_autofree guint8 *mikey = base64 != NULL ? g_base64_decode(base64 + 1, &len) : NULL;
+
+    clv_sip_redirect(leg->hub->sip, leg->id, clv_conference_uri(room->conference), mikey, len);
+    leg->sip_alive = FALSE;
+    call_forget_keys(leg);
 }
 
 /* The 488's body: the key management's own error message, when it has one. */
@@ -478,7 +576,7 @@ call_refuse(Leg *leg, ClvCode code, guint retry_after_s)
 
     clv_sip_refuse(leg->hub->sip, leg->id, plainest_code(n, code), retry_after_s, body);
     if (!first) {
-        negotiation_clear(&leg->next);
+        negotiation_clear(leg, &leg->next);
         return;
     }
     leg->hub->n_refused++;
@@ -487,12 +585,6 @@ call_refuse(Leg *leg, ClvCode code, guint retry_after_s)
 }
 
 /* ---- re-offers: hold, resume, refresh, new address, new keys ---- */
-
-static gboolean
-same_identity(const Leg *leg, const Negotiation *n)
-{
-    return n->out.identity == NULL || g_strcmp0(n->out.identity, leg->identity) == 0;
-}
 
 /* Creation only, and now a re-offer brings the media (5.1, variant B). */
 static gboolean
@@ -535,14 +627,10 @@ finish_reoffer(Leg *leg, Room *room)
     ClvEvent event = {.kind = adds_media(leg, n) ? CLV_EV_MEDIA_ADDED : CLV_EV_DIRECTION,
                       .leg = leg->id,
                       .keys = &leg->now.keys,
-                      .direction = mirror(n->choice.direction)};
+                      .direction = call_mirror(n->choice.direction)};
     g_autoptr(GError) error = NULL;
-    gboolean rekeyed = n->keyed;
+    gboolean rekeyed = n->keyed || n->out.answer_line != NULL;
 
-    if (!same_identity(leg, n)) {
-        keys_failed(leg, n, CLV_CODE_FORBIDDEN, "the re-offer's ticket is somebody else's");
-        return;
-    }
     if (!apply_media(leg, room, n, &error)) {
         keys_failed(leg, n, adds_media(leg, n) ? CLV_CODE_OVERLOAD : CLV_CODE_INTERNAL,
                     error->message);
@@ -551,13 +639,21 @@ finish_reoffer(Leg *leg, Room *room)
     if (rekeyed) {
         remember_key_line(leg, n);
         leg->scheme = n->ops->scheme;
+        call_take_session(leg, n->ops, &n->out);
     }
     wipe_keys(n);
     send_answer(leg, room, n, rekeyed || has_key_lines(n) ? leg->key_line : NULL);
-    negotiation_clear(&leg->now);
+    negotiation_clear(leg, &leg->now);
     leg->now = leg->next;
     memset(&leg->next, 0, sizeof leg->next);
     hub_feed(leg->hub, leg->room, &event);
+}
+
+void
+call_accept_reoffer(Leg *leg, Room *room)
+{
+    if (leg->next.offer != NULL)
+        finish_reoffer(leg, room);
 }
 
 /* What we offered in a 200 was what is in force; the answer may hold, resume or come from elsewhere
@@ -567,7 +663,7 @@ call_take_answer(Leg *leg, const ClvSdp *answer)
 {
     ClvEvent event = {.kind = CLV_EV_DIRECTION, .leg = leg->id};
     ClvEvent kick = {.kind = CLV_EV_KICK, .leg = leg->id, .cause = "answered without audio"};
-    ClvSdpLocal local = sdp_local(leg);
+    ClvSdpLocal local = call_sdp_local(leg);
     ClvSdpChoice choice = {0};
     const ClvSdpMedia *media;
 
@@ -583,7 +679,7 @@ call_take_answer(Leg *leg, const ClvSdp *answer)
                           choice.codec.pt, choice.codec.name, NULL))
         return;
     leg->now.choice.direction = choice.direction;
-    event.direction = mirror(choice.direction);
+    event.direction = call_mirror(choice.direction);
     hub_feed(leg->hub, leg->room, &event);
 }
 

@@ -78,6 +78,8 @@ static const ClvOption options[] = {
      FALSE, "Main policy file, see conclave-policy(5)."},
     {"policy", "directory", CLV_OPTION_PATH, AT(policy_dir), NULL, 0, 0, NULL, FALSE,
      "Folder of further *.conf policy files, read after the main one."},
+    {"policy", "state-file", CLV_OPTION_PATH, AT(state_file), NULL, 0, 0, NULL, FALSE,
+     "Where conferences with persist=yes are kept over a restart; unset: they are not."},
 
     {"kms", "url", CLV_OPTION_STRINGS, AT(kms_urls), NULL, 0, 0, NULL, FALSE,
      "Where tickets are resolved: addresses of one KMS, the best first, at most 8; unset with an "
@@ -108,6 +110,10 @@ static const ClvOption options[] = {
      "Requests under way at once."},
     {"kms", "max-outstanding", CLV_OPTION_INT, AT(kms_outstanding), "256", 1, 10000, NULL, FALSE,
      "Requests waiting or under way; beyond that callers hear 503."},
+    {"kms", "per-source", CLV_OPTION_INT, AT(kms_per_source), "4", 1, 10000, NULL, FALSE,
+     "The same for one caller: a name that a trusted peer asserts, else an address."},
+    {"kms", "per-conference", CLV_OPTION_INT, AT(kms_per_conference), "16", 1, 10000, NULL, FALSE,
+     "The same for one conference."},
     {"kms", "clock-skew", CLV_OPTION_TIME_MS, AT(kms_skew_ms), "5m", 1 * SECOND, 3600 * SECOND,
      NULL, FALSE, "How far clocks may be apart; also the memory for replays."},
     {"kms", "breaker-failures", CLV_OPTION_INT, AT(kms_breaker_failures), "5", 1, 1000, NULL, FALSE,

@@ -29,13 +29,13 @@ typedef struct ClvConfig {
     char *media_address;
     int transform; /* 0 openssl, 1 libsrtp2 */
     /* [policy] */
-    char *policy_file, *policy_dir;
+    char *policy_file, *policy_dir, *state_file;
     /* [kms] */
     char **kms_urls;
     char *kms_uri, *kms_user, *kms_psk_file, *kms_ca, *kms_cert, *kms_key;
     gboolean kms_insecure, kms_allow_128, kms_binary;
     gint64 kms_timeout_ms, kms_connect_ms, kms_connections, kms_outstanding, kms_skew_ms, kms_breaker_failures,
-        kms_breaker_ms;
+        kms_breaker_ms, kms_per_source, kms_per_conference;
     /* [embedded-kms] */
     char *embedded_keys, *embedded_listen;
     /* [metrics] */

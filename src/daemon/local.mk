@@ -13,7 +13,8 @@ CHECK_LIBS = libclv-check.la libclv-config.la libclv-policy.la libclv-sip.la lib
 	libmikey.la libclv-base.la
 
 sbin_PROGRAMS += conclaved
-conclaved_SOURCES = %D%/main.c %D%/hub.h %D%/hub-private.h %D%/hub.c %D%/call.c %D%/keys.c \
+conclaved_SOURCES = %D%/main.c %D%/hub.h %D%/hub-private.h %D%/hub.c %D%/rooms.c \
+	%D%/start.c %D%/ask.c %D%/call.c %D%/dial.c %D%/refer.c %D%/pin.c %D%/store.c %D%/keys.c \
 	%D%/console.c %D%/figures.c %D%/watch.h %D%/watch.c
 conclaved_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SYSTEMD_CFLAGS)
 conclaved_LDADD = libclv-check.la libclv-config.la libclv-control.la libclv-metrics.la \

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon/ask.c - requests at the KMS: how many for whom, and who waits for the answer
+ *
+ * What makes us ask may be forged, so nobody can make us ask without end: so many requests at once
+ * for one source, for one conference, and in all (3.5 of the conference digest; the last limit is the
+ * client's). An asker that is gone is forgotten, but its request counts until the KMS has answered.
+ */
+#include "daemon/hub-private.h"
+
+#include <string.h>
+
+typedef struct Outstanding {
+    AskFunc func; /* (nullable) NULL: nobody waits any more */
+    guint64 asker;
+    char *source, *conference; /* (nullable) keys of asks_by_who */
+} Outstanding;
+
+void
+ask_open(ClvHub *hub)
+{
+    hub->asks = clv_id_table_new();
+    hub->asks_by_who = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static void
+outstanding_free(Outstanding *o)
+{
+    g_free(o->source);
+    g_free(o->conference);
+    g_free(o);
+}
+
+static void
+free_one(guint64 id, gpointer object, gpointer user)
+{
+    outstanding_free(object);
+}
+
+void
+ask_close(ClvHub *hub)
+{
+    clv_id_foreach(hub->asks, free_one, NULL);
+    clv_id_table_free(hub->asks);
+    g_hash_table_unref(hub->asks_by_who);
+}
+
+/* ---- limits ---- */
+
+static guint
+count_of(ClvHub *hub, const char *who)
+{
+    return who != NULL ? GPOINTER_TO_UINT(g_hash_table_lookup(hub->asks_by_who, who)) : 0;
+}
+
+static void
+count(ClvHub *hub, const char *who, gint by)
+{
+    guint now;
+
+    if (who == NULL)
+        return;
+    now = count_of(hub, who) + (guint)by;
+    if (now == 0)
+        g_hash_table_remove(hub->asks_by_who, who);
+    else
+        g_hash_table_replace(hub->asks_by_who, g_strdup(who), GUINT_TO_POINTER(now));
+}
+
+static const char *
+over_limit(ClvHub *hub, const Outstanding *o)
+{
+    if (count_of(hub, o->source) >= (guint)hub->config->kms_per_source)
+        return "too many requests of this caller wait for the KMS (per-source)";
+    if (count_of(hub, o->conference) >= (guint)hub->config->kms_per_conference)
+        return "too many requests of this conference wait for the KMS (per-conference)";
+    return NULL;
+}
+
+/* ---- asking and being answered ---- */
+
+guint64
+ask_kms(ClvHub *hub, const Ask *ask, ClvKmsRequest request, const GByteArray *bytes,
+        ClvCode *out_code, const char **out_why)
+{
+    Outstanding *o = g_new0(Outstanding, 1);
+    guint64 id;
+
+    o->func = ask->func;
+    o->asker = ask->asker;
+    o->source = ask->source != NULL ? g_strdup_printf("source %s", ask->source) : NULL;
+    o->conference = g_strdup_printf("conference %" G_GUINT64_FORMAT, ask->room);
+    *out_code = CLV_CODE_OVERLOAD;
+    *out_why = over_limit(hub, o);
+    if (*out_why != NULL) {
+        outstanding_free(o);
+        return 0;
+    }
+    id = clv_id_add(hub->asks, o);
+    *out_code = clv_kms_client_post(hub->kms.client, request, bytes->data, bytes->len, id, 0);
+    if (*out_code != CLV_CODE_OK) {
+        *out_why = *out_code == CLV_CODE_OVERLOAD
+                       ? "too many requests wait for the KMS"
+                       : "the KMS is not asked for a while after failures";
+        clv_id_remove(hub->asks, id);
+        outstanding_free(o);
+        return 0;
+    }
+    count(hub, o->source, 1);
+    count(hub, o->conference, 1);
+    return id;
+}
+
+void
+ask_forget(ClvHub *hub, guint64 ask)
+{
+    Outstanding *o = ask != 0 ? clv_id_get(hub->asks, ask) : NULL;
+
+    if (o != NULL)
+        o->func = NULL;
+}
+
+static void
+take(ClvHub *hub, const ClvKmsReply *reply)
+{
+    Outstanding *o = clv_id_remove(hub->asks, reply->token);
+
+    if (o == NULL)
+        return;
+    count(hub, o->source, -1);
+    count(hub, o->conference, -1);
+    if (o->func != NULL)
+        o->func(hub, o->asker, reply->token, reply);
+    outstanding_free(o);
+}
+
+void
+ask_ready(void *user)
+{
+    ClvHub *hub = user;
+    ClvKmsReply *reply;
+
+    while ((reply = clv_kms_client_take(hub->kms.client)) != NULL) {
+        kms_note(&hub->kms, reply);
+        take(hub, reply);
+        clv_kms_reply_free(reply);
+    }
+}
