@@ -17,7 +17,7 @@
 #include "ticket-private.h"
 
 typedef struct Early {
-    ClvKeymgmtState *state;
+    TicketAnswerer *state;
     gint64 now_us;
     const MikeyMessage *message;
     const MikeyPolicy *policy;
@@ -35,7 +35,7 @@ static const char *const application[] = {
 };
 
 static gboolean
-is_factory(const ClvKeymgmtState *state, const char *uri)
+is_factory(const TicketAnswerer *state, const char *uri)
 {
     return state->factory_uris != NULL &&
            g_strv_contains((const char *const *)state->factory_uris, uri);
@@ -209,7 +209,7 @@ check_own_keys(const Early *e)
 }
 
 static gboolean
-is_acceptable(const ClvKeymgmtState *state, const MikeySp *sp)
+is_acceptable(const TicketAnswerer *state, const MikeySp *sp)
 {
     MikeySrtpProfile profile;
 
@@ -304,7 +304,7 @@ check_replay(const Early *e)
 }
 
 gboolean
-clv_ticket_check_early(ClvKeymgmtState *state, gint64 now_us, TicketRefusal *refusal)
+clv_ticket_check_early(TicketAnswerer *state, gint64 now_us, TicketRefusal *refusal)
 {
     static const Check checks[] = {
         check_flags, check_validity, check_initiator, check_responder, check_list,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-ticket/lines.c - which message do the a=key-mgmt lines of this offer carry for us?
+/* mikey-ticket/lines.c - which message do the a=key-mgmt lines of this offer or answer carry?
  *
  * RFC 4567: a line at media level stands in place of those at session level for its m-line; each
  * protocol may be there once on a level; the message repeats the list of all protocols on its
@@ -196,4 +196,33 @@ void
 clv_ticket_lines_clear(TicketLines *lines)
 {
     mikey_buffer_clear(&lines->message);
+}
+
+/* ---- answers ---- */
+
+gboolean
+clv_ticket_answer_read(const ClvSdp *answer, guint media_line, MikeyBuffer *out_message,
+                       TicketRefusal *refusal)
+{
+    MikeyBytes ids[CLV_SDP_MAX_KEYLINES];
+    gboolean at_session = TRUE;
+    MikeyStatus status;
+
+    if (media_line > answer->n_media)
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_MISSING,
+                                 "the answer has no m-line %u", media_line);
+    if (media_line > 0)
+        level_for(answer, media_line - 1, &at_session);
+    if (!at_session)
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_MISSING,
+                                 "the answer has a=key-mgmt at media level, the offer had it at "
+                                 "session level");
+    if (!read_protocols(session_level(answer), ids, refusal))
+        return FALSE;
+    if (answer->n_keymgmt != 1 || !is_ours(answer->keymgmt[0]))
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_MISSING,
+                                 "the answer has no TRANSFER_RESP, or something besides it");
+
+    status = mikey_sdp_decode(mikey_bytes_str(answer->keymgmt[0]), out_message);
+    return status == MIKEY_OK || clv_ticket_refuse_peer(refusal, status, "a=key-mgmt:mikey");
 }

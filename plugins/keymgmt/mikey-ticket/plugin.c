@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mikey-ticket/plugin.c - MIKEY tickets in SDP (RFC 6043, RFC 4567) behind the contract
  *
- * Answers offers: whoever calls must have a ticket, and the KMS tells us whose it is.
+ * Answers offers: whoever calls must have a ticket, and the KMS tells us whose it is. Makes offers:
+ * a ticket of our own says who may answer.
  */
 #include "config.h"
 
@@ -16,21 +17,21 @@ ticket_open(const ClvKeymgmtSetup *setup, GError **error)
                             "no a=key-mgmt:mikey is offered");
         return NULL;
     }
-    return clv_ticket_answerer_open(setup);
+    return clv_ticket_answerer_new(setup);
 }
 
 static ClvKeymgmtNext
 ticket_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
             GError **error)
 {
-    return clv_ticket_answerer_step(state, in, out, error);
+    return state->step(state, in, out, error);
 }
 
 static void
 ticket_close(ClvKeymgmtState *state)
 {
     if (state != NULL)
-        clv_ticket_answerer_close(state);
+        state->close(state);
 }
 
 const ClvKeymgmtOps clv_mikey_ticket_ops = {
@@ -41,6 +42,7 @@ const ClvKeymgmtOps clv_mikey_ticket_ops = {
     .offered = clv_ticket_offered,
     .offer_id = clv_ticket_offer_id,
     .open = ticket_open,
+    .call = clv_ticket_offerer_new,
     .step = ticket_step,
     .close = ticket_close,
     .self_test = clv_ticket_self_test,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-keymgmt-sdes.la
-libclv_keymgmt_sdes_la_SOURCES = %D%/crypto-line.h %D%/crypto-line.c %D%/plugin.c
+libclv_keymgmt_sdes_la_SOURCES = %D%/crypto-line.h %D%/crypto-line.c \
+	%D%/sdes-private.h %D%/offerer.c %D%/plugin.c
 libclv_keymgmt_sdes_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 EXTRA_DIST += %D%/README.md
 
