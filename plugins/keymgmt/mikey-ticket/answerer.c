@@ -169,7 +169,8 @@ names_of_ticket(const TicketAnswerer *state)
 static gboolean
 may_set_allowed(const TicketAnswerer *state, char **names)
 {
-    return state->purpose != CLV_PURPOSE_CREATE && names[0] != NULL &&
+    return state->purpose != CLV_PURPOSE_CREATE && state->purpose != CLV_PURPOSE_REFER &&
+           names[0] != NULL &&
            mikey_policy_allows_application(mikey_offer_policy(state->offer),
                                            mikey_bytes_str("conclave:allow"));
 }
