@@ -117,7 +117,8 @@ typedef struct ClvKeymgmtOutput {
     struct ClvKeymgmtSession *session; /* (nullable) (transfer full) for ClvKeymgmtSetup.session of
                                           re-offers; ops->session_free() */
     gboolean updates_session; /* DONE: the message was an update within the session in force: same
-                                 ticket, same names, new keys or none; session is NULL then */
+                                 ticket, same names, new keys or none; session is NULL then, and
+                                 answer_line when the update wants no answer */
     /* FAILED */
     char *error_line; /* (nullable) "mikey <base64 of an Error message>" for the body of the 488 */
 } ClvKeymgmtOutput;

@@ -218,7 +218,10 @@ answer(TicketAnswerer *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
 
     sound = clv_ticket_take_keys(bundle, state->cs_line, FALSE, out, &state->refusal) &&
             describe(state, &message, out);
-    mikey_bundle_free(bundle);
+    if (sound)
+        out->session = clv_ticket_session_new(bundle, state->cs_line, FALSE, out);
+    else
+        mikey_bundle_free(bundle);
     mikey_buffer_clear(&message);
     return sound;
 }
@@ -333,6 +336,7 @@ clv_ticket_answerer_new(const ClvKeymgmtSetup *setup)
     state->creation_ticket = g_strdup(setup->creation_ticket);
     state->local_ssrc = setup->local_ssrc;
     state->n_profiles = clv_ticket_profiles(setup->suites, state->profiles);
-    clv_ticket_lines_read(setup->offer, setup->media_index, &state->lines, &state->refusal);
+    clv_ticket_lines_read(setup->offer, setup->media_index, setup->purpose, &state->lines,
+                          &state->refusal);
     return &state->base;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-keymgmt-mikey-ticket.la
 libclv_keymgmt_mikey_ticket_la_SOURCES = %D%/ticket-private.h %D%/plugin.c %D%/lines.c %D%/early.c \
-	%D%/answerer.c %D%/offerer.c %D%/asking.c %D%/words.c %D%/refusal.c %D%/self-test.c \
+	%D%/answerer.c %D%/offerer.c %D%/asking.c %D%/session.c %D%/words.c %D%/refusal.c %D%/self-test.c \
 	%D%/vectors.h
 libclv_keymgmt_mikey_ticket_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 EXTRA_DIST += %D%/README.md

@@ -240,7 +240,10 @@ take_answer(TicketOfferer *o, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
         return refuse_answer(o, status, &error);
 
     taken = take_bundle(o, bundle, out);
-    mikey_bundle_free(bundle);
+    if (taken)
+        out->session = clv_ticket_session_new(bundle, o->media_line, TRUE, out);
+    else
+        mikey_bundle_free(bundle);
     return taken;
 }
 

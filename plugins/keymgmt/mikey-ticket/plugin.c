@@ -9,6 +9,23 @@
 #include "keymgmt/schemes.h"
 #include "ticket-private.h"
 
+/* Without a ticket it can only be an update. A new ticket begins anew, whatever its CSB ID. */
+static gboolean
+updates_session(const ClvKeymgmtSetup *setup)
+{
+    TicketLines lines = {.media_line = 0};
+    TicketRefusal refusal = {MIKEY_OK, NULL};
+    gboolean update;
+
+    if (setup->session == NULL)
+        return FALSE;
+    clv_ticket_lines_read(setup->offer, setup->media_index, setup->purpose, &lines, &refusal);
+    update = clv_ticket_is_update(&lines);
+    clv_ticket_lines_clear(&lines);
+    g_clear_error(&refusal.error);
+    return update;
+}
+
 static ClvKeymgmtState *
 ticket_open(const ClvKeymgmtSetup *setup, GError **error)
 {
@@ -17,7 +34,7 @@ ticket_open(const ClvKeymgmtSetup *setup, GError **error)
                             "no a=key-mgmt:mikey is offered");
         return NULL;
     }
-    return clv_ticket_answerer_new(setup);
+    return updates_session(setup) ? clv_ticket_updater_new(setup) : clv_ticket_answerer_new(setup);
 }
 
 static ClvKeymgmtNext
@@ -45,5 +62,6 @@ const ClvKeymgmtOps clv_mikey_ticket_ops = {
     .call = clv_ticket_offerer_new,
     .step = ticket_step,
     .close = ticket_close,
+    .session_free = clv_ticket_session_free,
     .self_test = clv_ticket_self_test,
 };

@@ -6,6 +6,7 @@
  *   early.c     what is refused before the KMS is troubled
  *   answerer.c  being called with a ticket                      (RFC 6043 section 4.2.2)
  *   offerer.c   calling with a ticket of our own                (RFC 6043 section 4.2.2)
+ *   session.c   updates of the bundle that an exchange has left (RFC 6043 section 5.2)
  *   asking.c    how this server asks the KMS
  *   words.c     words of libmikey and words of ours, keys above all
  *   refusal.c   what a MIKEY failure means to the call
@@ -16,7 +17,7 @@
 
 #include "keymgmt/keymgmt.h"
 
-/* Answerer and offerer begin with this. */
+/* Answerer, offerer and updater begin with this. */
 struct ClvKeymgmtState {
     ClvKeymgmtNext (*step)(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
                            GError **error);
@@ -58,8 +59,8 @@ typedef struct TicketLines {
 } TicketLines;
 
 /* Reads every line of the protocol that is in force: if one is wrong the whole offer is. */
-gboolean clv_ticket_lines_read(const ClvSdp *offer, guint media_index, TicketLines *out_lines,
-                               TicketRefusal *refusal);
+gboolean clv_ticket_lines_read(const ClvSdp *offer, guint media_index, ClvPurpose purpose,
+                               TicketLines *out_lines, TicketRefusal *refusal);
 void clv_ticket_lines_clear(TicketLines *lines);
 /* The message in an answer to an offer of ours that had it at session level. @media_line: the m-line
  * it keys, from 1; 0: none */
@@ -100,6 +101,18 @@ gboolean clv_ticket_ask_request(const ClvKeymgmtConfig *config, const char *self
 /* ---- offerer.c ---- */
 
 ClvKeymgmtState *clv_ticket_offerer_new(const ClvKeymgmtCall *call, GError **error);
+
+/* ---- session.c ---- */
+
+typedef struct TicketSession TicketSession;
+
+/* (transfer full) @bundle; @done: whose exchange it was, and until when it holds */
+ClvKeymgmtSession *clv_ticket_session_new(MikeyBundle *bundle, guint cs_line, gboolean we_offered,
+                                          const ClvKeymgmtOutput *done);
+void clv_ticket_session_free(ClvKeymgmtSession *session);
+gboolean clv_ticket_is_update(const TicketLines *lines);
+/* setup->session is set */
+ClvKeymgmtState *clv_ticket_updater_new(const ClvKeymgmtSetup *setup);
 
 /* ---- the answering state ---- */
 
