@@ -88,6 +88,11 @@ typedef struct ClvKeymgmtInput {
     const ClvSdp *answer; /* (nullable) offerer: the peer's answer; its m-line is media_index */
 } ClvKeymgmtInput;
 
+/* What an exchange leaves behind; those of the schemes begin with this. */
+typedef struct ClvKeymgmtSession {
+    void (*free)(struct ClvKeymgmtSession *session); /* what ops->session_free() calls */
+} ClvKeymgmtSession;
+
 /* Zeroed before the first step; each step clears what the one before has left and fills it anew.
  * Clear with clv_keymgmt_output_clear() (cleanses the keys). */
 typedef struct ClvKeymgmtOutput {
@@ -104,13 +109,16 @@ typedef struct ClvKeymgmtOutput {
     char *ticket_hash;   /* (nullable) hex SHA-256 of the ticket without its initiator data */
     gboolean sets_allowed; /* it may replace the allowed set of the conference that is joined */
     gint64 expires_us;   /* 0: no end */
-    char *answer_line;   /* value for a=key-mgmt or a=crypto of the answer; WANT_PEER: of the offer */
+    char *answer_line;   /* value for a=key-mgmt or a=crypto of the answer; WANT_PEER: of the offer,
+                            and for a=crypto several values, best first, with "\n" between them:
+                            an a=crypto line for each */
     gboolean answer_is_crypto; /* answer_line is an a=crypto value */
     gboolean answer_at_session; /* same level as in the offer */
     struct ClvKeymgmtSession *session; /* (nullable) (transfer full) for ClvKeymgmtSetup.session of
                                           re-offers; ops->session_free() */
     gboolean updates_session; /* DONE: the message was an update within the session in force: same
-                                 ticket, same names, new keys or none; session is NULL then */
+                                 ticket, same names, new keys or none; session is NULL then, and
+                                 answer_line when the update wants no answer */
     /* FAILED */
     char *error_line; /* (nullable) "mikey <base64 of an Error message>" for the body of the 488 */
 } ClvKeymgmtOutput;
@@ -136,7 +144,8 @@ typedef struct ClvKeymgmtOps {
     ClvKeymgmtState *(*open)(const ClvKeymgmtSetup *setup, GError **error);
     /* (nullable) The offering side. The first step may want the KMS; WANT_PEER gives the line for the
      * offer; then each step with an answer says DONE or FAILED, and another answer (of another early
-     * dialog, RFC 6043 4.2.3) may be tried after a failure. identity: who answered, proven. */
+     * dialog, RFC 6043 4.2.3) may be tried after either: each has keys of its own. identity: who
+     * answered, proven. */
     ClvKeymgmtState *(*call)(const ClvKeymgmtCall *call, GError **error);
     ClvKeymgmtNext (*step)(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
                            GError **error);

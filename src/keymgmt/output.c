@@ -22,5 +22,7 @@ clv_keymgmt_output_clear(ClvKeymgmtOutput *out)
     g_strfreev(out->ticket_names);
     g_free(out->ticket_hash);
     g_free(out->error_line);
+    if (out->session != NULL)
+        out->session->free(out->session);
     OPENSSL_cleanse(out, sizeof(*out));
 }

@@ -403,6 +403,62 @@ mikey_bundle_free(MikeyBundle *bundle)
     mikey_release_secret(bundle, sizeof(*bundle));
 }
 
+static MikeyStatus
+copy_buffers(MikeyBundle *to, const MikeyBundle *from)
+{
+    MikeyBuffer *const into[] = {&to->peer,    &to->id_i,   &to->id_r,
+                                 &to->asked_r, &to->rand_i, &to->rand_r};
+    const MikeyBuffer *const out_of[] = {&from->peer,    &from->id_i,   &from->id_r,
+                                         &from->asked_r, &from->rand_i, &from->rand_r};
+    MikeyStatus status = MIKEY_OK;
+
+    for (size_t i = 0; i < sizeof(into) / sizeof(into[0]) && status == MIKEY_OK; i++)
+        status = mikey_buffer_set(into[i], mikey_buffer_bytes(out_of[i]));
+    return status;
+}
+
+static MikeyStatus
+copy_parts(MikeyBundle *to, const MikeyBundle *from)
+{
+    size_t n_cs = from->header.n_cs;
+    MikeyStatus status = copy_map(to, &from->header);
+
+    if (status == MIKEY_OK && n_cs > 0)
+        memcpy(to->profiles, from->profiles, n_cs * sizeof(*to->profiles));
+    if (status == MIKEY_OK)
+        status = mikey_keys_copy(from->keys, from->n_keys, &to->keys);
+    if (status != MIKEY_OK)
+        return status;
+    to->n_keys = from->n_keys;
+    to->n_first_keys = from->n_first_keys;
+    to->initiator = from->initiator;
+    to->flags = from->flags;
+    to->peer_type = from->peer_type;
+    to->id_i_type = from->id_i_type;
+    to->id_r_type = from->id_r_type;
+    to->in_force = from->in_force;
+    to->last_t = from->last_t;
+    memcpy(to->policies, from->policies, sizeof(to->policies));
+    return copy_buffers(to, from);
+}
+
+MikeyStatus
+mikey_bundle_copy(const MikeyBundle *bundle, MikeyBundle **out_bundle)
+{
+    MikeyBundle *copy = mikey_alloc(sizeof(*copy));
+    MikeyStatus status;
+
+    if (copy == NULL)
+        return MIKEY_NO_MEMORY;
+    status = copy_parts(copy, bundle);
+    if (status != MIKEY_OK) {
+        mikey_bundle_free(copy);
+        return status;
+    }
+    *out_bundle = copy;
+    return MIKEY_OK;
+}
+
 MikeyIdentity
 mikey_bundle_peer(const MikeyBundle *bundle)
 {

@@ -219,6 +219,8 @@ MikeySrtpProfile mikey_bundle_profile(const MikeyBundle *bundle, uint8_t cs_id);
 /* Keys of one crypto session, MIKEY_CS_OFFERER(line) or MIKEY_CS_ANSWERER(line). Clear @out_srtp.
  * MIKEY_BAD_SESSIONS when there is no such session. */
 MikeyStatus mikey_bundle_srtp(const MikeyBundle *bundle, uint8_t cs_id, MikeySrtp *out_srtp);
+/* For trying an update: whoever does not like what comes out keeps the one that was copied */
+MikeyStatus mikey_bundle_copy(const MikeyBundle *bundle, MikeyBundle **out_bundle);
 void mikey_bundle_free(MikeyBundle *bundle);
 
 /* ---- new keys and sessions for a bundle (RFC 6043 section 5.2) ----

@@ -277,7 +277,8 @@ check_ticket_again(guint32 j_flag)
     world_free(world);
 }
 
-/* Whose list may replace the allowed set is for the conference to say; here: which ticket has one. */
+/* Whose list may replace the allowed set is for the conference to say; here: which ticket has one.
+ */
 static void
 test_tickets_that_bring_a_list(void)
 {
@@ -1500,7 +1501,8 @@ main(int argc, char **argv)
     g_test_add_func("/mikey-ticket/works/second-of-two-lines", test_two_lines);
     g_test_add_func("/mikey-ticket/works/media-level", test_media_level);
     g_test_add_func("/mikey-ticket/works/media-level-before-session-level", test_media_level_wins);
-    g_test_add_func("/mikey-ticket/works/tickets-that-bring-a-list", test_tickets_that_bring_a_list);
+    g_test_add_func("/mikey-ticket/works/tickets-that-bring-a-list",
+                    test_tickets_that_bring_a_list);
     g_test_add_func("/mikey-ticket/works/creation-ticket-again", test_creation_ticket_again);
     g_test_add_func("/mikey-ticket/works/several-protocols", test_several_protocols);
     g_test_add_func("/mikey-ticket/works/tek-for-one-responder", test_tek_for_one);

@@ -6,80 +6,7 @@
  */
 #include "config.h"
 
-#include "kms/kms.h"
-#include "ticket-world.h"
-
-/* A world with the real service in it. */
-typedef struct Town {
-    World *world;
-    ClvKmsService *service;
-    ClvKmsDecision decision; /* of the last question */
-    gint64 kms_ahead_us;     /* its clock against ours */
-} Town;
-
-/* @alice: more lines in alice's section; NULL: she is not there. */
-static ClvKmsKeyFile *
-key_file(const char *alice)
-{
-    static const char *const names[] = {"alice", "bob", "carol", "conf1", "conf2"};
-    g_autoptr(GString) text = g_string_new("[kms]\nuri = " KMS "\nmax-lifetime = 2h\n");
-    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-    ClvKmsKeyFile *keys;
-
-    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
-        MikeyKey psk = psk_of(names[i], strlen(names[i]));
-        g_autofree char *base64 = g_base64_encode(psk.bytes, psk.len);
-
-        if (i == 0 && alice == NULL)
-            continue;
-        g_string_append_printf(text, "[user %s]\npsk = base64:%s\nmay-request = any\n", names[i],
-                               base64);
-        if (i < 3)
-            g_string_append_printf(text, "identities = sip:%s@operator.example\n", names[i]);
-        if (i == 0)
-            g_string_append(text, alice);
-    }
-    g_string_append(text, "[service conf1]\nuser = conf1\nhost = operator.example\n"
-                          "factory = " ALIAS "\n"
-                          "[service conf2]\nuser = conf2\nhost = operator.example\n");
-    keys = clv_kms_keyfile_parse("town", text->str, text->len, errors);
-    if (errors->len > 0)
-        g_error("%s", (const char *)errors->pdata[0]);
-    return keys;
-}
-
-static GByteArray *
-service_kms(World *world, ClvKmsRequest request, MikeyBytes question)
-{
-    Town *town = world->kms_user;
-    GByteArray *answer =
-        clv_kms_service_handle(town->service, request, question.data, question.len,
-                               world->now_us + town->kms_ahead_us, &town->decision);
-
-    g_assert_nonnull(answer);
-    return answer;
-}
-
-static Town *
-town_new(void)
-{
-    Town *town = g_new0(Town, 1);
-
-    town->world = world_new();
-    town->world->kms = service_kms;
-    town->world->kms_user = town;
-    town->service =
-        clv_kms_service_new(key_file("secure-conference = yes\n"), world_random, town->world);
-    return town;
-}
-
-static void
-town_free(Town *town)
-{
-    clv_kms_service_free(town->service);
-    world_free(town->world);
-    g_free(town);
-}
+#include "ticket-town.h"
 
 /* alice with a ticket for a conference with bob and carol, on the phone to the factory */
 static Caller *
@@ -162,7 +89,7 @@ test_rights_lost(void)
         Town *town = town_new();
         Caller *alice = alice_creates(town);
 
-        clv_kms_service_reload(town->service, key_file(now[i]));
+        clv_kms_service_reload(town->service, key_file(now[i], "may-request = any\n"));
         assert_refused_late(town->world, CLV_PURPOSE_CREATE, sdp_with(transfer_of(alice)),
                             CLV_CODE_FORBIDDEN, -1, "*entitle*authentic*");
         caller_free(alice);

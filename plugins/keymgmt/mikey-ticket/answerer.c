@@ -19,122 +19,10 @@
 #include "base/secret.h"
 #include "ticket-private.h"
 
-/* ---- words of libmikey and words of ours ---- */
-
-static const MikeySrtpProfile profile_of_suite[CLV_N_SRTP_SUITES] = {
-    [CLV_SRTP_AES_CM_128_HMAC_SHA1_80] = MIKEY_SRTP_AES_CM_128_HMAC_SHA1_80,
-    [CLV_SRTP_AES_CM_128_HMAC_SHA1_32] = MIKEY_SRTP_AES_CM_128_HMAC_SHA1_32,
-    [CLV_SRTP_AES_256_CM_HMAC_SHA1_80] = MIKEY_SRTP_AES_256_CM_HMAC_SHA1_80,
-    [CLV_SRTP_AES_256_CM_HMAC_SHA1_32] = MIKEY_SRTP_AES_256_CM_HMAC_SHA1_32,
-    [CLV_SRTP_AEAD_AES_128_GCM] = MIKEY_SRTP_AEAD_AES_128_GCM,
-    [CLV_SRTP_AEAD_AES_256_GCM] = MIKEY_SRTP_AEAD_AES_256_GCM,
-};
-
-static ClvSrtpSuite
-suite_of_profile(MikeySrtpProfile profile)
-{
-    for (guint suite = CLV_SRTP_NONE + 1; suite < CLV_N_SRTP_SUITES; suite++) {
-        if (profile_of_suite[suite] == profile)
-            return (ClvSrtpSuite)suite;
-    }
-    return CLV_SRTP_NONE;
-}
-
-static bool
-random_octets(uint8_t *out, size_t len, void *data)
-{
-    const ClvKeymgmtConfig *config = data;
-
-    return config->random(config->random_user, out, len);
-}
-
-MikeyEnv
-clv_ticket_env(const ClvKeymgmtConfig *config, gint64 now_us)
-{
-    return (MikeyEnv){
-        .now = mikey_ntp_from_unix_us(now_us),
-        .skew_s = (uint32_t)config->skew_s,
-        .allow_128 = config->allow_128,
-        .random = random_octets,
-        .random_data = (void *)config,
-    };
-}
-
-char *
-clv_ticket_identity(const MikeyIdentity *identity)
-{
-    if (identity->type != MIKEY_ID_URI || identity->data.len == 0 || identity->data.len > 1024)
-        return NULL;
-    if (memchr(identity->data.data, '\0', identity->data.len) != NULL)
-        return NULL;
-    return clv_identity_canonical((const char *)identity->data.data, (gssize)identity->data.len);
-}
-
-gboolean
-clv_ticket_replay_names(const MikeyOffer *offer, guint8 out_message[MIKEY_DIGEST_LEN],
-                        guint8 out_bundle[MIKEY_DIGEST_LEN])
-{
-    static const char bundle_tag[] = "conclave: bundle of an initiator";
-    MikeyIdentity initiator = mikey_offer_initiator(offer);
-    MikeyWriter w = MIKEY_WRITER_INIT;
-    MikeyStatus status;
-
-    mikey_write_bytes(&w, mikey_bytes_str(bundle_tag));
-    mikey_write_u32(&w, mikey_offer_csb_id(offer));
-    mikey_write_bytes(&w, initiator.data);
-    status = w.bad ? MIKEY_NO_MEMORY : mikey_digest(mikey_writer_octets(&w), out_bundle);
-    mikey_writer_clear(&w);
-
-    return status == MIKEY_OK && mikey_offer_digest(offer, out_message) == MIKEY_OK;
-}
-
-char *
-clv_ticket_hash(const MikeyTicket *ticket)
-{
-    guint8 digest[MIKEY_DIGEST_LEN];
-    GString *hex;
-
-    if (mikey_ticket_digest(ticket, digest) != MIKEY_OK)
-        return NULL;
-    hex = g_string_sized_new(2 * sizeof(digest));
-    for (guint i = 0; i < sizeof(digest); i++)
-        g_string_append_printf(hex, "%02x", digest[i]);
-    return g_string_free(hex, FALSE);
-}
-
-/* ---- asking ---- */
+/* ---- the first step ---- */
 
 static gboolean
-ask_kms(ClvKeymgmtState *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
-{
-    const ClvKeymgmtConfig *config = &state->config;
-    MikeyKey psk = {.len = 0};
-    MikeyAccount account = {
-        .psk = &psk,
-        .psk_id = mikey_identity_bytes(mikey_bytes(config->psk_id, config->psk_id_len)),
-        .self = mikey_identity_uri(state->focus_uri),
-        .kms = mikey_identity_uri(config->kms_uri),
-        .prf = MIKEY_PRF_HMAC_SHA_256,
-    };
-    MikeyStatus status = mikey_key_set(&psk, config->psk, config->psk_len);
-    MikeyBytes octets;
-
-    if (status == MIKEY_OK)
-        status = mikey_resolve_new(state->offer, &account, env, &state->resolve);
-    mikey_key_clear(&psk);
-    if (status != MIKEY_OK)
-        return clv_ticket_refuse(&state->refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
-                                 "making a RESOLVE_INIT: %s", mikey_status_string(status));
-
-    octets = mikey_resolve_octets(state->resolve);
-    out->kms_request = CLV_KMS_TICKET_RESOLVE;
-    out->bytes = g_byte_array_new();
-    g_byte_array_append(out->bytes, octets.data, (guint)octets.len);
-    return TRUE;
-}
-
-static gboolean
-first_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
+first_step(TicketAnswerer *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
 {
     MikeyEnv env = clv_ticket_env(&state->config, in->now_us);
     MikeyBytes octets = mikey_bytes(state->lines.message.data, state->lines.message.len);
@@ -146,13 +34,15 @@ first_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *
     status = mikey_offer_open(octets, &env, &state->offer);
     if (status != MIKEY_OK)
         return clv_ticket_refuse_peer(&state->refusal, status, "TRANSFER_INIT");
-    return clv_ticket_check_early(state, in->now_us, &state->refusal) && ask_kms(state, &env, out);
+    return clv_ticket_check_early(state, in->now_us, &state->refusal) &&
+           clv_ticket_ask_resolve(&state->config, state->focus_uri, state->offer, &env,
+                                  &state->resolve, out, &state->refusal);
 }
 
 /* ---- what the KMS says ---- */
 
 static gboolean
-check_session_keys(ClvKeymgmtState *state, const MikeyResolution *resolution)
+check_session_keys(TicketAnswerer *state, const MikeyResolution *resolution)
 {
     const MikeyPolicy *policy = mikey_offer_policy(state->offer);
     gsize wanted = mikey_suite_key_len(policy->prf);
@@ -178,7 +68,7 @@ check_session_keys(ClvKeymgmtState *state, const MikeyResolution *resolution)
 /* The KMS may put a name of the ticket in place of ours; then the caller would authenticate the
  * factory and not this conference. */
 static gboolean
-check_our_name(ClvKeymgmtState *state, const MikeyResolution *resolution)
+check_our_name(TicketAnswerer *state, const MikeyResolution *resolution)
 {
     MikeyIdentity named = mikey_resolution_responder(resolution);
     MikeyIdentity focus = mikey_identity_uri(state->focus_uri);
@@ -193,8 +83,26 @@ check_our_name(ClvKeymgmtState *state, const MikeyResolution *resolution)
                              name != NULL ? name : "no URI", state->focus_uri);
 }
 
+gboolean
+clv_ticket_replay_names(const MikeyOffer *offer, guint8 out_message[MIKEY_DIGEST_LEN],
+                        guint8 out_bundle[MIKEY_DIGEST_LEN])
+{
+    static const char bundle_tag[] = "conclave: bundle of an initiator";
+    MikeyIdentity initiator = mikey_offer_initiator(offer);
+    MikeyWriter w = MIKEY_WRITER_INIT;
+    MikeyStatus status;
+
+    mikey_write_bytes(&w, mikey_bytes_str(bundle_tag));
+    mikey_write_u32(&w, mikey_offer_csb_id(offer));
+    mikey_write_bytes(&w, initiator.data);
+    status = w.bad ? MIKEY_NO_MEMORY : mikey_digest(mikey_writer_octets(&w), out_bundle);
+    mikey_writer_clear(&w);
+
+    return status == MIKEY_OK && mikey_offer_digest(offer, out_message) == MIKEY_OK;
+}
+
 static gboolean
-remember(ClvKeymgmtState *state, gint64 now_us)
+remember(TicketAnswerer *state, gint64 now_us)
 {
     const ClvKeymgmtConfig *config = &state->config;
     gint64 expires_us = mikey_ntp_to_unix_us(mikey_offer_timestamp(state->offer)) +
@@ -221,7 +129,7 @@ remember(ClvKeymgmtState *state, gint64 now_us)
 
 /* Only after this is the caller who he says to be. */
 static gboolean
-authenticate(ClvKeymgmtState *state, const MikeyResolution *resolution, gint64 now_us)
+authenticate(TicketAnswerer *state, const MikeyResolution *resolution, gint64 now_us)
 {
     MikeyStatus status;
 
@@ -237,65 +145,9 @@ authenticate(ClvKeymgmtState *state, const MikeyResolution *resolution, gint64 n
 
 /* ---- answering ---- */
 
-static gboolean
-keys_of_session(ClvKeymgmtState *state, const MikeyBundle *bundle, guint8 cs_id, ClvSrtpKeys *out)
-{
-    MikeySrtp srtp;
-    MikeyStatus status = mikey_bundle_srtp(bundle, cs_id, &srtp);
-
-    if (status != MIKEY_OK)
-        return clv_ticket_refuse_peer(&state->refusal, status, "crypto session");
-
-    if (srtp.mki_len <= CLV_SRTP_MAX_MKI && srtp.master_key.len <= CLV_SRTP_MAX_KEY &&
-        srtp.master_salt.len <= CLV_SRTP_MAX_SALT) {
-        out->suite = suite_of_profile(srtp.profile);
-        out->key_len = (guint8)srtp.master_key.len;
-        memcpy(out->key, srtp.master_key.bytes, srtp.master_key.len);
-        out->salt_len = (guint8)srtp.master_salt.len;
-        memcpy(out->salt, srtp.master_salt.bytes, srtp.master_salt.len);
-        out->mki_len = srtp.mki_len;
-        memcpy(out->mki, srtp.mki, srtp.mki_len);
-        out->has_ssrc = srtp.has_ssrc;
-        out->ssrc = srtp.ssrc;
-        out->roc = srtp.has_roc ? srtp.roc : 0;
-    } else {
-        status = MIKEY_BAD_KEYS;
-    }
-    mikey_srtp_clear(&srtp);
-
-    return status == MIKEY_OK ||
-           clv_ticket_refuse_peer(&state->refusal, status, "MKI of more than 8 octets");
-}
-
-/* One key for both directions is fine, unless both send with one SSRC: then the same key stream
- * would cover different packets. */
-static gboolean
-check_two_time_pad(ClvKeymgmtState *state, const ClvSrtpKeys *rx, const ClvSrtpKeys *tx)
-{
-    if (rx->ssrc != tx->ssrc || rx->key_len != tx->key_len ||
-        CRYPTO_memcmp(rx->key, tx->key, sizeof(rx->key)) != 0)
-        return TRUE;
-    return clv_ticket_refuse(&state->refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_SESSIONS,
-                             "one key and one SSRC for both directions");
-}
-
-static gboolean
-take_keys(ClvKeymgmtState *state, const MikeyBundle *bundle, ClvKeymgmtOutput *out)
-{
-    if (state->cs_line == 0)
-        return TRUE;
-    if (!keys_of_session(state, bundle, MIKEY_CS_OFFERER(state->cs_line), &out->rx) ||
-        !keys_of_session(state, bundle, MIKEY_CS_ANSWERER(state->cs_line), &out->tx) ||
-        !check_two_time_pad(state, &out->rx, &out->tx))
-        return FALSE;
-
-    out->has_media = TRUE;
-    return TRUE;
-}
-
 /* Names that the ticket gives, less those of this server. */
 static char **
-names_of_ticket(const ClvKeymgmtState *state)
+names_of_ticket(const TicketAnswerer *state)
 {
     const MikeyPolicy *policy = mikey_offer_policy(state->offer);
     g_autoptr(GStrvBuilder) names = g_strv_builder_new();
@@ -315,28 +167,16 @@ names_of_ticket(const ClvKeymgmtState *state)
 
 /* A ticket that names more than the focus and is good for changing the list, or for anything. */
 static gboolean
-may_set_allowed(const ClvKeymgmtState *state, char **names)
+may_set_allowed(const TicketAnswerer *state, char **names)
 {
-    return state->purpose != CLV_PURPOSE_CREATE && names[0] != NULL &&
+    return state->purpose != CLV_PURPOSE_CREATE && state->purpose != CLV_PURPOSE_REFER &&
+           names[0] != NULL &&
            mikey_policy_allows_application(mikey_offer_policy(state->offer),
                                            mikey_bytes_str("conclave:allow"));
 }
 
 static gboolean
-encode_line(ClvKeymgmtState *state, const MikeyBuffer *message, char **out_line)
-{
-    MikeyBuffer value = MIKEY_BUFFER_INIT;
-
-    if (mikey_sdp_encode(mikey_bytes(message->data, message->len), &value) != MIKEY_OK)
-        return clv_ticket_refuse(&state->refusal, CLV_CODE_INTERNAL, MIKEY_NO_MEMORY,
-                                 "encoding a MIKEY message");
-    *out_line = g_strndup((const char *)value.data, value.len);
-    mikey_buffer_clear(&value);
-    return TRUE;
-}
-
-static gboolean
-describe(ClvKeymgmtState *state, const MikeyBuffer *answer, ClvKeymgmtOutput *out)
+describe(TicketAnswerer *state, const MikeyBuffer *answer, ClvKeymgmtOutput *out)
 {
     MikeyIdentity caller = mikey_offer_initiator(state->offer);
 
@@ -351,11 +191,12 @@ describe(ClvKeymgmtState *state, const MikeyBuffer *answer, ClvKeymgmtOutput *ou
     out->sets_allowed = may_set_allowed(state, out->ticket_names);
     out->expires_us = mikey_offer_policy(state->offer)->end_unix * G_USEC_PER_SEC;
     out->answer_at_session = state->lines.at_session;
-    return encode_line(state, answer, &out->answer_line);
+    return clv_ticket_encode_line(mikey_bytes(answer->data, answer->len), &out->answer_line,
+                                  &state->refusal);
 }
 
 static gboolean
-answer(ClvKeymgmtState *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
+answer(TicketAnswerer *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
 {
     MikeyLine lines[CLV_SDP_MAX_MEDIA] = {{.keyed = false}};
     MikeyAnswerSetup setup = {
@@ -375,14 +216,18 @@ answer(ClvKeymgmtState *state, const MikeyEnv *env, ClvKeymgmtOutput *out)
     if (status != MIKEY_OK)
         return clv_ticket_refuse_peer(&state->refusal, status, "answering the TRANSFER_INIT");
 
-    sound = take_keys(state, bundle, out) && describe(state, &message, out);
-    mikey_bundle_free(bundle);
+    sound = clv_ticket_take_keys(bundle, state->cs_line, FALSE, out, &state->refusal) &&
+            describe(state, &message, out);
+    if (sound)
+        out->session = clv_ticket_session_new(bundle, state->cs_line, FALSE, out);
+    else
+        mikey_bundle_free(bundle);
     mikey_buffer_clear(&message);
     return sound;
 }
 
 static gboolean
-second_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
+second_step(TicketAnswerer *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
 {
     MikeyEnv env = clv_ticket_env(&state->config, in->now_us);
     MikeyResolution *resolution = NULL;
@@ -393,7 +238,7 @@ second_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput 
     status = mikey_resolve_finish(state->resolve, mikey_bytes(in->bytes, in->len), &env,
                                   &resolution, &kms_error);
     if (status != MIKEY_OK)
-        return clv_ticket_refuse_kms(&state->refusal, status, &kms_error);
+        return clv_ticket_refuse_kms(&state->refusal, CLV_KMS_TICKET_RESOLVE, status, &kms_error);
 
     authentic = authenticate(state, resolution, in->now_us);
     mikey_resolution_free(resolution);
@@ -402,32 +247,9 @@ second_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput 
 
 /* ---- the door ---- */
 
-static void
-take_suites(ClvKeymgmtState *state, const ClvSrtpSuite *suites)
-{
-    for (; *suites != CLV_SRTP_NONE && state->n_profiles < G_N_ELEMENTS(state->profiles); suites++)
-        state->profiles[state->n_profiles++] = profile_of_suite[*suites];
-}
-
-ClvKeymgmtState *
-clv_ticket_answerer_open(const ClvKeymgmtSetup *setup)
-{
-    ClvKeymgmtState *state = g_new0(ClvKeymgmtState, 1);
-
-    state->config = *setup->config;
-    state->purpose = setup->purpose;
-    state->focus_uri = g_strdup(setup->focus_uri);
-    state->factory_uris = g_strdupv((char **)setup->factory_uris);
-    state->creation_ticket = g_strdup(setup->creation_ticket);
-    state->local_ssrc = setup->local_ssrc;
-    take_suites(state, setup->suites);
-    clv_ticket_lines_read(setup->offer, setup->media_index, &state->lines, &state->refusal);
-    return state;
-}
-
 /* A MIKEY Error for the body of the 488; authentic once the caller is. None is no harm. */
 static void
-add_error_line(ClvKeymgmtState *state, gint64 now_us, ClvKeymgmtOutput *out)
+add_error_line(TicketAnswerer *state, gint64 now_us, ClvKeymgmtOutput *out)
 {
     MikeyEnv env = clv_ticket_env(&state->config, now_us);
     MikeyBytes at_fault = mikey_bytes(state->lines.message.data, state->lines.message.len);
@@ -449,7 +271,7 @@ add_error_line(ClvKeymgmtState *state, gint64 now_us, ClvKeymgmtOutput *out)
 }
 
 static ClvKeymgmtNext
-fail(ClvKeymgmtState *state, gint64 now_us, ClvKeymgmtOutput *out, GError **error)
+fail(TicketAnswerer *state, gint64 now_us, ClvKeymgmtOutput *out, GError **error)
 {
     clv_keymgmt_output_clear(out);
     if (clv_ticket_code_has_error_line((ClvCode)state->refusal.error->code))
@@ -459,10 +281,12 @@ fail(ClvKeymgmtState *state, gint64 now_us, ClvKeymgmtOutput *out, GError **erro
     return CLV_KEYMGMT_FAILED;
 }
 
-ClvKeymgmtNext
-clv_ticket_answerer_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
-                         GError **error)
+static ClvKeymgmtNext
+answerer_step(ClvKeymgmtState *base, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
+              GError **error)
 {
+    TicketAnswerer *state = (TicketAnswerer *)base;
+
     clv_keymgmt_output_clear(out);
     switch (state->stage) {
     case TICKET_OPENED:
@@ -484,9 +308,11 @@ clv_ticket_answerer_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvK
     return CLV_KEYMGMT_FAILED;
 }
 
-void
-clv_ticket_answerer_close(ClvKeymgmtState *state)
+static void
+answerer_close(ClvKeymgmtState *base)
 {
+    TicketAnswerer *state = (TicketAnswerer *)base;
+
     mikey_resolve_free(state->resolve);
     mikey_offer_free(state->offer);
     clv_ticket_lines_clear(&state->lines);
@@ -495,4 +321,22 @@ clv_ticket_answerer_close(ClvKeymgmtState *state)
     g_strfreev(state->factory_uris);
     g_free(state->creation_ticket);
     g_free(state);
+}
+
+ClvKeymgmtState *
+clv_ticket_answerer_new(const ClvKeymgmtSetup *setup)
+{
+    TicketAnswerer *state = g_new0(TicketAnswerer, 1);
+
+    state->base = (ClvKeymgmtState){answerer_step, answerer_close};
+    state->config = *setup->config;
+    state->purpose = setup->purpose;
+    state->focus_uri = g_strdup(setup->focus_uri);
+    state->factory_uris = g_strdupv((char **)setup->factory_uris);
+    state->creation_ticket = g_strdup(setup->creation_ticket);
+    state->local_ssrc = setup->local_ssrc;
+    state->n_profiles = clv_ticket_profiles(setup->suites, state->profiles);
+    clv_ticket_lines_read(setup->offer, setup->media_index, setup->purpose, &state->lines,
+                          &state->refusal);
+    return &state->base;
 }

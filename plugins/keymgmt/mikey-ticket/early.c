@@ -17,7 +17,7 @@
 #include "ticket-private.h"
 
 typedef struct Early {
-    ClvKeymgmtState *state;
+    TicketAnswerer *state;
     gint64 now_us;
     const MikeyMessage *message;
     const MikeyPolicy *policy;
@@ -32,10 +32,11 @@ static const char *const application[] = {
     [CLV_PURPOSE_CREATE] = "conclave:create",
     [CLV_PURPOSE_JOIN] = "conclave:join",
     [CLV_PURPOSE_ALLOW] = "conclave:allow",
+    [CLV_PURPOSE_REFER] = "conclave:refer",
 };
 
 static gboolean
-is_factory(const ClvKeymgmtState *state, const char *uri)
+is_factory(const TicketAnswerer *state, const char *uri)
 {
     return state->factory_uris != NULL &&
            g_strv_contains((const char *const *)state->factory_uris, uri);
@@ -162,6 +163,24 @@ check_list(const Early *e)
     return TRUE;
 }
 
+/* A REFER is about one user: his ticket names this conference and him, or this conference alone,
+ * and keys nothing. That the conference is named has been seen. */
+static gboolean
+check_refer(const Early *e)
+{
+    if (e->state->purpose != CLV_PURPOSE_REFER)
+        return TRUE;
+    if (e->policy->n_responders > 2)
+        return clv_ticket_refuse(e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_POLICY,
+                                 "the ticket of a REFER names %zu responders, not this conference "
+                                 "and one user",
+                                 e->policy->n_responders);
+    if (e->state->lines.media_line != 0)
+        return clv_ticket_refuse(e->refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_SESSIONS,
+                                 "a REFER keys no m-line");
+    return TRUE;
+}
+
 static gboolean
 check_kms(const Early *e)
 {
@@ -209,7 +228,7 @@ check_own_keys(const Early *e)
 }
 
 static gboolean
-is_acceptable(const ClvKeymgmtState *state, const MikeySp *sp)
+is_acceptable(const TicketAnswerer *state, const MikeySp *sp)
 {
     MikeySrtpProfile profile;
 
@@ -304,10 +323,10 @@ check_replay(const Early *e)
 }
 
 gboolean
-clv_ticket_check_early(ClvKeymgmtState *state, gint64 now_us, TicketRefusal *refusal)
+clv_ticket_check_early(TicketAnswerer *state, gint64 now_us, TicketRefusal *refusal)
 {
     static const Check checks[] = {
-        check_flags, check_validity, check_initiator, check_responder, check_list,
+        check_flags, check_validity, check_initiator, check_responder, check_list,   check_refer,
         check_kms,   check_purpose,  check_own_keys,  check_sessions,  check_replay,
     };
     Early e = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-ticket/lines.c - which message do the a=key-mgmt lines of this offer carry for us?
+/* mikey-ticket/lines.c - which message do the a=key-mgmt lines of this offer or answer carry?
  *
  * RFC 4567: a line at media level stands in place of those at session level for its m-line; each
  * protocol may be there once on a level; the message repeats the list of all protocols on its
@@ -107,16 +107,30 @@ read_protocols(Level level, MikeyBytes *out_ids, TicketRefusal *refusal)
     return TRUE;
 }
 
-/* Is this a TRANSFER_INIT whose list of protocols is that of the SDP? */
 static gboolean
-check_message(MikeyBytes octets, const MikeyBytes *ids, guint n_ids, TicketRefusal *refusal)
+has_list(const MikeyMessage *message)
+{
+    for (gsize i = 0; i < mikey_message_n_payloads(message); i++) {
+        const MikeyPayload *payload = mikey_message_payload(message, i);
+
+        if (payload->number == MIKEY_GENERAL_EXT && payload->u.ext.type == MIKEY_EXT_SDP_IDS)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Is this a TRANSFER_INIT whose list of protocols is that of the SDP? The message of a REFER need
+ * not have stood in an SDP, so it need not have a list. */
+static gboolean
+check_message(MikeyBytes octets, const MikeyBytes *ids, guint n_ids, ClvPurpose purpose,
+              TicketRefusal *refusal)
 {
     MikeyMessage *message = NULL;
     MikeyStatus status = mikey_message_parse(octets, &message);
 
     if (status == MIKEY_OK && mikey_message_header(message)->type != MIKEY_TRANSFER_INIT)
         status = MIKEY_BAD_DATA_TYPE;
-    if (status == MIKEY_OK)
+    if (status == MIKEY_OK && (purpose != CLV_PURPOSE_REFER || has_list(message)))
         status = mikey_sdp_ids_check(message, ids, n_ids);
     mikey_message_free(message);
 
@@ -125,7 +139,7 @@ check_message(MikeyBytes octets, const MikeyBytes *ids, guint n_ids, TicketRefus
 
 /* The message of a level; none is fine. After a refusal it is the one at fault. */
 static gboolean
-read_level(Level level, MikeyBuffer *out_message, TicketRefusal *refusal)
+read_level(Level level, ClvPurpose purpose, MikeyBuffer *out_message, TicketRefusal *refusal)
 {
     MikeyBytes ids[CLV_SDP_MAX_KEYLINES];
     const char *value;
@@ -141,7 +155,7 @@ read_level(Level level, MikeyBuffer *out_message, TicketRefusal *refusal)
     if (status != MIKEY_OK)
         return clv_ticket_refuse_peer(refusal, status, "a=key-mgmt:mikey");
     return check_message(mikey_bytes(out_message->data, out_message->len), ids, level.n_values,
-                         refusal);
+                         purpose, refusal);
 }
 
 /* Lines of an m-line count when it is alive and not one of plain RTP. */
@@ -154,11 +168,11 @@ is_in_force(const ClvSdpMedia *media)
 
 /* Levels that do not key our m-line must be right all the same. */
 static gboolean
-check_other_levels(const ClvSdp *offer, guint media_index, gboolean at_session,
+check_other_levels(const ClvSdp *offer, guint media_index, ClvPurpose purpose, gboolean at_session,
                    MikeyBuffer *message, TicketRefusal *refusal)
 {
     if (!at_session) {
-        if (!read_level(session_level(offer), message, refusal))
+        if (!read_level(session_level(offer), purpose, message, refusal))
             return FALSE;
         mikey_buffer_clear(message);
     }
@@ -167,7 +181,7 @@ check_other_levels(const ClvSdp *offer, guint media_index, gboolean at_session,
 
         if (i == media_index || !is_in_force(media))
             continue;
-        if (!read_level((Level){media->keymgmt, media->n_keymgmt}, message, refusal))
+        if (!read_level((Level){media->keymgmt, media->n_keymgmt}, purpose, message, refusal))
             return FALSE;
         mikey_buffer_clear(message);
     }
@@ -175,16 +189,16 @@ check_other_levels(const ClvSdp *offer, guint media_index, gboolean at_session,
 }
 
 gboolean
-clv_ticket_lines_read(const ClvSdp *offer, guint media_index, TicketLines *out_lines,
-                      TicketRefusal *refusal)
+clv_ticket_lines_read(const ClvSdp *offer, guint media_index, ClvPurpose purpose,
+                      TicketLines *out_lines, TicketRefusal *refusal)
 {
     Level level = level_for(offer, media_index, &out_lines->at_session);
 
     out_lines->media_line = media_index < offer->n_media ? media_index + 1 : 0;
-    if (!check_other_levels(offer, media_index, out_lines->at_session, &out_lines->message,
+    if (!check_other_levels(offer, media_index, purpose, out_lines->at_session, &out_lines->message,
                             refusal))
         return FALSE;
-    if (!read_level(level, &out_lines->message, refusal))
+    if (!read_level(level, purpose, &out_lines->message, refusal))
         return FALSE;
     if (out_lines->message.len == 0)
         return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_UNACCEPTABLE, MIKEY_MISSING,
@@ -196,4 +210,33 @@ void
 clv_ticket_lines_clear(TicketLines *lines)
 {
     mikey_buffer_clear(&lines->message);
+}
+
+/* ---- answers ---- */
+
+gboolean
+clv_ticket_answer_read(const ClvSdp *answer, guint media_line, MikeyBuffer *out_message,
+                       TicketRefusal *refusal)
+{
+    MikeyBytes ids[CLV_SDP_MAX_KEYLINES];
+    gboolean at_session = TRUE;
+    MikeyStatus status;
+
+    if (media_line > answer->n_media)
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_MISSING,
+                                 "the answer has no m-line %u", media_line);
+    if (media_line > 0)
+        level_for(answer, media_line - 1, &at_session);
+    if (!at_session)
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_MISSING,
+                                 "the answer has a=key-mgmt at media level, the offer had it at "
+                                 "session level");
+    if (!read_protocols(session_level(answer), ids, refusal))
+        return FALSE;
+    if (answer->n_keymgmt != 1 || !is_ours(answer->keymgmt[0]))
+        return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_MISSING,
+                                 "the answer has no TRANSFER_RESP, or something besides it");
+
+    status = mikey_sdp_decode(mikey_bytes_str(answer->keymgmt[0]), out_message);
+    return status == MIKEY_OK || clv_ticket_refuse_peer(refusal, status, "a=key-mgmt:mikey");
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-keymgmt-mikey-ticket.la
 libclv_keymgmt_mikey_ticket_la_SOURCES = %D%/ticket-private.h %D%/plugin.c %D%/lines.c %D%/early.c \
-	%D%/answerer.c %D%/refusal.c %D%/self-test.c \
+	%D%/answerer.c %D%/offerer.c %D%/asking.c %D%/session.c %D%/words.c %D%/refusal.c %D%/self-test.c \
 	%D%/vectors.h
 libclv_keymgmt_mikey_ticket_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 EXTRA_DIST += %D%/README.md
@@ -16,7 +16,15 @@ tests_exchange_test_mikey_ticket_LDADD = libclv-keymgmt.la libmikey.la libclv-ba
 check_PROGRAMS += tests/exchange/test-ticket-kms
 TESTS += tests/exchange/test-ticket-kms
 tests_exchange_test_ticket_kms_SOURCES = tests/exchange/ticket-world.h \
-	tests/exchange/test-ticket-kms.c
+	tests/exchange/ticket-town.h tests/exchange/test-ticket-kms.c
 tests_exchange_test_ticket_kms_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 tests_exchange_test_ticket_kms_LDADD = libclv-keymgmt.la libclv-kms.la libmikey.la libclv-base.la \
+	$(TEST_LIBS)
+
+check_PROGRAMS += tests/exchange/test-ticket-call
+TESTS += tests/exchange/test-ticket-call
+tests_exchange_test_ticket_call_SOURCES = tests/exchange/ticket-world.h \
+	tests/exchange/ticket-town.h tests/exchange/test-ticket-call.c
+tests_exchange_test_ticket_call_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
+tests_exchange_test_ticket_call_LDADD = libclv-keymgmt.la libclv-kms.la libmikey.la libclv-base.la \
 	$(TEST_LIBS)

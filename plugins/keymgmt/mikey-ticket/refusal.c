@@ -27,13 +27,17 @@ static const struct {
     {MIKEY_NOT_REUSABLE, CLV_CODE_TICKET_REFUSED},
 };
 
-/* What the KMS means by an error number when it is asked to resolve. @sentence tells the operator
- * more than the registered meaning does. */
-static const struct {
+/* What the KMS means by an error number. @sentence tells the operator more than the registered
+ * meaning does. */
+typedef struct KmsError {
     ClvCode code;
     MikeyStatus status; /* for the caller's Error message */
     const char *sentence;
-} kms_errors[] = {
+} KmsError;
+
+#define N_ERRORS 16
+
+static const KmsError resolve_errors[N_ERRORS] = {
     [0] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
            "ALARM: the KMS does not accept this server's own credentials; check the PSK and its "
            "name"},
@@ -44,11 +48,42 @@ static const struct {
     [4] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
     [7] = {CLV_CODE_FORBIDDEN, MIKEY_BAD_IDENTITY,
            "the ticket does not entitle its owner to this conference"},
+    [8] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+           "ALARM: the KMS does not accept this server's certificate"},
     [11] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not resolve tickets"},
     [12] = {CLV_CODE_KMS_DOWN, MIKEY_REFUSED, "the KMS failed"},
     [13] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS cannot read what we ask"},
     [14] = {CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_TICKET, "the ticket is not valid"},
     [15] = {CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_POLICY, "the ticket's policy is not valid"},
+};
+
+/* Here nobody but ourselves and the KMS can be at fault, or the one who is to be called. */
+static const KmsError request_errors[N_ERRORS] = {
+    [0] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+           "ALARM: the KMS does not accept this server's own credentials; check the PSK and its "
+           "name"},
+    [1] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+           "ALARM: our timestamp is outside the allowed skew; compare the clocks of server and "
+           "KMS"},
+    [2] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
+    [3] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
+    [4] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not support the suite we ask with"},
+    [7] = {CLV_CODE_FORBIDDEN, MIKEY_BAD_IDENTITY,
+           "the KMS gives this conference no ticket for who is to be called"},
+    [8] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+           "ALARM: the KMS does not accept this server's certificate"},
+    [11] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS does not make tickets"},
+    [12] = {CLV_CODE_KMS_DOWN, MIKEY_REFUSED, "the KMS failed"},
+    [13] = {CLV_CODE_INTERNAL, MIKEY_REFUSED, "the KMS cannot read what we ask"},
+    [14] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+            "ALARM: the KMS does not make tickets of the kind we ask for"},
+    [15] = {CLV_CODE_INTERNAL, MIKEY_REFUSED,
+            "ALARM: the KMS does not grant the rules we ask for: purposes, lifetime, names"},
+};
+
+static const KmsError *const kms_errors[] = {
+    [CLV_KMS_TICKET_REQUEST] = request_errors,
+    [CLV_KMS_TICKET_RESOLVE] = resolve_errors,
 };
 
 gboolean
@@ -87,9 +122,11 @@ clv_ticket_refuse_peer(TicketRefusal *refusal, MikeyStatus status, const char *w
 }
 
 gboolean
-clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status, const MikeyPeerError *peer)
+clv_ticket_refuse_kms(TicketRefusal *refusal, ClvKmsRequest asked, MikeyStatus status,
+                      const MikeyPeerError *peer)
 {
     guint8 number = peer->number;
+    const KmsError *known = number < N_ERRORS ? &kms_errors[asked][number] : NULL;
 
     if (is_own_fault(status))
         return clv_ticket_refuse(refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
@@ -98,19 +135,18 @@ clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status, const MikeyPee
         return clv_ticket_refuse(refusal, CLV_CODE_KMS_DOWN, MIKEY_REFUSED,
                                  "the KMS answered nonsense: %s", mikey_status_string(status));
     /* With a MAC the KMS knows us: then it is the ticket, or the proof that its owner sends it. */
-    if (number == 0 && peer->authentic)
+    if (asked == CLV_KMS_TICKET_RESOLVE && number == 0 && peer->authentic)
         return clv_ticket_refuse(refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_BAD_TICKET_MAC,
                                  "the KMS finds the ticket or its Initiator Data forged (error 0 "
                                  "of the KMS, authentic)");
-    if (number >= G_N_ELEMENTS(kms_errors) || kms_errors[number].sentence == NULL)
+    if (known == NULL || known->sentence == NULL)
         return clv_ticket_refuse(refusal, CLV_CODE_KMS_DOWN, MIKEY_REFUSED,
                                  "the KMS refused with error %u (%s)", number,
                                  mikey_error_string(number));
 
-    return clv_ticket_refuse(refusal, kms_errors[number].code, kms_errors[number].status,
-                             "%s (error %u of the KMS, %s, %s)", kms_errors[number].sentence,
-                             number, mikey_error_string(number),
-                             peer->authentic ? "authentic" : "not authenticated");
+    return clv_ticket_refuse(
+        refusal, known->code, known->status, "%s (error %u of the KMS, %s, %s)", known->sentence,
+        number, mikey_error_string(number), peer->authentic ? "authentic" : "not authenticated");
 }
 
 gboolean

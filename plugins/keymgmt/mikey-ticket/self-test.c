@@ -106,7 +106,7 @@ run(ClvKeymgmtState *state, gboolean flip, GError **error)
     ClvKeymgmtOutput out = {0};
     gboolean sound;
 
-    if (clv_ticket_answerer_step(state, &first, &out, error) != CLV_KEYMGMT_WANT_KMS)
+    if (state->step(state, &first, &out, error) != CLV_KEYMGMT_WANT_KMS)
         return FALSE;
     sound = check_question(&out, error);
     clv_keymgmt_output_clear(&out);
@@ -115,10 +115,10 @@ run(ClvKeymgmtState *state, gboolean flip, GError **error)
 
     resp[len / 2] ^= flip ? 0x01 : 0x00;
     if (flip) {
-        sound = clv_ticket_answerer_step(state, &second, &out, NULL) == CLV_KEYMGMT_FAILED ||
+        sound = state->step(state, &second, &out, NULL) == CLV_KEYMGMT_FAILED ||
                 differs(error, "a damaged answer of the KMS is taken");
     } else {
-        sound = clv_ticket_answerer_step(state, &second, &out, error) == CLV_KEYMGMT_DONE &&
+        sound = state->step(state, &second, &out, error) == CLV_KEYMGMT_DONE &&
                 check_result(&out, error);
     }
     clv_keymgmt_output_clear(&out);
@@ -128,10 +128,10 @@ run(ClvKeymgmtState *state, gboolean flip, GError **error)
 static gboolean
 run_with(const ClvKeymgmtSetup *setup, gboolean flip, GError **error)
 {
-    ClvKeymgmtState *state = clv_ticket_answerer_open(setup);
+    ClvKeymgmtState *state = clv_ticket_answerer_new(setup);
     gboolean sound = run(state, flip, error);
 
-    clv_ticket_answerer_close(state);
+    state->close(state);
     return sound;
 }
 

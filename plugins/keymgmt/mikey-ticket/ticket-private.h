@@ -5,6 +5,10 @@
  *   lines.c     a=key-mgmt lines to a TRANSFER_INIT             (RFC 4567)
  *   early.c     what is refused before the KMS is troubled
  *   answerer.c  being called with a ticket                      (RFC 6043 section 4.2.2)
+ *   offerer.c   calling with a ticket of our own                (RFC 6043 section 4.2.2)
+ *   session.c   updates of the bundle that an exchange has left (RFC 6043 section 5.2)
+ *   asking.c    how this server asks the KMS
+ *   words.c     words of libmikey and words of ours, keys above all
  *   refusal.c   what a MIKEY failure means to the call
  */
 #pragma once
@@ -12,6 +16,13 @@
 #include <libmikey/mikey.h>
 
 #include "keymgmt/keymgmt.h"
+
+/* Answerer, offerer and updater begin with this. */
+struct ClvKeymgmtState {
+    ClvKeymgmtNext (*step)(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
+                           GError **error);
+    void (*close)(ClvKeymgmtState *state);
+};
 
 /* ---- refusal.c ---- */
 
@@ -26,9 +37,9 @@ gboolean clv_ticket_refuse(TicketRefusal *refusal, ClvCode code, MikeyStatus sta
                            const char *format, ...) G_GNUC_PRINTF(4, 5);
 /* The peer's message is at fault: the code follows from @status. @what: "TRANSFER_INIT", ... */
 gboolean clv_ticket_refuse_peer(TicketRefusal *refusal, MikeyStatus status, const char *what);
-/* The KMS said no, or nonsense, or something of ours failed. @peer: its Error, for
+/* The KMS said no, or nonsense, or something of ours failed. @asked: what; @peer: its Error, for
  * MIKEY_PEER_ERROR. */
-gboolean clv_ticket_refuse_kms(TicketRefusal *refusal, MikeyStatus status,
+gboolean clv_ticket_refuse_kms(TicketRefusal *refusal, ClvKmsRequest asked, MikeyStatus status,
                                const MikeyPeerError *peer);
 /* Is @code a refusal of the offer itself (488), so that an Error message may go with it? */
 gboolean clv_ticket_code_has_error_line(ClvCode code);
@@ -48,13 +59,62 @@ typedef struct TicketLines {
 } TicketLines;
 
 /* Reads every line of the protocol that is in force: if one is wrong the whole offer is. */
-gboolean clv_ticket_lines_read(const ClvSdp *offer, guint media_index, TicketLines *out_lines,
-                               TicketRefusal *refusal);
+gboolean clv_ticket_lines_read(const ClvSdp *offer, guint media_index, ClvPurpose purpose,
+                               TicketLines *out_lines, TicketRefusal *refusal);
 void clv_ticket_lines_clear(TicketLines *lines);
+/* The message in an answer to an offer of ours that had it at session level. @media_line: the m-line
+ * it keys, from 1; 0: none */
+gboolean clv_ticket_answer_read(const ClvSdp *answer, guint media_line, MikeyBuffer *out_message,
+                                TicketRefusal *refusal);
 gboolean clv_ticket_offered(const ClvSdp *offer, guint media_index);
 char *clv_ticket_offer_id(const ClvSdp *offer, guint media_index);
 
-/* ---- the state ---- */
+/* ---- words.c ---- */
+
+/* What libmikey wants to know of the world at @now_us; @config must live as long. */
+MikeyEnv clv_ticket_env(const ClvKeymgmtConfig *config, gint64 now_us);
+/* (transfer full) (nullable): NULL unless it is a URI that names somebody */
+char *clv_ticket_identity(const MikeyIdentity *identity);
+/* hex SHA-256; the same for the same ticket in different messages */
+char *clv_ticket_hash(const MikeyTicket *ticket);
+/* Returns: how many */
+gsize clv_ticket_profiles(const ClvSrtpSuite *suites,
+                          MikeySrtpProfile out_profiles[CLV_N_SRTP_SUITES]);
+gboolean clv_ticket_encode_line(MikeyBytes message, char **out_line, TicketRefusal *refusal);
+/* Keys of both directions of m-line @line (0: nothing to do) into @out; @we_offered: the odd crypto
+ * session is ours. One key and one SSRC for both directions are refused. */
+gboolean clv_ticket_take_keys(const MikeyBundle *bundle, guint line, gboolean we_offered,
+                              ClvKeymgmtOutput *out, TicketRefusal *refusal);
+
+/* ---- asking.c ---- */
+
+/* The question goes into @out; @self: who asks */
+gboolean clv_ticket_ask_resolve(const ClvKeymgmtConfig *config, const char *self,
+                                const MikeyOffer *offer, const MikeyEnv *env,
+                                MikeyResolve **out_resolve, ClvKeymgmtOutput *out,
+                                TicketRefusal *refusal);
+gboolean clv_ticket_ask_request(const ClvKeymgmtConfig *config, const char *self,
+                                const MikeyPolicy *policy, const MikeyEnv *env,
+                                MikeyRequest **out_request, ClvKeymgmtOutput *out,
+                                TicketRefusal *refusal);
+
+/* ---- offerer.c ---- */
+
+ClvKeymgmtState *clv_ticket_offerer_new(const ClvKeymgmtCall *call, GError **error);
+
+/* ---- session.c ---- */
+
+typedef struct TicketSession TicketSession;
+
+/* (transfer full) @bundle; @done: whose exchange it was, and until when it holds */
+ClvKeymgmtSession *clv_ticket_session_new(MikeyBundle *bundle, guint cs_line, gboolean we_offered,
+                                          const ClvKeymgmtOutput *done);
+void clv_ticket_session_free(ClvKeymgmtSession *session);
+gboolean clv_ticket_is_update(const TicketLines *lines);
+/* setup->session is set */
+ClvKeymgmtState *clv_ticket_updater_new(const ClvKeymgmtSetup *setup);
+
+/* ---- the answering state ---- */
 
 /* Where an answerer stands. */
 typedef enum TicketStage {
@@ -63,7 +123,8 @@ typedef enum TicketStage {
     TICKET_OVER,   /* done or failed */
 } TicketStage;
 
-struct ClvKeymgmtState {
+typedef struct TicketAnswerer {
+    ClvKeymgmtState base;
     ClvKeymgmtConfig config;
     TicketStage stage;
     ClvPurpose purpose;
@@ -78,29 +139,19 @@ struct ClvKeymgmtState {
     MikeyOffer *offer;     /* (nullable) */
     MikeyResolve *resolve; /* (nullable) */
     guint cs_line;         /* number of the m-line by which our crypto sessions go; 0: none */
-};
-
-/* What libmikey wants to know of the world at @now_us; @config must live as long. */
-MikeyEnv clv_ticket_env(const ClvKeymgmtConfig *config, gint64 now_us);
-/* (transfer full) (nullable): NULL unless it is a URI that names somebody */
-char *clv_ticket_identity(const MikeyIdentity *identity);
-/* Names of the memory of messages: the message itself, and the bundle of that initiator. */
-gboolean clv_ticket_replay_names(const MikeyOffer *offer, guint8 out_message[MIKEY_DIGEST_LEN],
-                                 guint8 out_bundle[MIKEY_DIGEST_LEN]);
-/* hex SHA-256; the same for the same ticket in different messages */
-char *clv_ticket_hash(const MikeyTicket *ticket);
+} TicketAnswerer;
 
 /* ---- early.c ---- */
 
 /* The checks of a ticket, in order; sets state->cs_line. */
-gboolean clv_ticket_check_early(ClvKeymgmtState *state, gint64 now_us, TicketRefusal *refusal);
+gboolean clv_ticket_check_early(TicketAnswerer *state, gint64 now_us, TicketRefusal *refusal);
 
 /* ---- answerer.c ---- */
 
-ClvKeymgmtState *clv_ticket_answerer_open(const ClvKeymgmtSetup *setup);
-ClvKeymgmtNext clv_ticket_answerer_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in,
-                                        ClvKeymgmtOutput *out, GError **error);
-void clv_ticket_answerer_close(ClvKeymgmtState *state);
+ClvKeymgmtState *clv_ticket_answerer_new(const ClvKeymgmtSetup *setup);
+/* Names of the memory of messages: the message itself, and the bundle of that initiator. */
+gboolean clv_ticket_replay_names(const MikeyOffer *offer, guint8 out_message[MIKEY_DIGEST_LEN],
+                                 guint8 out_bundle[MIKEY_DIGEST_LEN]);
 
 /* ---- self-test.c ---- */
 

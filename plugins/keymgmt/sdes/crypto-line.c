@@ -58,6 +58,16 @@ clv_sdes_salt_len(ClvSrtpSuite suite)
     return lengths[suite].salt;
 }
 
+const char *
+clv_sdes_suite_name(ClvSrtpSuite suite)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(suites); i++) {
+        if (suites[i].suite == suite)
+            return suites[i].name;
+    }
+    g_return_val_if_reached("");
+}
+
 /* ---- pieces of text ---- */
 
 static gboolean

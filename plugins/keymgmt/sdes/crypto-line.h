@@ -32,6 +32,8 @@ gboolean clv_sdes_line_parse(const char *value, SdesLine *out_line, GError **err
 /* Writes the answer's value: tag and suite of @line with the key of @tx. */
 void clv_sdes_line_format(const SdesLine *line, const ClvSrtpKeys *tx, char out[SDES_MAX_LINE]);
 
+/* As RFC 4568 and its successors spell it. */
+const char *clv_sdes_suite_name(ClvSrtpSuite suite);
 /* Octets of master key and master salt. */
 gsize clv_sdes_key_len(ClvSrtpSuite suite);
 gsize clv_sdes_salt_len(ClvSrtpSuite suite);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sdes/plugin.c - security descriptions: keys in the SDP itself (RFC 4568)
  *
- * One step and done: the peer's key is in his a=crypto line, ours goes back in the answer. It
- * proves nothing about anybody, and is as secret as the signalling that carried it.
+ * One step and done: the peer's key is in his a=crypto line, ours goes back in the answer
+ * (offerer.c: the other way about). It proves nothing about anybody, and is as secret as the
+ * signalling that carried it.
  */
 #include "config.h"
 
@@ -13,12 +14,14 @@
 #include "base/secret.h"
 #include "crypto-line.h"
 #include "keymgmt/schemes.h"
+#include "sdes-private.h"
 
-struct ClvKeymgmtState {
+typedef struct Answerer {
+    ClvKeymgmtState base;
     ClvKeymgmtConfig config;
     SdesLine chosen; /* holds the peer's key */
     GError *refusal; /* (nullable) what is wrong with the offer */
-};
+} Answerer;
 
 static const ClvSdpMedia *
 media_of(const ClvSdp *offer, guint media_index)
@@ -133,54 +136,23 @@ choose_line(const ClvSdpMedia *media, const ClvSrtpSuite *suites, SdesLine *out_
     return TRUE;
 }
 
-static ClvKeymgmtState *
-sdes_open(const ClvKeymgmtSetup *setup, GError **error)
-{
-    const ClvSdpMedia *media = media_of(setup->offer, setup->media_index);
-    ClvKeymgmtState *state;
-
-    if (media == NULL || media->n_crypto == 0) {
-        g_set_error_literal(error, CLV_KEYMGMT_ERROR, CLV_CODE_KEYMGMT_UNACCEPTABLE,
-                            "no a=crypto line is offered");
-        return NULL;
-    }
-
-    state = g_new0(ClvKeymgmtState, 1);
-    state->config = *setup->config;
-    if (tags_are_unique(media, &state->refusal))
-        choose_line(media, setup->suites, &state->chosen, &state->refusal);
-    return state;
-}
-
 /* ---- the one step ---- */
 
-/* A fresh key of our own for the same suite; an MKI only if the offer has one. */
 static gboolean
 make_tx(const ClvKeymgmtConfig *config, const ClvSrtpKeys *rx, ClvSrtpKeys *out_tx, GError **error)
 {
-    ClvSrtpKeys tx = {
-        .suite = rx->suite,
-        .key_len = rx->key_len,
-        .salt_len = rx->salt_len,
-        .mki_len = rx->mki_len,
-    };
-
-    if (!config->random(config->random_user, tx.key, tx.key_len) ||
-        !config->random(config->random_user, tx.salt, tx.salt_len)) {
-        g_set_error_literal(error, CLV_KEYMGMT_ERROR, CLV_CODE_INTERNAL,
-                            "no random octets for a key");
+    if (!clv_sdes_make_key(config, rx->suite, out_tx, error))
         return FALSE;
-    }
-    memcpy(tx.mki, rx->mki, sizeof(tx.mki));
-
-    *out_tx = tx;
-    clv_srtp_keys_clear(&tx);
+    out_tx->mki_len = rx->mki_len; /* an MKI only if the offer has one */
+    memcpy(out_tx->mki, rx->mki, sizeof(out_tx->mki));
     return TRUE;
 }
 
 static ClvKeymgmtNext
-sdes_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out, GError **error)
+answerer_step(ClvKeymgmtState *base, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out,
+              GError **error)
 {
+    Answerer *state = (Answerer *)base;
     char line[SDES_MAX_LINE];
 
     clv_keymgmt_output_clear(out);
@@ -202,14 +174,48 @@ sdes_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *o
 }
 
 static void
-sdes_close(ClvKeymgmtState *state)
+answerer_close(ClvKeymgmtState *base)
 {
-    if (state == NULL)
-        return;
+    Answerer *state = (Answerer *)base;
 
     clv_srtp_keys_clear(&state->chosen.keys);
     g_clear_error(&state->refusal);
     g_free(state);
+}
+
+static ClvKeymgmtState *
+sdes_open(const ClvKeymgmtSetup *setup, GError **error)
+{
+    const ClvSdpMedia *media = media_of(setup->offer, setup->media_index);
+    Answerer *state;
+
+    if (media == NULL || media->n_crypto == 0) {
+        g_set_error_literal(error, CLV_KEYMGMT_ERROR, CLV_CODE_KEYMGMT_UNACCEPTABLE,
+                            "no a=crypto line is offered");
+        return NULL;
+    }
+
+    state = g_new0(Answerer, 1);
+    state->base = (ClvKeymgmtState){answerer_step, answerer_close};
+    state->config = *setup->config;
+    if (tags_are_unique(media, &state->refusal))
+        choose_line(media, setup->suites, &state->chosen, &state->refusal);
+    return &state->base;
+}
+
+/* ---- the door ---- */
+
+static ClvKeymgmtNext
+sdes_step(ClvKeymgmtState *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out, GError **error)
+{
+    return state->step(state, in, out, error);
+}
+
+static void
+sdes_close(ClvKeymgmtState *state)
+{
+    if (state != NULL)
+        state->close(state);
 }
 
 /* ---- self test: the example of RFC 4568 section 4.1, read and written ---- */
@@ -249,6 +255,7 @@ const ClvKeymgmtOps clv_sdes_ops = {
     .offered = offered,
     .offer_id = offer_id,
     .open = sdes_open,
+    .call = clv_sdes_call,
     .step = sdes_step,
     .close = sdes_close,
     .self_test = self_test,
