@@ -79,8 +79,8 @@ is_overload(Request *rq)
     return refuse(rq, CLV_CODE_OVERLOAD);
 }
 
-static char *
-canonical_url(const url_t *url)
+char *
+clv_sip_canonical_url(const url_t *url)
 {
     char text[CLV_IDENTITY_MAX_BYTES];
     issize_t n = url_e(text, sizeof(text), url);
@@ -91,7 +91,7 @@ canonical_url(const url_t *url)
 static ClvSipTarget
 classify(Request *rq)
 {
-    rq->uri = canonical_url(rq->msg->sip_request->rq_url);
+    rq->uri = clv_sip_canonical_url(rq->msg->sip_request->rq_url);
     if (rq->uri == NULL)
         return CLV_TARGET_NONE;
     return rq->sip->handlers.classify(rq->sip->user, rq->uri);
@@ -128,7 +128,7 @@ read_assertion(Request *rq)
     const sip_p_asserted_identity_t *paid = sip_p_asserted_identity(rq->msg);
 
     for (; paid != NULL && rq->identity == NULL; paid = paid->paid_next)
-        rq->identity = canonical_url(paid->paid_url);
+        rq->identity = clv_sip_canonical_url(paid->paid_url);
     if (rq->identity != NULL)
         rq->proof = CLV_PROOF_ASSERTED;
 }
@@ -207,8 +207,8 @@ request_clear(Request *rq)
  * --------------------------------------------------------- */
 
 /* A display name for people: unquoted, valid UTF-8, printable, short. */
-static char *
-clean_display(const char *text)
+char *
+clv_sip_clean_display(const char *text)
 {
     g_autofree char *valid = NULL;
     GString *out;
@@ -283,12 +283,13 @@ open_dialog(Request *rq)
         .secured = rq->peer.tls || rq->peer.trusted,
         .tls = rq->peer.tls,
         .peer = rq->peer.text,
+        .peer_name = rq->peer.name,
         .local_host = rq->peer.local_host,
         .offer = rq->offer,
     };
 
-    rq->from = canonical_url(rq->msg->sip_from->a_url);
-    rq->display = clean_display(rq->msg->sip_from->a_display);
+    rq->from = clv_sip_canonical_url(rq->msg->sip_from->a_url);
+    rq->display = clv_sip_clean_display(rq->msg->sip_from->a_display);
     info.from_uri = rq->from;
     info.display_name = rq->display;
     clv_dialog_open(rq->sip, rq->irq, rq->msg, &rq->peer, &info);
@@ -474,7 +475,9 @@ add_transport(ClvSip *sip, const ClvSipConfig *config, const char *text, GError 
     result = nta_agent_add_tport(sip->agent, URL_STRING_MAKE(url), TPTAG_STUN_SERVER(0),
                                  TPTAG_PONG2PING(1), TAG_IF(idle_ms > 0, TPTAG_IDLE(idle_ms)),
                                  TAG_IF(idle_ms > 0, TPTAG_TIMEOUT(idle_ms)),
-                                 TAG_IF(tls, TPTAG_CERTIFICATE(config->tls_dir)), TAG_END());
+                                 TAG_IF(tls, TPTAG_CERTIFICATE(config->tls_dir)),
+                                 TAG_IF(tls, TPTAG_TLS_VERIFY_POLICY(TPTLS_VERIFY_SUBJECTS_OUT)),
+                                 TAG_END());
     clv_connections_adopt_end(sip->connections);
     if (result < 0) {
         g_set_error(error, CLV_SIP_ERROR, 0, "cannot listen on %s: %s", text,
@@ -594,6 +597,8 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->min_se_s = config->min_se_s > 0 ? config->min_se_s : 90;
     sip->t1_ms = config->t1_ms > 0 ? config->t1_ms : 500;
     sip->max_calls = config->max_calls;
+    sip->outbound = g_strdup(config->outbound);
+    sip->ims = config->ims;
     sip->digest_sha256 = config->digest_sha256;
     sip->max_invites_per_s = config->max_invites_per_s;
     sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
@@ -649,6 +654,7 @@ clv_sip_free(ClvSip *sip)
     g_strfreev(sip->trusted_peers);
     g_strfreev(sip->listening);
     g_free(sip->users_file);
+    g_free(sip->outbound);
     g_free(sip);
 }
 
@@ -670,6 +676,7 @@ clv_sip_totals(const ClvSip *sip, ClvSipTotals *out)
     usize_t retransmitted = 0, bad = 0;
 
     *out = sip->totals;
+    out->lingering = g_hash_table_size(sip->lingering);
     out->connections = clv_connections_count(sip->connections);
     nta_agent_get_stats(sip->agent, NTATAG_S_RECV_RETRY_REF(retransmitted),
                         NTATAG_S_BAD_MESSAGE_REF(bad), TAG_END());

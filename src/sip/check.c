@@ -95,8 +95,8 @@ clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
     return TRUE;
 }
 
-static gboolean
-is_sane_url(const url_t *url)
+gboolean
+clv_dialog_is_sane_url(const url_t *url)
 {
     return (url->url_type == url_sip || url->url_type == url_sips) && url->url_host != NULL &&
            url->url_host[0] != '\0' && strlen(url->url_host) < 256;
@@ -110,10 +110,10 @@ clv_sip_check_contact(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, gboole
 
     if (contact == NULL && needed)
         return refuse(sip, irq, 400, "Missing Contact");
-    if (contact != NULL && (contact->m_next != NULL || !is_sane_url(contact->m_url)))
+    if (contact != NULL && (contact->m_next != NULL || !clv_dialog_is_sane_url(contact->m_url)))
         return refuse(sip, irq, 400, "Bad Contact");
     for (const sip_record_route_t *r = msg->sip_record_route; r != NULL; r = r->r_next) {
-        if (!is_sane_url(r->r_url))
+        if (!clv_dialog_is_sane_url(r->r_url))
             return refuse(sip, irq, 400, "Bad Record-Route");
     }
     return FALSE;

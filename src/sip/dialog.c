@@ -7,6 +7,13 @@
  *      v                 v
  *   BURIED           UNWANTED --ACK or no ACK--> CLOSING
  *
+ * A call of ours begins elsewhere (call-out.c) and joins in at LIVE:
+ *
+ *   CALLING --2xx--> ANSWERED --confirm()--> LIVE
+ *      | end()           | end(): ACK and BYE
+ *      v                 v
+ *   CANCELLING        CLOSING
+ *
  * The hub knows a dialog as long as it stands in sip->dialogs; what is left to be said to the peer
  * afterwards is said from sip->lingering. Handlers of the hub may call back into this room, so each
  * function that emits holds a reference and looks at the state again.
@@ -39,27 +46,30 @@ clv_dialog_unref(Dialog *d)
     g_free(d->contact);
     g_free(d->contact_uri);
     g_free(d->reason);
+    g_free(d->asserted);
+    g_free(d->claimed);
+    g_free(d->identity);
     clv_secret_free_string(d->sdp);
     g_free(d);
 }
 
-static gboolean
-is_known_to_hub(const Dialog *d)
+gboolean
+clv_dialog_is_known(const Dialog *d)
 {
     return g_hash_table_contains(d->sip->dialogs, &d->id);
 }
 
 /* Out of the hub's sight. A reference of the caller keeps it alive. */
-static void
-leave_table(Dialog *d)
+void
+clv_dialog_leave(Dialog *d)
 {
-    if (is_known_to_hub(d))
+    if (clv_dialog_is_known(d))
         g_hash_table_remove(d->sip->dialogs, &d->id);
     d->sip->totals.dialogs = g_hash_table_size(d->sip->dialogs);
 }
 
-static void
-linger(Dialog *d)
+void
+clv_dialog_linger(Dialog *d)
 {
     if (!g_hash_table_contains(d->sip->lingering, d))
         g_hash_table_insert(d->sip->lingering, d, clv_dialog_ref(d));
@@ -101,15 +111,24 @@ clv_dialog_bury(Dialog *d)
     drop_incoming(&d->invite);
     drop_incoming(&d->update);
     drop_request(d);
+    g_clear_pointer(&d->call, clv_call_free);
     if (d->leg != NULL)
         nta_leg_destroy(d->leg);
     d->leg = NULL;
     if (d->tport != NULL)
         tport_unref(d->tport);
     d->tport = NULL;
-    leave_table(d);
+    clv_dialog_leave(d);
     g_hash_table_remove(d->sip->lingering, d);
     clv_dialog_unref(d);
+}
+
+void
+clv_dialog_emit(Dialog *d, ClvSipEvent *event)
+{
+    event->leg = d->id;
+    if (clv_dialog_is_known(d))
+        d->sip->handlers.event(d->sip->user, event);
 }
 
 static void
@@ -123,11 +142,11 @@ emit(Dialog *d, ClvSipEventKind kind, const ClvSdp *offer, const char *cause)
 void
 clv_dialog_ended(Dialog *d, const char *cause)
 {
-    if (!is_known_to_hub(d))
+    if (!clv_dialog_is_known(d))
         return;
 
     clv_dialog_ref(d);
-    leave_table(d);
+    clv_dialog_leave(d);
     emit(d, CLV_SIP_ENDED, NULL, cause);
     clv_dialog_unref(d);
 }
@@ -168,8 +187,8 @@ transport_name(const Dialog *d)
     return d->tport == NULL ? NULL : tport_has_tls(d->tport) ? "tls" : "tcp";
 }
 
-static void
-set_contact(Dialog *d, const char *uri)
+void
+clv_dialog_set_contact(Dialog *d, const char *uri, const char *transport)
 {
     if (g_strcmp0(d->contact_uri, uri) == 0)
         return;
@@ -177,11 +196,17 @@ set_contact(Dialog *d, const char *uri)
     g_free(d->contact_uri);
     g_free(d->contact);
     d->contact_uri = g_strdup(uri);
-    d->contact = clv_dialog_make_contact(d, uri, transport_name(d));
+    d->contact = clv_dialog_make_contact(d, uri, transport);
 }
 
 static void
-set_sdp(Dialog *d, const char *sdp)
+set_contact(Dialog *d, const char *uri)
+{
+    clv_dialog_set_contact(d, uri, transport_name(d));
+}
+
+void
+clv_dialog_set_sdp(Dialog *d, const char *sdp)
 {
     clv_secret_free_string(d->sdp);
     d->sdp = g_strdup(sdp);
@@ -190,7 +215,7 @@ set_sdp(Dialog *d, const char *sdp)
 /* ---- our BYE ------------------------------------------------------------------------------- */
 
 static int
-bye_answered(Dialog *d, nta_outgoing_t *orq, const sip_t *msg)
+bye_answered(void *d, nta_outgoing_t *orq, const sip_t *msg)
 {
     if (nta_outgoing_status(orq) >= 200)
         clv_dialog_bury(d);
@@ -221,7 +246,7 @@ clv_dialog_bye(Dialog *d)
     if (d->request == NULL)
         clv_dialog_bury(d);
     else
-        linger(d);
+        clv_dialog_linger(d);
 }
 
 /* The peer broke a rule that ends the call. */
@@ -229,7 +254,7 @@ void
 clv_dialog_fail(Dialog *d, const char *cause)
 {
     clv_dialog_ref(d);
-    linger(d);
+    clv_dialog_linger(d);
     clv_dialog_ended(d, cause);
     if (d->state != DIALOG_BURIED)
         clv_dialog_bye(d);
@@ -353,6 +378,8 @@ on_bye(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 {
     nta_incoming_treply(irq, SIP_200_OK, TAG_END());
     nta_incoming_destroy(irq);
+    if (d->state == DIALOG_ANSWERED)
+        clv_call_acknowledge(d); /* or the 2xx comes again and again */
     if (d->invite != NULL && !d->invite_answered)
         nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED, TAG_END());
     if (d->update != NULL)
@@ -432,6 +459,13 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     nta_incoming_treply(irq, SIP_100_TRYING, TAG_END());
     refresh_target(d, msg);
     clv_session_asked(d, msg);
+    clv_call_heed_identity(d, irq, msg);
+    if (d->state != DIALOG_LIVE) { /* the hub did not like it */
+        clv_sdp_free(offer);
+        nta_incoming_treply(irq, SIP_487_REQUEST_CANCELLED, TAG_END());
+        clv_unacked_take(d->sip, irq);
+        return 0;
+    }
     d->invite = irq;
     d->invite_answered = FALSE;
     d->we_offered = offer == NULL;
@@ -468,7 +502,7 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
                         TAG_IF(sdp != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
                         TAG_IF(sdp != NULL, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
     if (sdp != NULL)
-        set_sdp(d, sdp);
+        clv_dialog_set_sdp(d, sdp);
     clv_session_start(d);
 }
 
@@ -485,6 +519,7 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
         refresh_target(d, msg);
         clv_session_asked(d, msg);
         reply_ok(d, irq, NULL);
+        clv_call_heed_identity(d, irq, msg);
         return finish(irq);
     }
 
@@ -495,6 +530,12 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     }
     refresh_target(d, msg);
     clv_session_asked(d, msg);
+    clv_call_heed_identity(d, irq, msg);
+    if (d->state != DIALOG_LIVE) {
+        clv_sdp_free(offer);
+        nta_incoming_treply(irq, SIP_487_REQUEST_CANCELLED, TAG_END());
+        return finish(irq);
+    }
     d->update = irq;
     emit(d, CLV_SIP_REOFFER, offer, NULL);
     clv_sdp_free(offer);
@@ -511,6 +552,12 @@ static const struct {
 
 /* Whoever knows the tags could otherwise speak in a dialog of TLS from anywhere in the clear, and an
  * answer may hold keys. */
+gboolean
+clv_dialog_is_worse(const Dialog *d, const Peer *peer)
+{
+    return (d->tls && !peer->tls) || (d->trusted && !peer->trusted);
+}
+
 static gboolean
 came_worse(const Dialog *d, nta_incoming_t *irq)
 {
@@ -519,11 +566,11 @@ came_worse(const Dialog *d, nta_incoming_t *irq)
     if (!d->tls && !d->trusted)
         return FALSE;
     clv_sip_peer(d->sip, irq, &peer);
-    return (d->tls && !peer.tls) || (d->trusted && !peer.trusted);
+    return clv_dialog_is_worse(d, &peer);
 }
 
-static int
-in_dialog(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
+int
+clv_dialog_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
 {
     Dialog *d = magic;
     sip_method_t method = msg->sip_request->rq_method;
@@ -580,6 +627,28 @@ clv_dialog_read_target(const sip_t *msg, const Peer *peer)
     return g_strdup_printf("%s:%s", url->url_host, port);
 }
 
+static void
+enter_table(Dialog *d)
+{
+    g_hash_table_insert(d->sip->dialogs, &d->id, clv_dialog_ref(d));
+    d->sip->totals.dialogs = g_hash_table_size(d->sip->dialogs);
+}
+
+Dialog *
+clv_dialog_new_out(ClvSip *sip, ClvLegId leg)
+{
+    Dialog *d = g_new0(Dialog, 1);
+
+    d->refs = 1;
+    d->sip = sip;
+    d->id = leg;
+    d->state = DIALOG_CALLING;
+    d->we_called = TRUE;
+    enter_table(d);
+    clv_dialog_unref(d);
+    return d;
+}
+
 static Dialog *
 dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
 {
@@ -591,7 +660,7 @@ dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
     d->request_target = clv_dialog_read_target(msg, peer);
     d->tls = peer->tls;
     d->trusted = peer->trusted;
-    d->leg = nta_leg_tcreate(sip->agent, in_dialog, d, SIPTAG_CALL_ID(msg->sip_call_id),
+    d->leg = nta_leg_tcreate(sip->agent, clv_dialog_request, d, SIPTAG_CALL_ID(msg->sip_call_id),
                              SIPTAG_FROM(msg->sip_to), SIPTAG_TO(msg->sip_from),
                              NTATAG_REMOTE_CSEQ(msg->sip_cseq->cs_seq), TAG_END());
     if (d->leg == NULL || nta_leg_tag(d->leg, nta_incoming_tag(irq, NULL)) == NULL ||
@@ -634,9 +703,10 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     nta_incoming_treply(irq, SIP_100_TRYING, TAG_END());
     d->invite = irq;
     d->we_offered = info->offer == NULL;
+    d->proof = info->proof;
+    d->identity = g_strdup(info->identity);
     nta_incoming_bind(irq, on_ack_or_cancel, d);
-    g_hash_table_insert(sip->dialogs, &d->id, clv_dialog_ref(d));
-    sip->totals.dialogs = g_hash_table_size(sip->dialogs);
+    enter_table(d);
     event.leg = info->leg = d->id;
     event.offer = info->offer;
     sip->handlers.event(sip->user, &event);
@@ -646,8 +716,8 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
 /* ---- what the hub asks for
  * ----------------------------------------------------------------------- */
 
-static Dialog *
-find(ClvSip *sip, ClvLegId leg)
+Dialog *
+clv_dialog_find(const ClvSip *sip, ClvLegId leg)
 {
     g_return_val_if_fail(sip != NULL, NULL);
 
@@ -684,7 +754,7 @@ on_prack(Dialog *d, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg
 void
 clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
 {
-    Dialog *d = find(sip, leg);
+    Dialog *d = clv_dialog_find(sip, leg);
     g_autofree char *asserted = NULL;
 
     g_return_if_fail(status > 100 && status < 200);
@@ -709,7 +779,7 @@ clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_ur
 void
 clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, const char *body)
 {
-    Dialog *d = find(sip, leg);
+    Dialog *d = clv_dialog_find(sip, leg);
     nta_incoming_t **irq;
 
     if (d == NULL)
@@ -741,7 +811,7 @@ accept_invite(Dialog *d, const char *sdp)
     if (d->invite == NULL || d->invite_answered)
         return;
     if (d->ringing != NULL) {
-        set_sdp(d, sdp);
+        clv_dialog_set_sdp(d, sdp);
         d->answer_waits = TRUE;
         return;
     }
@@ -756,7 +826,7 @@ accept_invite(Dialog *d, const char *sdp)
 void
 clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *sdp)
 {
-    Dialog *d = find(sip, leg);
+    Dialog *d = clv_dialog_find(sip, leg);
 
     if (d == NULL)
         return;
@@ -773,30 +843,63 @@ clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *s
 void
 clv_sip_end(ClvSip *sip, ClvLegId leg, const char *reason)
 {
-    Dialog *d = find(sip, leg);
+    Dialog *d = clv_dialog_find(sip, leg);
 
     if (d == NULL)
         return;
 
     clv_dialog_ref(d);
     d->reason = g_strdup(reason);
-    leave_table(d);
+    clv_dialog_leave(d);
     switch (d->state) {
     case DIALOG_OPENING:
         nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED,
                             TAG_IF(reason != NULL, SIPTAG_REASON_STR(reason)), TAG_END());
         clv_dialog_bury(d);
         break;
+    case DIALOG_CALLING:
+        clv_call_cancel(d);
+        break;
+    case DIALOG_ANSWERED:
+        clv_call_acknowledge(d);
+        clv_dialog_linger(d);
+        clv_dialog_bye(d);
+        break;
     case DIALOG_ACCEPTED: /* RFC 3261 section 15: no BYE before the ACK */
         d->state = DIALOG_UNWANTED;
-        linger(d);
+        clv_dialog_linger(d);
         break;
     default:
-        linger(d);
+        clv_dialog_linger(d);
         clv_dialog_bye(d);
         break;
     }
     clv_dialog_unref(d);
+}
+
+Dialog *
+clv_dialog_find_by_tags(const ClvSip *sip, const char *call_id, const char *tag,
+                        const char *other_tag)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, sip->dialogs);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Dialog *d = value;
+        const char *ours, *theirs;
+
+        if (d->leg == NULL || g_strcmp0(d->call_id, call_id) != 0)
+            continue;
+        ours = nta_leg_get_tag(d->leg);
+        theirs = nta_leg_get_rtag(d->leg);
+        if (ours == NULL || theirs == NULL)
+            continue;
+        if ((strcmp(ours, tag) == 0 && strcmp(theirs, other_tag) == 0) ||
+            (strcmp(ours, other_tag) == 0 && strcmp(theirs, tag) == 0))
+            return d;
+    }
+    return NULL;
 }
 
 const char *

@@ -21,22 +21,22 @@ clv_sip_is_trusted_address(char *const *peers, const char *host)
     return FALSE;
 }
 
-/* Names count only from a certificate that was verified. */
-static gboolean
-is_trusted_name(char *const *peers, tport_t *tport, msg_t *msg)
+/* Names count only from a certificate that was verified. (nullable) */
+static const char *
+trusted_name(char *const *peers, tport_t *tport, msg_t *msg)
 {
     const su_strlst_t *subjects;
 
     if (tport == NULL || !tport_has_tls(tport) || !tport_is_secondary(tport) ||
         !tport_is_verified(tport))
-        return FALSE;
+        return NULL;
 
     subjects = tport_delivered_from_subjects(tport, msg);
     for (; subjects != NULL && peers != NULL && *peers != NULL; peers++) {
         if (tport_subject_search(*peers, subjects))
-            return TRUE;
+            return *peers;
     }
-    return FALSE;
+    return NULL;
 }
 
 static void
@@ -53,7 +53,7 @@ copy_host(char out[64], const char *host)
 static void
 read_source(Peer *out, const char *proto, msg_t *msg)
 {
-    const su_addrinfo_t *ai = msg_addrinfo(msg);
+    const su_addrinfo_t *ai = msg != NULL ? msg_addrinfo(msg) : NULL;
     g_autoptr(GSocketAddress) address = NULL;
     g_autofree char *host = NULL;
 
@@ -71,12 +71,11 @@ read_source(Peer *out, const char *proto, msg_t *msg)
                proto, host, g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(address)));
 }
 
-void
-clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out)
+static void
+read_peer(ClvSip *sip, tport_t *tport, msg_t *msg, Peer *out)
 {
-    msg_t *msg = nta_incoming_getrequest(irq);
-    tport_t *tport = nta_incoming_transport(sip->agent, irq, msg); /* a reference */
     const tp_name_t *local = tport != NULL ? tport_name(tport_parent(tport)) : NULL;
+    const char *name = trusted_name(sip->trusted_peers, tport, msg);
 
     memset(out, 0, sizeof(*out));
     out->tport = tport;
@@ -85,9 +84,31 @@ clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out)
     g_strlcpy(out->local_port, local != NULL && local->tpn_port != NULL ? local->tpn_port : "",
               sizeof(out->local_port));
     read_source(out, local != NULL ? local->tpn_proto : "udp", msg);
-    out->trusted = clv_sip_is_trusted_address(sip->trusted_peers, out->host) ||
-                   is_trusted_name(sip->trusted_peers, tport, msg);
+    out->trusted = name != NULL || clv_sip_is_trusted_address(sip->trusted_peers, out->host);
+    g_strlcpy(out->name, name != NULL ? name : out->host, sizeof(out->name));
+}
+
+void
+clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out)
+{
+    msg_t *msg = nta_incoming_getrequest(irq);
+    tport_t *tport = nta_incoming_transport(sip->agent, irq, msg); /* a reference */
+
+    read_peer(sip, tport, msg, out);
     if (tport != NULL)
         tport_unref(tport); /* the transaction holds it */
     msg_destroy(msg);
+}
+
+void
+clv_sip_peer_of_response(ClvSip *sip, nta_outgoing_t *orq, Peer *out)
+{
+    msg_t *msg = nta_outgoing_getresponse(orq);
+    tport_t *tport = msg != NULL ? nta_incoming_transport(sip->agent, NULL, msg) : NULL;
+
+    read_peer(sip, tport, msg, out);
+    if (tport != NULL)
+        tport_unref(tport); /* it is being read from */
+    if (msg != NULL)
+        msg_destroy(msg);
 }

@@ -95,7 +95,7 @@ expire(Dialog *d)
 /* ---- our refresh ------------------------------------------------------------------------------
  */
 
-static int refresh_answered(Dialog *d, nta_outgoing_t *orq, const sip_t *msg);
+static int refresh_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg);
 
 static gboolean
 send_refresh(Dialog *d)
@@ -155,9 +155,21 @@ refreshed(Dialog *d, const sip_t *msg)
     clv_session_start(d);
 }
 
-static int
-refresh_answered(Dialog *d, nta_outgoing_t *orq, const sip_t *msg)
+void
+clv_session_agreed(Dialog *d, const sip_t *msg)
 {
+    d->peer_has_timer = sip_has_feature(msg->sip_supported, "timer") != 0 ||
+                        sip_has_feature(msg->sip_require, "timer") != 0;
+    d->peer_has_update = sip_is_allowed(msg->sip_allow, SIP_METHOD_UPDATE);
+    d->interval_s = d->sip->session_expires_s;
+    if (d->interval_s > 0 || msg->sip_session_expires != NULL)
+        refreshed(d, msg);
+}
+
+static int
+refresh_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
+{
+    Dialog *d = magic;
     int status = nta_outgoing_status(orq);
     gboolean by_update = nta_outgoing_method(orq) == sip_method_update;
 

@@ -9,11 +9,15 @@
 #include "sip/sdp.h"
 #include "sip/sip.h"
 
-#define CLV_SIP_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE"
-#define CLV_SIP_SUPPORTED "timer, 100rel"
+#define CLV_SIP_ALLOW                                                                              \
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY"
+#define CLV_SIP_SUPPORTED "timer, 100rel, histinfo, from-change, norefersub, tdialog"
 #define CLV_SIP_ACCEPT "application/sdp"
+#define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"
 
 typedef struct ClvUnacked ClvUnacked;
+typedef struct CallOut CallOut;
+typedef struct ClvReferrals ClvReferrals;
 
 struct ClvSip {
     ClvLoop *loop;
@@ -25,7 +29,8 @@ struct ClvSip {
     char *users_file;
     gint64 session_expires_s, min_se_s, t1_ms;
     guint max_calls, max_invites_per_s;
-    gboolean digest_sha256;
+    gboolean digest_sha256, ims;
+    char *outbound; /* (nullable) */
 
     su_home_t *home;
     nta_agent_t *agent;
@@ -35,6 +40,7 @@ struct ClvSip {
     ClvConnections *connections;
     ClvDigest *digest;
 
+    ClvReferrals *referrals;
     GHashTable *dialogs; /* ClvLegId -> Dialog, holds a reference */
     GHashTable
         *lingering; /* Dialogs that nobody asks for: BYE or ACK outstanding; holds a reference */
@@ -45,6 +51,9 @@ struct ClvSip {
 };
 
 typedef enum DialogState {
+    DIALOG_CALLING,  /* our INVITE has no final answer */
+    DIALOG_ANSWERED, /* it has a 2xx, which waits for the hub's word and our ACK */
+    DIALOG_CANCELLING, /* as CALLING, but over for the hub: CANCEL is out, or waits for a 1xx */
     DIALOG_OPENING,  /* first INVITE unanswered */
     DIALOG_ACCEPTED, /* 200 sent, no ACK yet */
     DIALOG_LIVE,
@@ -69,6 +78,12 @@ struct Dialog {
     nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
     nta_outgoing_t *request; /* (nullable) our BYE or session refresh */
     gboolean request_offers; /* the refresh carries an offer */
+    gboolean we_called;
+    CallOut *call; /* (nullable) CALLING to ANSWERED, CANCELLING */
+    char *asserted, *claimed; /* (nullable) who answered, as last told */
+    ClvProof proof;           /* of the first INVITE */
+    char *identity;           /* (nullable) */
+    guint n_refers;           /* that came in this dialog */
     char *call_id;
     char *request_target; /* "host:port" of the first Request-URI, when it named a port */
     char *contact;        /* (nullable) value of our Contact header */
@@ -125,13 +140,35 @@ typedef struct Peer {
     char local_host[64]; /* where it came to */
     char local_port[8];
     gboolean tls, trusted;
+    char name[256]; /* the trusted TLS name, else .host */
     tport_t *tport; /* (transfer none) (nullable) */
 } Peer;
 void clv_sip_peer(ClvSip *sip, nta_incoming_t *irq, Peer *out);
+/* Of a response, inside the callback that it is handed to. */
+void clv_sip_peer_of_response(ClvSip *sip, nta_outgoing_t *orq, Peer *out);
+/* Canonical, or NULL. */
+char *clv_sip_canonical_url(const url_t *url);
+char *clv_sip_clean_display(const char *text);
 /* Is the address one of the entries, or inside one of the prefixes? */
 gboolean clv_sip_is_trusted_address(char *const *peers, const char *host);
 
 /* ---- dialog.c ---- */
+Dialog *clv_dialog_find(const ClvSip *sip, ClvLegId leg); /* (nullable) */
+/* The live dialog with this Call-ID and these two tags, whichever of them is ours; (nullable) */
+Dialog *clv_dialog_find_by_tags(const ClvSip *sip, const char *call_id, const char *tag,
+                                const char *other_tag);
+/* A dialog that we open: in the table, without a Sofia leg. (transfer none) */
+Dialog *clv_dialog_new_out(ClvSip *sip, ClvLegId leg);
+gboolean clv_dialog_is_known(const Dialog *d);
+void clv_dialog_leave(Dialog *d);  /* out of the hub's sight */
+void clv_dialog_linger(Dialog *d); /* something is still to be said to the peer */
+void clv_dialog_emit(Dialog *d, ClvSipEvent *event);
+nta_request_f clv_dialog_request;
+void clv_dialog_set_contact(Dialog *d, const char *uri, const char *transport);
+void clv_dialog_set_sdp(Dialog *d, const char *sdp);
+gboolean clv_dialog_is_sane_url(const url_t *url);
+/* Did it come by a worse way than the dialog's first message? */
+gboolean clv_dialog_is_worse(const Dialog *d, const Peer *peer);
 /* Takes over irq; emits INVITE. info.leg is filled here. */
 void clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer,
                      ClvSipInvite *info);
@@ -149,10 +186,23 @@ tport_t *clv_dialog_connection(const Dialog *d);
 char *clv_dialog_read_target(const sip_t *msg, const Peer *peer);
 char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
 
+/* ---- call-out.c: calls of ours ---- */
+void clv_call_free(CallOut *call);             /* NULL allowed */
+void clv_call_acknowledge(Dialog *d);          /* ACK of the 2xx, and the call is a dialog */
+void clv_call_cancel(Dialog *d);               /* the hub wants it no more; from CALLING */
+/* RFC 4916: does a request in a dialog that we opened come from somebody else than before? */
+void clv_call_heed_identity(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
+
+/* ---- answerer.c: who answers a call of ours? Pure ---- */
+/* Has a History-Info value more in it than the entry we sent? At most 8 kB are read; longer: TRUE. */
+gboolean clv_history_is_diverted(const char *value);
+
 /* ---- session-timer.c ---- */
 /* Reads what the peer of an INVITE or UPDATE wants. */
 void clv_session_asked(Dialog *d, const sip_t *msg);
 /* Decides interval and refresher for our 2xx; value of Session-Expires, or NULL. */
 char *clv_session_answer(Dialog *d, gboolean *out_require);
 void clv_session_start(Dialog *d);
+/* The 2xx of our own INVITE. */
+void clv_session_agreed(Dialog *d, const sip_t *msg);
 void clv_session_stop(Dialog *d);

@@ -209,6 +209,8 @@ gboolean clv_sip_refer(ClvSip *sip, const ClvSipReferOut *refer);
 
 typedef struct ClvSipTotals {
     guint dialogs, connections;
+    guint lingering; /* dialogs that are over but for a last word to the peer */
+    guint referrals; /* live REFER ids */
     guint64 invites, refused, retransmitted, malformed;
     guint64 refused_by[300]; /* by status, from 400 */
 } ClvSipTotals;

@@ -19,6 +19,7 @@ hub_init(Hub *hub)
 {
     memset(hub, 0, sizeof(*hub));
     hub->events = g_string_new(NULL);
+    hub->confirms = TRUE;
 }
 
 void
@@ -30,6 +31,17 @@ hub_clear(Hub *hub)
     g_free(hub->peer);
     g_free(hub->local_host);
     g_free(hub->from);
+    g_free(hub->peer_name);
+    g_free(hub->identities);
+    g_free(hub->asserted);
+    g_free(hub->claimed);
+    g_free(hub->callee);
+    g_free(hub->refer_target);
+    g_free(hub->refer_replaces);
+    g_free(hub->refer_ticket);
+    g_free(hub->refer_identity);
+    if (hub->uri_list != NULL)
+        g_ptr_array_unref(hub->uri_list);
 }
 
 static void
@@ -85,6 +97,13 @@ hub_accept(Hub *hub, ClvLegId leg)
 }
 
 static void
+replace_text(char **slot, const char *text)
+{
+    g_free(*slot);
+    *slot = g_strdup(text);
+}
+
+static void
 remember(Hub *hub, const ClvSipInvite *invite)
 {
     hub->last_leg = invite->leg;
@@ -103,6 +122,15 @@ remember(Hub *hub, const ClvSipInvite *invite)
     hub->peer = g_strdup(invite->peer);
     hub->local_host = g_strdup(invite->local_host);
     hub->from = g_strdup(invite->from_uri);
+    replace_text(&hub->peer_name, invite->peer_name);
+    g_free(hub->identities);
+    hub->identities =
+        invite->identities != NULL ? g_strjoinv(" ", (char **)invite->identities) : NULL;
+    hub->replaces = invite->replaces;
+    hub->joins = invite->joins;
+    if (hub->uri_list != NULL)
+        g_ptr_array_unref(hub->uri_list);
+    hub->uri_list = invite->uri_list != NULL ? g_ptr_array_ref(invite->uri_list) : NULL;
 }
 
 static void
@@ -141,24 +169,110 @@ on_invite(Hub *hub, const ClvSipEvent *event)
     }
 }
 
+/* ---- calls of ours ---- */
+
+static void
+on_call(Hub *hub, const ClvSipEvent *event)
+{
+    if (event->answerer != NULL) {
+        replace_text(&hub->asserted, event->answerer->asserted);
+        replace_text(&hub->claimed, event->answerer->claimed);
+        hub->forwarded = event->answerer->forwarded;
+        hub->call_diverted = event->answerer->diverted;
+    }
+    if (event->kind == CLV_SIP_FAILED)
+        hub->n_alive--;
+    if (event->kind != CLV_SIP_ANSWERED)
+        return;
+    hub->has_answer = event->offer != NULL;
+    hub->tls = event->tls;
+    hub->secured = event->secured;
+    replace_text(&hub->callee, event->display_name);
+    replace_text(&hub->peer_name, event->peer_name);
+    if (hub->confirms)
+        clv_sip_confirm(hub->sip, event->leg);
+}
+
+ClvLegId
+hub_call(Hub *hub, const char *target, GPtrArray *history)
+{
+    ClvLegId leg = ++hub->n_legs;
+    ClvSipCall call = {.target = target,
+                       .focus_uri = HUB_CONFERENCE,
+                       .display_name = "Weekly \"meeting\"",
+                       .sdp = OUR_OFFER,
+                       .history = history};
+
+    if (!clv_sip_call(hub->sip, leg, &call))
+        return 0;
+    hub->n_alive++;
+    hub->last_leg = leg;
+    return leg;
+}
+
+/* ---- REFER ---- */
+
+static void
+on_refer(Hub *hub, const ClvSipRefer *refer)
+{
+    hub->n_refers++;
+    hub->refer = refer->refer;
+    hub->refer_leg = refer->leg;
+    hub->refer_target_leg = refer->target_leg;
+    hub->refer_removes = refer->removes;
+    hub->refer_names_dialog = refer->names_dialog;
+    replace_text(&hub->refer_target, refer->target);
+    replace_text(&hub->refer_replaces, refer->replaces);
+    replace_text(&hub->refer_identity, refer->identity);
+    replace_text(&hub->refer_ticket, refer->ticket != NULL ? refer->ticket->keymgmt[0] : NULL);
+    if (hub->mood == HUB_WANTS_DIGEST && refer->proof == CLV_PROOF_NONE)
+        clv_sip_refer_reply(hub->sip, refer->refer, CLV_CODE_UNAUTHENTICATED, FALSE);
+    else if (!hub->refers_wait)
+        clv_sip_refer_reply(hub->sip, refer->refer, hub->refer_code, FALSE);
+}
+
+static const char *const words[] = {
+    [CLV_SIP_INVITE] = "invite",
+    [CLV_SIP_REOFFER] = "reoffer",
+    [CLV_SIP_CONFIRMED] = "confirmed",
+    [CLV_SIP_REOFFER_DONE] = "done",
+    [CLV_SIP_REOFFER_CANCELLED] = "reoffer-cancelled",
+    [CLV_SIP_ENDED] = "ended",
+    [CLV_SIP_RINGING] = "ringing",
+    [CLV_SIP_ANSWERED] = "answered",
+    [CLV_SIP_FAILED] = "failed",
+    [CLV_SIP_IDENTITY] = "identity",
+    [CLV_SIP_REFER] = "refer",
+    [CLV_SIP_REFER_STATUS] = "refer-status",
+};
+
+static void
+note_event(Hub *hub, const ClvSipEvent *event)
+{
+    g_autofree char *status = g_strdup_printf("%u%s", event->status, event->last_status ? "!" : "");
+
+    note(hub, words[event->kind],
+         event->kind == CLV_SIP_ENDED ? event->cause
+         : event->status != 0         ? status
+                                      : NULL);
+}
+
 static void
 on_event(void *user, const ClvSipEvent *event)
 {
-    static const char *const words[] = {[CLV_SIP_INVITE] = "invite",
-                                        [CLV_SIP_REOFFER] = "reoffer",
-                                        [CLV_SIP_CONFIRMED] = "confirmed",
-                                        [CLV_SIP_REOFFER_DONE] = "done",
-                                        [CLV_SIP_REOFFER_CANCELLED] = "reoffer-cancelled",
-                                        [CLV_SIP_ENDED] = "ended"};
     Hub *hub = user;
 
-    note(hub, words[event->kind], event->kind == CLV_SIP_ENDED ? event->cause : NULL);
+    note_event(hub, event);
     if (event->kind == CLV_SIP_INVITE)
         on_invite(hub, event);
     else if (event->kind == CLV_SIP_REOFFER && !hub->reoffers_wait)
         accept_offer(hub, event->leg, event->offer, FALSE);
     else if (event->kind == CLV_SIP_ENDED)
         hub->n_alive--;
+    else if (event->kind == CLV_SIP_REFER)
+        on_refer(hub, event->refer);
+    else if (event->kind >= CLV_SIP_RINGING && event->kind <= CLV_SIP_IDENTITY)
+        on_call(hub, event);
 }
 
 /* Every conference at any host, so that clients may call us by whatever address they like. */

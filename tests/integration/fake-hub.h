@@ -36,11 +36,27 @@ typedef struct Hub {
     ClvProof proof;
     gboolean tls, secured, privacy, diverted;
     char *identity, *display, *peer, *local_host, *from;
+    char *peer_name, *identities; /* identities: joined by spaces */
+    ClvLegId replaces, joins;
+    GPtrArray *uri_list;
+    /* of the last answer to a call of ours */
+    char *asserted, *claimed, *callee;
+    gboolean forwarded, call_diverted, has_answer;
+    gboolean confirms; /* ANSWERED is confirmed at once */
+    /* of the last REFER */
+    ClvReferId refer;
+    char *refer_target, *refer_replaces, *refer_ticket, *refer_identity;
+    ClvLegId refer_leg, refer_target_leg;
+    gboolean refer_removes, refer_names_dialog, refers_wait;
+    ClvCode refer_code;
+    guint n_refers;
 } Hub;
 
 void hub_init(Hub *hub);
 void hub_clear(Hub *hub);
 extern const ClvSipHandlers hub_handlers; /* user: Hub */
 
+/* A call of ours with a fixed SDES key; 0: it was not sent. */
+ClvLegId hub_call(Hub *hub, const char *target, GPtrArray *history);
 /* What the mood HUB_ACCEPTS does, for a leg that waits. */
 void hub_accept(Hub *hub, ClvLegId leg);

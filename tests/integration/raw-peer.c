@@ -157,6 +157,94 @@ raw_peer_new(ClvLoop *loop, const char *to, const char *cert)
     return peer;
 }
 
+/* ---- being called ---- */
+
+struct RawListener {
+    ClvLoop *loop;
+    int fd;
+    char *address;
+    SSL_CTX *ctx;
+};
+
+RawListener *
+raw_listener_new(ClvLoop *loop, const char *cert)
+{
+    RawListener *l = g_new0(RawListener, 1);
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+    l->loop = loop;
+    l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    g_assert_cmpint(bind(l->fd, (struct sockaddr *)&sin, sizeof(sin)), ==, 0);
+    g_assert_cmpint(listen(l->fd, 8), ==, 0);
+    l->address = own_address(l->fd);
+    if (cert != NULL) {
+        l->ctx = SSL_CTX_new(TLS_server_method());
+        g_assert_cmpint(SSL_CTX_use_certificate_file(l->ctx, cert, SSL_FILETYPE_PEM), ==, 1);
+        g_assert_cmpint(SSL_CTX_use_PrivateKey_file(l->ctx, cert, SSL_FILETYPE_PEM), ==, 1);
+    }
+    return l;
+}
+
+const char *
+raw_listener_address(const RawListener *l)
+{
+    return l->address;
+}
+
+typedef struct Accepting {
+    RawListener *listener;
+    int fd;
+} Accepting;
+
+static gboolean
+somebody_came(void *user)
+{
+    Accepting *a = user;
+
+    a->fd = accept(a->listener->fd, NULL, NULL);
+    return a->fd >= 0;
+}
+
+RawPeer *
+raw_listener_accept(RawListener *l, gint64 timeout_ms)
+{
+    Accepting a = {l, -1};
+    RawPeer *peer;
+
+    if (!raw_run_until(l->loop, somebody_came, &a, timeout_ms))
+        return NULL;
+    peer = g_new0(RawPeer, 1);
+    peer->loop = l->loop;
+    g_strlcpy(peer->transport, l->ctx != NULL ? "TLS" : "TCP", 4);
+    peer->in = g_byte_array_new();
+    g_queue_init(&peer->datagrams);
+    peer->fd = a.fd;
+    fcntl(peer->fd, F_SETFL, O_NONBLOCK);
+    peer->address = g_strdup(l->address);
+    if (l->ctx == NULL)
+        return peer;
+
+    SSL_CTX_up_ref(l->ctx);
+    peer->ctx = l->ctx;
+    peer->ssl = SSL_new(l->ctx);
+    SSL_set_fd(peer->ssl, peer->fd);
+    SSL_set_accept_state(peer->ssl);
+    raw_run_until(l->loop, handshake_over, peer, PATIENCE_MS);
+    if (!SSL_is_init_finished(peer->ssl) || peer->closed)
+        g_clear_pointer(&peer, raw_peer_free);
+    return peer;
+}
+
+void
+raw_listener_free(RawListener *l)
+{
+    if (l->ctx != NULL)
+        SSL_CTX_free(l->ctx);
+    close(l->fd);
+    g_free(l->address);
+    g_free(l);
+}
+
 void
 raw_peer_free(RawPeer *peer)
 {
@@ -376,6 +464,7 @@ raw_call_clear(RawCall *call)
 {
     g_free(call->call_id);
     g_free(call->to_tag);
+    g_free(call->from_tag);
     g_free(call->target);
     g_free(call->first_uri);
     g_free(call->user);
@@ -396,10 +485,10 @@ send_request(RawCall *call, const char *method, const char *uri, const char *ext
                                       raw_peer_address(call->peer), lower);
     g_autofree char *text = g_strdup_printf(
         "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=%s;rport\r\nMax-Forwards: 70\r\n"
-        "From: <sip:%s@example.org>;tag=from1\r\nTo: <%s>%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
+        "From: <sip:%s@example.org>;tag=%s\r\nTo: <%s>%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
         "%s%s%sContent-Length: %zu\r\n\r\n%s",
         method, uri, transport, raw_peer_address(call->peer), call->branch, call->user,
-        call->first_uri, call->to_tag != NULL ? ";tag=" : "",
+        call->from_tag != NULL ? call->from_tag : "from1", call->first_uri, call->to_tag != NULL ? ";tag=" : "",
         call->to_tag != NULL ? call->to_tag : "", call->call_id, call->cseq, method, contact,
         extra != NULL ? extra : "",
         body != NULL && !has_type ? "Content-Type: application/sdp\r\n" : "",
@@ -479,22 +568,67 @@ raw_call_expect_request(RawCall *call, const char *method)
 }
 
 void
-raw_call_answer(RawCall *call, const char *request, guint status, const char *extra,
-                const char *body)
+raw_call_answer_as(RawCall *call, const char *request, guint status, const char *tag,
+                   const char *contact, const char *extra, const char *body)
 {
-    static const char *const copied[] = {"Via", "From", "To", "Call-ID", "CSeq"};
+    static const char *const copied[] = {"From", "To", "Call-ID", "CSeq"};
+    gboolean has_type = extra != NULL && strstr(extra, "Content-Type:") != NULL;
     GString *text = g_string_new(NULL);
 
     g_string_printf(text, "SIP/2.0 %u Whatever\r\n", status);
+    for (const char *p = request; (p = find_header(p, "Via")) != NULL; p = strstr(p, "\r\n"))
+        g_string_append_len(text, p, strstr(p, "\r\n") + 2 - p);
     for (gsize i = 0; i < G_N_ELEMENTS(copied); i++) {
         g_autofree char *value = raw_header(request, copied[i]);
+        gboolean tagged = tag != NULL && i == 1 && strstr(value, ";tag=") == NULL;
 
-        g_string_append_printf(text, "%s: %s\r\n", copied[i], value);
+        g_string_append_printf(text, "%s: %s%s%s\r\n", copied[i], value, tagged ? ";tag=" : "",
+                               tagged ? tag : "");
     }
-    g_string_append_printf(text, "Contact: <sip:%s@%s>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
-                           call->user, raw_peer_address(call->peer), extra != NULL ? extra : "",
-                           body != NULL ? "Content-Type: application/sdp\r\n" : "",
+    if (contact == NULL)
+        g_string_append_printf(text, "Contact: <sip:%s@%s>\r\n", call->user,
+                               raw_peer_address(call->peer));
+    else
+        g_string_append(text, contact);
+    g_string_append_printf(text, "%s%sContent-Length: %zu\r\n\r\n%s", extra != NULL ? extra : "",
+                           body != NULL && !has_type ? "Content-Type: application/sdp\r\n" : "",
                            body != NULL ? strlen(body) : 0, body != NULL ? body : "");
     raw_peer_send(call->peer, text->str);
     g_string_free(text, TRUE);
+}
+
+void
+raw_call_answer(RawCall *call, const char *request, guint status, const char *extra,
+                const char *body)
+{
+    raw_call_answer_as(call, request, status, NULL, NULL, extra, body);
+}
+
+/* What stands between "<" and ">", or NULL. */
+static char *
+bracketed(const char *value)
+{
+    const char *start = value != NULL ? strchr(value, '<') : NULL;
+
+    return start != NULL ? g_strndup(start + 1, strcspn(start + 1, ">")) : NULL;
+}
+
+char *
+raw_call_taken(RawCall *call, RawPeer *peer, const char *method, const char *tag)
+{
+    char *message;
+    g_autofree char *from = NULL, *contact = NULL;
+
+    memset(call, 0, sizeof(*call));
+    call->peer = peer;
+    call->user = g_strdup("alice");
+    message = raw_call_expect_request(call, method);
+    from = raw_header(message, "From");
+    contact = raw_header(message, "Contact");
+    call->call_id = raw_header(message, "Call-ID");
+    call->to_tag = g_strdup(strstr(from, ";tag=") + 5);
+    call->from_tag = g_strdup(tag);
+    call->first_uri = bracketed(from);
+    call->target = bracketed(contact);
+    return message;
 }

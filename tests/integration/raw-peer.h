@@ -15,6 +15,12 @@ typedef struct RawPeer RawPeer;
 RawPeer *raw_peer_new(ClvLoop *loop, const char *to, const char *cert);
 /* A TCP connection that has said nothing, not even TLS's first word. */
 RawPeer *raw_peer_silent(ClvLoop *loop, const char *to);
+/* Waits for somebody who calls us by TCP or TLS. */
+typedef struct RawListener RawListener;
+RawListener *raw_listener_new(ClvLoop *loop, const char *cert); /* cert: (nullable) NULL: TCP */
+const char *raw_listener_address(const RawListener *listener);
+RawPeer *raw_listener_accept(RawListener *listener, gint64 timeout_ms); /* (nullable) */
+void raw_listener_free(RawListener *listener);
 void raw_peer_free(RawPeer *peer);
 const char *raw_peer_address(const RawPeer *peer);   /* "127.0.0.1:40000" */
 const char *raw_peer_transport(const RawPeer *peer); /* "UDP" "TCP" "TLS" */
@@ -36,7 +42,7 @@ const char *raw_body(const char *message);
 /* One dialog from the peer's side. */
 typedef struct RawCall {
     RawPeer *peer;
-    char *call_id, *to_tag, *target; /* target: the Contact of the other side, or the first URI */
+    char *call_id, *to_tag, *from_tag, *target; /* target: the Contact of the other side, or the first URI */
     char *first_uri, *user;
     guint cseq;
     char *branch; /* of the last request */
@@ -54,3 +60,8 @@ char *raw_call_expect(RawCall *call, guint status);
 char *raw_call_expect_request(RawCall *call, const char *method);
 void raw_call_answer(RawCall *call, const char *request, guint status, const char *extra,
                      const char *body);
+/* An answer with a To tag of its own; contact: (nullable) header line, NULL: the usual one */
+void raw_call_answer_as(RawCall *call, const char *request, guint status, const char *tag,
+                        const char *contact, const char *extra, const char *body);
+/* The next request must be of this method; it is the first of a dialog that they opened. */
+char *raw_call_taken(RawCall *call, RawPeer *peer, const char *method, const char *tag);
