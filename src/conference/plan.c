@@ -15,7 +15,7 @@ clv_plan_new(ClvConferenceId id, const Roster *roster)
     for (guint i = 0; i < roster->members->len; i++) {
         const Member *member = roster->members->pdata[i];
 
-        if (!member->has_media || member->state != MEMBER_CONNECTED)
+        if (!clv_member_is_in(member))
             continue;
         plan->members[plan->n_members++] = (ClvMixMember){
             .leg = member->leg,

@@ -8,9 +8,14 @@ void
 clv_member_free(Member *member)
 {
     g_free(member->sip_identity);
+    g_strfreev(member->identities);
     g_free(member->identity);
     g_free(member->display_name);
     g_free(member->peer);
+    g_free(member->peer_name);
+    g_free(member->referred_by);
+    g_free(member->dialed);
+    g_clear_pointer(&member->list, g_ptr_array_unref);
     g_free(member);
 }
 
@@ -35,19 +40,33 @@ clv_roster_clear(Roster *roster)
 }
 
 Member *
-clv_roster_add(Roster *roster, ClvLegId leg, const ClvEvJoin *join)
+clv_roster_add_leg(Roster *roster, ClvLegId leg)
 {
     Member *member = g_new0(Member, 1);
 
     member->leg = leg;
+    g_ptr_array_add(roster->members, member);
+    return member;
+}
+
+Member *
+clv_roster_add(Roster *roster, ClvLegId leg, const ClvEvJoin *join)
+{
+    Member *member = clv_roster_add_leg(roster, leg);
+
     if (join->proof != CLV_PROOF_NONE) {
         member->sip_identity = g_strdup(join->identity);
         member->sip_proof = join->proof;
         member->identity = g_strdup(join->identity);
         member->proof = join->proof;
+        member->identities = g_strdupv((char **)join->identities);
     }
     member->display_name = g_strdup(join->display_name);
     member->peer = g_strdup(join->peer);
+    member->peer_name = g_strdup(join->peer_name);
+    member->replaces = join->replaces;
+    if (join->uri_list != NULL)
+        member->list = g_ptr_array_ref(join->uri_list);
     member->creates = join->creates;
     member->ticket_offered = join->ticket_offered;
     member->anonymous = join->anonymous;
@@ -58,7 +77,6 @@ clv_roster_add(Roster *roster, ClvLegId leg, const ClvEvJoin *join)
     member->direction = join->peer_direction;
     member->n_by_creator = join->n_by_creator;
     member->n_total = join->n_total;
-    g_ptr_array_add(roster->members, member);
     return member;
 }
 
@@ -126,7 +144,7 @@ clv_roster_n_connected(const Roster *roster)
     for (guint i = 0; i < roster->members->len; i++) {
         const Member *member = roster->members->pdata[i];
 
-        n += member->has_media && member->state == MEMBER_CONNECTED;
+        n += clv_member_is_in(member);
     }
     return n;
 }
@@ -139,7 +157,8 @@ clv_roster_n_pending(const Roster *roster)
     for (guint i = 0; i < roster->members->len; i++) {
         const Member *member = roster->members->pdata[i];
 
-        n += member->state != MEMBER_CONNECTED;
+        n += member->state != MEMBER_LOBBY &&
+             (member->state != MEMBER_CONNECTED || member->needs_pin);
     }
     return n;
 }
@@ -151,10 +170,26 @@ clv_member_is_held(const Member *member)
     return (member->direction & CLV_DIR_RECVONLY) == 0;
 }
 
+gboolean
+clv_member_is_in(const Member *member)
+{
+    return member->state == MEMBER_CONNECTED && member->has_media && !member->needs_pin;
+}
+
+const char *
+clv_member_name(const Member *member)
+{
+    return member->identity != NULL ? member->identity : "somebody unproven";
+}
+
 const char *
 clv_member_state_name(const Member *member)
 {
+    if (member->state == MEMBER_LOBBY)
+        return "lobby";
     if (member->state != MEMBER_CONNECTED)
         return "joining";
+    if (member->needs_pin)
+        return "pin";
     return member->has_media && clv_member_is_held(member) ? "on-hold" : "connected";
 }
