@@ -148,6 +148,12 @@ def control_path(directory):
     return os.path.join(short, 'control')
 
 
+def media_text():
+    """Where the prompts of a source tree lie; an installed server finds its own."""
+    prompts = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'data/prompts/en')
+    return f'\n[media]\nprompts={os.path.normpath(prompts)}\n' if os.path.isdir(prompts) else ''
+
+
 def server_text(directory, sip, tls, kms):
     hosts = ['127.0.0.1'] + (['[::1]'] if has_ipv6() else [])
     listen = [f'{t}:{h}:{p}' for t, p in (('udp', sip), ('tcp', sip), ('tls', tls)) for h in hosts]
@@ -164,7 +170,7 @@ listen={';'.join(listen)}
 tls-dir=tls
 realm={REALM}
 users-file=users.conf
-
+{media_text()}
 [policy]
 file=policy.conf
 

@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "daemon/check.h"
 #include "kms/kms.h"
+#include "media/prompts.h"
 #include "policy/policy.h"
 #include "sip/settings.h"
 
@@ -151,6 +152,7 @@ check_files(const ClvConfig *config, const char *path, GPtrArray *errors, GPtrAr
     check_sip(config, errors, warnings);
     check_policy(config, errors, warnings);
     check_kms(config, errors);
+    clv_prompts_check(config->prompts, warnings);
     add_lines(ini, errors);
     add_lines(ini, warnings);
 }

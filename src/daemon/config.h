@@ -26,7 +26,7 @@ typedef struct ClvConfig {
     /* [media] */
     gint64 media_threads, port_first, port_last, silence_ms;
     gboolean media_realtime;
-    char *media_address;
+    char *media_address, *prompts;
     int transform; /* 0 openssl, 1 libsrtp2 */
     /* [policy] */
     char *policy_file, *policy_dir, *state_file;

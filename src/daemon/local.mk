@@ -9,7 +9,7 @@ libclv_config_la_LIBADD = libclv-base.la
 noinst_LTLIBRARIES += libclv-check.la
 libclv_check_la_SOURCES = %D%/check.h %D%/check.c
 libclv_check_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
-CHECK_LIBS = libclv-check.la libclv-config.la libclv-policy.la libclv-sip.la libclv-kms.la \
+CHECK_LIBS = libclv-check.la libclv-config.la libclv-policy.la libclv-sip.la libclv-kms.la libclv-prompts.la \
 	libmikey.la libclv-base.la
 
 sbin_PROGRAMS += conclaved

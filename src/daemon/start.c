@@ -46,6 +46,7 @@ open_media_room(ClvHub *hub, GError **error)
         .silence_ms = c->silence_ms,
         .realtime = c->media_realtime,
         .cname = "conclave",
+        .prompts_dir = c->prompts,
     };
 
     hub->media = clv_media_new(&media, error);

@@ -175,6 +175,18 @@ latch(ClvMediaLeg *leg, ClvPeer *to, bool *latched, const ClvPeer *from)
 
 /* ---- RTP in ------------------------------------------------------------------------------- */
 
+static bool
+may_hear(const ClvMediaLeg *leg)
+{
+    return (leg->terms.direction & CLV_DIR_RECVONLY) != 0;
+}
+
+static bool
+may_send(const ClvMediaLeg *leg)
+{
+    return (leg->terms.direction & CLV_DIR_SENDONLY) != 0;
+}
+
 static void
 forget_audio(ClvMediaLeg *leg)
 {
@@ -199,8 +211,15 @@ adopt_ssrc(ClvMediaLeg *leg, uint32_t ssrc)
     leg->rx_ssrc = ssrc;
     set(leg, CLV_LEG_RX_SSRC, ssrc);
     clv_rtcp_source_init(&leg->source, ssrc);
+    clv_dtmf_init(&leg->dtmf);
     forget_audio(leg);
     return true;
+}
+
+static bool
+is_event(const ClvMediaLeg *leg, const ClvRtpPacket *packet)
+{
+    return packet->pt == leg->dtmf_pt && packet->pt != leg->terms.pt;
 }
 
 static void
@@ -208,8 +227,11 @@ note_arrival(ClvMediaLeg *leg, const ClvRtpPacket *packet, size_t octets, int64_
 {
     int64_t lost;
 
-    clv_rtcp_source_note(&leg->source, packet->seq, packet->timestamp,
-                         (uint32_t)(arrival_ns / 125000));
+    if (is_event(leg, packet))
+        clv_rtcp_source_count(&leg->source, packet->seq); /* its timestamp is that of the press */
+    else
+        clv_rtcp_source_note(&leg->source, packet->seq, packet->timestamp,
+                             (uint32_t)(arrival_ns / 125000));
     lost = clv_rtcp_source_lost(&leg->source);
     set(leg, CLV_LEG_LOST, leg->lost_before + (lost > 0 ? (uint64_t)lost : 0));
     set(leg, CLV_LEG_JITTER_US, (uint64_t)(leg->source.jitter16 >> 4) * 125);
@@ -238,6 +260,41 @@ store(ClvMediaLeg *leg, const ClvRtpPacket *packet)
         break;
     }
 }
+
+/* ---- keys --------------------------------------------------------------------------------- */
+
+static void
+take_keys(ClvMediaLeg *leg, const ClvRtpPacket *packet)
+{
+    ClvDtmfTaken taken;
+
+    clv_dtmf_take(&leg->dtmf, packet->timestamp, packet->marker, packet->payload,
+                  packet->payload_len, &taken);
+    if (taken.malformed)
+        add(leg, CLV_LEG_MALFORMED, 1);
+    for (unsigned i = 0; i < taken.n; i++) {
+        if (leg->n_keys < CLV_LEG_KEYS)
+            leg->keys[leg->n_keys++] = taken.keys[i];
+        else
+            add(leg, CLV_LEG_DROPPED, 1); /* no finger is that fast */
+    }
+}
+
+/* One a tick, in their order, and the next when the one before has been heard of. */
+static void
+tell_key(ClvMediaLeg *leg)
+{
+    uint32_t pending = atomic_load_explicit(&leg->pending, memory_order_acquire);
+
+    if (leg->n_keys == 0 || (pending & 1u << CLV_MEDIA_DTMF) != 0)
+        return;
+    set(leg, CLV_LEG_KEY, (uint64_t)leg->keys[0]);
+    leg->n_keys--;
+    memmove(leg->keys, leg->keys + 1, leg->n_keys);
+    clv_loop_tell(leg, CLV_MEDIA_DTMF);
+}
+
+/* ---- RTP in: a packet --------------------------------------------------------------------- */
 
 static void
 receive_rtp(ClvMediaLeg *leg, Incoming *in, const ClvNow *now)
@@ -268,8 +325,12 @@ receive_rtp(ClvMediaLeg *leg, Incoming *in, const ClvNow *now)
     leg->first_told = true;
     latch(leg, &leg->rtp_to, &leg->rtp_latched, &in->from);
     note_arrival(leg, &packet, octets, now->monotonic_ns - age_of(in, now));
-    if (packet.pt == leg->terms.pt && (leg->terms.direction & CLV_DIR_RECVONLY) != 0)
-        store(leg, &packet); /* telephone events and comfort noise are heard out, not mixed */
+    if (!may_hear(leg))
+        return;
+    if (packet.pt == leg->terms.pt)
+        store(leg, &packet);
+    else if (is_event(leg, &packet))
+        take_keys(leg, &packet); /* and comfort noise is heard out, not mixed */
 }
 
 /* ---- RTCP in ------------------------------------------------------------------------------ */
@@ -378,6 +439,7 @@ clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now)
     }
     clv_stage(CLV_STAGE_OTHER);
     leg->taken_last = n;
+    tell_key(leg);
 }
 
 void
@@ -400,7 +462,7 @@ tell_silence(ClvMediaLeg *leg, const ClvNow *now)
 {
     int64_t limit = clv_loop_silence_ns(leg->shard);
 
-    if (limit == 0 || leg->silent_told || (leg->terms.direction & CLV_DIR_RECVONLY) == 0 ||
+    if (limit == 0 || leg->silent_told || !may_hear(leg) ||
         now->monotonic_ns - leg->heard_ns < limit)
         return;
     leg->silent_told = true;
@@ -457,25 +519,20 @@ starts_spurt(ClvMediaLeg *leg, bool voiced)
     return starts;
 }
 
-void
-clv_leg_send(ClvMediaLeg *leg, ClvMix *mix)
+/* Marker, sources and code are the caller's affair, all else is the leg's. */
+static void
+send_frame(ClvMediaLeg *leg, ClvRtpPacket *header, const uint8_t code[CLV_MIX_SAMPLES])
 {
     uint8_t packet[CLV_RTP_MAX_HEADER + CLV_MIX_SAMPLES + CLV_SRTP_MAX_TRAILER];
-    uint8_t room[CLV_MIX_SAMPLES];
-    bool voiced = mix->n_parts > (leg->own != NULL ? 1u : 0u);
-    ClvRtpPacket header = {.pt = leg->terms.pt,
-                           .seq = leg->tx_seq,
-                           .timestamp = leg->tx_timestamp,
-                           .ssrc = leg->tx_ssrc};
     size_t len;
 
-    clv_stage(CLV_STAGE_MIX);
-    header.marker = starts_spurt(leg, voiced);
-    header.n_csrcs = (uint8_t)clv_mix_csrcs(mix, leg->rx_ssrc, header.csrcs);
-    len = clv_rtp_write_header(&header, packet, sizeof packet);
-    memcpy(packet + len, clv_mix_encode(mix, leg->own, leg->terms.law, room), CLV_MIX_SAMPLES);
+    header->pt = leg->terms.pt;
+    header->seq = leg->tx_seq++;
+    header->timestamp = leg->tx_timestamp;
+    header->ssrc = leg->tx_ssrc;
+    len = clv_rtp_write_header(header, packet, sizeof packet);
+    memcpy(packet + len, code, CLV_MIX_SAMPLES);
     len += CLV_MIX_SAMPLES;
-    leg->tx_seq++;
     leg->tx_timestamp += CLV_MIX_SAMPLES;
 
     clv_stage(CLV_STAGE_PROTECT);
@@ -490,6 +547,52 @@ clv_leg_send(ClvMediaLeg *leg, ClvMix *mix)
     leg->tx_octets += CLV_MIX_SAMPLES;
     add(leg, CLV_LEG_TX_PACKETS, 1);
     add(leg, CLV_LEG_TX_BYTES, len);
+}
+
+void
+clv_leg_send(ClvMediaLeg *leg, ClvMix *mix)
+{
+    uint8_t room[CLV_MIX_SAMPLES];
+    bool voiced = mix->n_parts > (leg->own != NULL ? 1u : 0u);
+    ClvRtpPacket header = {0};
+
+    clv_stage(CLV_STAGE_MIX);
+    header.marker = starts_spurt(leg, voiced);
+    header.n_csrcs = (uint8_t)clv_mix_csrcs(mix, leg->rx_ssrc, header.csrcs);
+    send_frame(leg, &header, clv_mix_encode(mix, leg->own, leg->terms.law, room));
+}
+
+/* ---- prompts ------------------------------------------------------------------------------ */
+
+static void
+end_prompt(ClvMediaLeg *leg)
+{
+    set(leg, CLV_LEG_PROMPT_OVER, (uint64_t)leg->prompt_serial << 32 | leg->prompt->id);
+    leg->prompt = NULL;
+    clv_loop_tell(leg, CLV_MEDIA_PROMPTED);
+}
+
+void
+clv_leg_prompt(ClvMediaLeg *leg, const ClvPromptSound *sound, uint32_t serial)
+{
+    leg->prompt = sound->n_frames > 0 ? sound : NULL;
+    leg->prompt_at = 0;
+    leg->prompt_serial = serial;
+    if (leg->prompt != NULL && !may_send(leg))
+        end_prompt(leg);
+}
+
+void
+clv_leg_send_prompt(ClvMediaLeg *leg)
+{
+    const uint8_t *code = leg->prompt->code[leg->terms.law];
+    ClvRtpPacket header = {.marker = leg->prompt_at == 0};
+
+    clv_stage(CLV_STAGE_MIX);
+    send_frame(leg, &header, code + (size_t)leg->prompt_at * CLV_PROMPT_FRAME);
+    leg->unvoiced = UNVOICED_MARK; /* the mix that follows begins anew */
+    if (++leg->prompt_at == leg->prompt->n_frames)
+        end_prompt(leg);
 }
 
 void
@@ -569,8 +672,10 @@ clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms)
     leg->terms.direction = terms->direction;
     leg->terms.law = terms->law;
     leg->terms.pt = terms->pt;
-    if (new_codec || resumes)
-        forget_audio(leg);
+    if (new_codec || resumes || !may_hear(leg))
+        forget_audio(leg); /* on hold nothing that came before is heard any more */
+    if (leg->prompt != NULL && !may_send(leg))
+        end_prompt(leg);
     if (resumes)
         leg->unvoiced = UNVOICED_MARK;
 }

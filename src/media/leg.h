@@ -6,11 +6,13 @@
  */
 #pragma once
 
+#include "media/dtmf.h"
 #include "media/g711.h"
 #include "media/jitter.h"
 #include "media/media.h"
 #include "media/mixer.h"
 #include "media/plc.h"
+#include "media/prompts.h"
 #include "media/rtcp.h"
 #include "media/srtp.h"
 
@@ -18,6 +20,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#define CLV_LEG_KEYS 16  /* pressed and not told yet */
 #define CLV_LEG_ALIAS 12 /* random octets in a CNAME (RFC 7022) */
 
 /* Where to, or where from. */
@@ -49,6 +52,8 @@ typedef enum ClvLegCounter {
     CLV_LEG_SUITE,
     CLV_LEG_DROPPED, /* all that was thrown away */
     CLV_LEG_TALKING,
+    CLV_LEG_KEY,         /* the one that is being told */
+    CLV_LEG_PROMPT_OVER, /* serial number << 32 | prompt, of the latest that is over */
     CLV_N_LEG_COUNTERS
 } ClvLegCounter;
 
@@ -70,6 +75,7 @@ struct ClvMediaLeg {
     ClvRoom *room;
     ClvMediaLeg *next, *prev; /* in the room; the media thread's */
     bool closing;             /* signalling: no event but CLOSED any more */
+    uint32_t prompt_asked, prompt_told; /* signalling: serial numbers of prompts */
 
     int rtp_fd, rtcp_fd;
     bool rtcp_mux;
@@ -90,6 +96,8 @@ struct ClvMediaLeg {
     uint16_t tx_seq;
     uint32_t tx_packets, tx_octets; /* of RTCP: payload alone, and they wrap */
     uint32_t unvoiced;              /* ticks since the mix had anything in it */
+    const ClvPromptSound *prompt;   /* (nullable) being played, and how far */
+    uint32_t prompt_at, prompt_serial;
 
     bool has_rx_ssrc, rx_gone; /* a live SSRC; it said BYE */
     uint32_t rx_ssrc;
@@ -103,6 +111,9 @@ struct ClvMediaLeg {
     ClvTalk talk;
     bool talk_told;
     int64_t talk_told_ns;
+    ClvDtmf dtmf;
+    unsigned n_keys;
+    char keys[CLV_LEG_KEYS];
     const int16_t *own; /* this tick's part of the sum, NULL: none */
     uint32_t power;
     int64_t report_ns; /* when the next RTCP report is due */
@@ -135,9 +146,13 @@ void clv_leg_receive_rtcp(ClvMediaLeg *leg, const ClvNow *now);
 /* The frame that is due, decoded or concealed, with its power; events about silence and talk. */
 void clv_leg_play(ClvMediaLeg *leg, const ClvNow *now, int16_t out[CLV_MIX_SAMPLES]);
 void clv_leg_send(ClvMediaLeg *leg, ClvMix *mix);
+/* The prompt's next frame, in place of the mix. */
+void clv_leg_send_prompt(ClvMediaLeg *leg);
 void clv_leg_skip(ClvMediaLeg *leg, unsigned frames); /* ticks that did not take place */
 void clv_leg_report(ClvMediaLeg *leg, const ClvNow *now, bool bye);
 void clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms);
+/* From the next tick on, in place of what is being played; that of CLV_PROMPT_NONE: nothing. */
+void clv_leg_prompt(ClvMediaLeg *leg, const ClvPromptSound *sound, uint32_t serial);
 /* Swaps in new contexts; the old ones are in *rx and *tx afterwards, and rx is still used. */
 void clv_leg_rekey(ClvMediaLeg *leg, ClvSrtp **rx, ClvSrtp **tx, const ClvNow *now);
 

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+# conclavectl looks at prompts, too, and at nothing else of this room.
+noinst_LTLIBRARIES += libclv-prompts.la
+libclv_prompts_la_SOURCES = %D%/prompts.h %D%/prompts.c %D%/wav.h %D%/wav.c %D%/g711.h %D%/g711.c
+libclv_prompts_la_CFLAGS = $(AM_CFLAGS) -Wconversion $(GLIB_CFLAGS)
+
 noinst_LTLIBRARIES += libclv-media.la
 libclv_media_la_SOURCES = %D%/media.h %D%/wire.h %D%/error.c \
 	%D%/srtp.h %D%/srtp-private.h %D%/srtp.c %D%/srtp-openssl.c %D%/srtp-libsrtp.c \
-	%D%/rtp.h %D%/rtp.c %D%/rtcp.h %D%/rtcp.c %D%/g711.h %D%/g711.c %D%/jitter.h %D%/jitter.c \
+	%D%/rtp.h %D%/rtp.c %D%/rtcp.h %D%/rtcp.c %D%/dtmf.h %D%/dtmf.c %D%/jitter.h %D%/jitter.c \
 	%D%/plc.h %D%/plc.c %D%/mixer.h %D%/mixer.c %D%/stage.h %D%/stage.c %D%/leg.h %D%/leg.c %D%/loop.h %D%/loop.c \
-	%D%/media.c
+	%D%/ports.h %D%/ports.c %D%/media.c
 libclv_media_la_CFLAGS = $(AM_CFLAGS) -Wconversion $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SRTP_CFLAGS)
-libclv_media_la_LIBADD = libclv-base.la $(SRTP_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
+libclv_media_la_LIBADD = libclv-prompts.la libclv-base.la $(SRTP_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
 
 media_tests = tests/unit/test-srtp tests/unit/test-rtp tests/unit/test-rtcp tests/unit/test-g711 \
 	tests/unit/test-jitter tests/unit/test-plc tests/unit/test-mixer

@@ -23,7 +23,7 @@
 #define TICK_NS (20 * INT64_C(1000000))
 #define MAX_CATCH_UP 2 /* late ticks that are made up for; more are left out */
 #define MAX_EVENTS 64
-#define EVENT_KINDS 6
+#define EVENT_KINDS CLV_MEDIA_CLOSED /* but that one, which is a command that came home */
 #define MINUTE_TICKS 3000
 
 struct ClvShard {
@@ -257,10 +257,25 @@ do_end(ClvShard *shard, ClvCommand *command, const ClvNow *now)
     send_home(shard, command);
 }
 
+static void
+do_prompt(ClvShard *shard, ClvCommand *command, const ClvNow *now)
+{
+    clv_leg_prompt(command->leg, command->prompt, command->prompt_serial);
+    send_home(shard, command);
+}
+
+static void
+do_dtmf(ClvShard *shard, ClvCommand *command, const ClvNow *now)
+{
+    command->leg->dtmf_pt = command->dtmf_pt;
+    send_home(shard, command);
+}
+
 static void (*const deeds[])(ClvShard *, ClvCommand *, const ClvNow *) = {
     [CLV_COMMAND_OPEN] = do_open,     [CLV_COMMAND_CLOSE] = do_close,
     [CLV_COMMAND_CHANGE] = do_change, [CLV_COMMAND_REKEY] = do_rekey,
     [CLV_COMMAND_PLAN] = do_plan,     [CLV_COMMAND_END] = do_end,
+    [CLV_COMMAND_PROMPT] = do_prompt, [CLV_COMMAND_DTMF] = do_dtmf,
 };
 
 static void
@@ -305,7 +320,9 @@ static void
 send_room(ClvShard *shard, ClvRoom *room, const ClvNow *now)
 {
     for (ClvMediaLeg *leg = room->legs; leg != NULL; leg = leg->next) {
-        if (leg->hears && (leg->terms.direction & CLV_DIR_SENDONLY) != 0)
+        if (leg->prompt != NULL)
+            clv_leg_send_prompt(leg);
+        else if (leg->hears && (leg->terms.direction & CLV_DIR_SENDONLY) != 0)
             clv_leg_send(leg, &shard->mix);
         else
             leg->tx_timestamp += CLV_MIX_SAMPLES; /* the clock runs on */

@@ -16,6 +16,8 @@ typedef enum ClvCommandKind {
     CLV_COMMAND_REKEY,  /* leg, rx, tx */
     CLV_COMMAND_PLAN,   /* room, parts */
     CLV_COMMAND_END,    /* room */
+    CLV_COMMAND_PROMPT, /* leg, prompt, prompt_serial */
+    CLV_COMMAND_DTMF,   /* leg, dtmf_pt */
 } ClvCommandKind;
 
 typedef struct ClvPlanPart {
@@ -30,6 +32,9 @@ struct ClvCommand {
     ClvLegTerms terms;
     bool talks, hears; /* of a leg that a plan named before it was open */
     ClvSrtp *rx, *tx;
+    const ClvPromptSound *prompt; /* the room's */
+    guint32 prompt_serial;
+    int dtmf_pt;
     guint n_parts;
     ClvPlanPart parts[];
 };

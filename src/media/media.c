@@ -2,9 +2,11 @@
 /* media/media.c - the signalling thread's side: makes legs, lends them, takes them back */
 #include "media/media.h"
 
+#include "base/log.h"
 #include "media/loop.h"
+#include "media/ports.h"
+#include "media/prompts.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <openssl/crypto.h>
@@ -15,7 +17,6 @@
 
 #define PORT_FIRST 16384
 #define PORT_LAST 32767
-#define DSCP_EF 0xb8 /* as a type of service octet */
 #define MAX_THREADS 64
 #define DEFAULT_LEGS 4096
 #define COMMANDS_PER_LEG 2
@@ -37,16 +38,11 @@ struct ClvMedia {
     guint max_legs;
     guint n_lanes;
     Lane *lanes;
-    GHashTable *legs;    /* ClvLegId -> ClvMediaLeg */
-    GHashTable *leaving; /* set of ClvMediaLeg that are closed and not home yet */
-    GHashTable *rooms;   /* ClvConferenceId -> ClvRoom */
+    GHashTable *legs;                 /* ClvLegId -> ClvMediaLeg */
+    GHashTable *leaving;              /* set of ClvMediaLeg that are closed and not home yet */
+    GHashTable *rooms;                /* ClvConferenceId -> ClvRoom */
     guint64 gone[CLV_N_LEG_COUNTERS]; /* sums over legs that came home */
-};
-
-struct ClvMediaPorts {
-    int rtp_fd, rtcp_fd;
-    guint16 rtp, rtcp;
-    int family;
+    ClvPrompts *prompts;
 };
 
 /* ---- commands out, homecomings in --------------------------------------------------------- */
@@ -135,17 +131,38 @@ clv_media_event_fd(const ClvMedia *media)
     return media->event_fd;
 }
 
+/* Of an older prompt, or told already: a later one overtook the news of it. */
+static gboolean
+is_stale(ClvMediaLeg *leg, guint64 over)
+{
+    guint32 serial = (guint32)(over >> 32);
+
+    if (serial != leg->prompt_asked || serial == leg->prompt_told)
+        return TRUE;
+    leg->prompt_told = serial;
+    return FALSE;
+}
+
+/* What the media thread wrote stands still until the bit is clear (a key), or may be overtaken by
+ * later news of the same kind, which then need no telling of their own. */
 static void
 deliver(const ClvHomecoming *news, ClvMediaHandler handler, void *user)
 {
     ClvMediaLeg *leg = news->leg;
+    guint64 key = clv_leg_count(leg, CLV_LEG_KEY), over;
     guint32 value = 0;
 
     atomic_fetch_and_explicit(&leg->pending, ~(1u << news->kind), memory_order_acq_rel);
-    if (leg->closing || handler == NULL)
+    over = clv_leg_count(leg, CLV_LEG_PROMPT_OVER);
+    if (leg->closing || handler == NULL ||
+        (news->kind == CLV_MEDIA_PROMPTED && is_stale(leg, over)))
         return;
     if (news->kind == CLV_MEDIA_TALKING)
         value = (guint32)clv_leg_count(leg, CLV_LEG_TALKING);
+    else if (news->kind == CLV_MEDIA_DTMF)
+        value = (guint32)key;
+    else if (news->kind == CLV_MEDIA_PROMPTED)
+        value = (guint32)over;
     handler(news->kind, leg->id, value, user);
 }
 
@@ -220,6 +237,17 @@ start_lanes(ClvMedia *media, const ClvMediaConfig *config, GError **error)
     return TRUE;
 }
 
+static void
+load_prompts(ClvMedia *media, const char *dir)
+{
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+
+    media->prompts = clv_prompts_load(dir, warnings);
+    for (guint i = 0; i < warnings->len; i++)
+        clv_log(CLV_LOG_WARNING, NULL, "prompts", "%s",
+                (const char *)g_ptr_array_index(warnings, i));
+}
+
 ClvMedia *
 clv_media_new(const ClvMediaConfig *config, GError **error)
 {
@@ -227,6 +255,7 @@ clv_media_new(const ClvMediaConfig *config, GError **error)
     guint threads = config->threads != 0 ? config->threads : g_get_num_processors();
 
     clv_g711_init();
+    load_prompts(media, config->prompts_dir);
     media->engine = config->use_libsrtp ? CLV_SRTP_LIBSRTP : CLV_SRTP_OPENSSL;
     media->port_first = config->port_first != 0 ? config->port_first : PORT_FIRST;
     media->port_last = config->port_last != 0 ? config->port_last : PORT_LAST;
@@ -296,132 +325,16 @@ clv_media_free(ClvMedia *media)
     if (media->event_fd >= 0)
         close(media->event_fd);
     g_free(media->lanes);
+    clv_prompts_free(media->prompts);
     g_free(media);
 }
 
-/* ---- addresses and ports ------------------------------------------------------------------ */
-
-static gboolean
-parse_address(const char *host, guint16 port, ClvPeer *out)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&out->address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out->address;
-
-    memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        out->len = sizeof *v4;
-        return TRUE;
-    }
-    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        out->len = sizeof *v6;
-        return TRUE;
-    }
-    return FALSE;
-}
-
-/* Returns a bound socket, or -1 with errno set. */
-static int
-bind_socket(const ClvPeer *at)
-{
-    int family = at->address.ss_family;
-    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1, tos = DSCP_EF, saved;
-
-    if (fd < 0)
-        return -1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-    if (family == AF_INET6) {
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
-    } else {
-        (void)setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
-    }
-    if (bind(fd, (const struct sockaddr *)&at->address, at->len) == 0)
-        return fd;
-    saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-static gboolean
-bind_pair(const char *host, guint16 port, ClvMediaPorts *out)
-{
-    ClvPeer at;
-
-    (void)parse_address(host, port, &at);
-    out->family = at.address.ss_family;
-    out->rtp_fd = bind_socket(&at);
-    if (out->rtp_fd < 0)
-        return FALSE;
-    (void)parse_address(host, (guint16)(port + 1), &at);
-    out->rtcp_fd = bind_socket(&at);
-    if (out->rtcp_fd < 0) {
-        int saved = errno;
-
-        close(out->rtp_fd);
-        errno = saved;
-        return FALSE;
-    }
-    out->rtp = port;
-    out->rtcp = (guint16)(port + 1);
-    return TRUE;
-}
+/* ---- ports -------------------------------------------------------------------------------- */
 
 ClvMediaPorts *
 clv_media_ports_open(ClvMedia *media, const char *local_host, GError **error)
 {
-    guint first = (media->port_first + 1u) & ~1u;
-    guint n = media->port_last > first ? (media->port_last - first + 1) / 2 : 0;
-    guint begin = n > 0 ? (guint)g_random_int_range(0, (gint32)n) : 0;
-    ClvMediaPorts *ports;
-    ClvPeer probe;
-
-    if (!parse_address(local_host, 0, &probe)) {
-        g_set_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_ADDRESS,
-                    "'%s' is not an address media can be bound to", local_host);
-        return NULL;
-    }
-    ports = g_new0(ClvMediaPorts, 1);
-    for (guint i = 0; i < n; i++) {
-        if (bind_pair(local_host, (guint16)(first + 2 * ((begin + i) % n)), ports))
-            return ports;
-        if (errno != EADDRINUSE)
-            break;
-    }
-    g_set_error(error, CLV_MEDIA_ERROR, CLV_MEDIA_ERROR_PORTS,
-                "no pair of ports from %u to %u can be bound on %s: %s", media->port_first,
-                media->port_last, local_host, g_strerror(n > 0 ? errno : EINVAL));
-    g_free(ports);
-    return NULL;
-}
-
-void
-clv_media_ports_close(ClvMediaPorts *ports)
-{
-    if (ports == NULL)
-        return;
-    if (ports->rtp_fd >= 0)
-        close(ports->rtp_fd);
-    if (ports->rtcp_fd >= 0)
-        close(ports->rtcp_fd);
-    g_free(ports);
-}
-
-guint16
-clv_media_ports_rtp(const ClvMediaPorts *ports)
-{
-    return ports->rtp;
-}
-
-guint16
-clv_media_ports_rtcp(const ClvMediaPorts *ports)
-{
-    return ports->rtcp;
+    return clv_ports_open(local_host, media->port_first, media->port_last, error);
 }
 
 /* ---- conferences -------------------------------------------------------------------------- */
@@ -605,7 +518,7 @@ peer_at(const ClvAddress *address, int family)
     ClvPeer peer;
 
     if (address == NULL || address->port == 0 ||
-        !parse_address(address->host, address->port, &peer) || peer.address.ss_family != family)
+        !clv_peer_parse(address->host, address->port, &peer) || peer.address.ss_family != family)
         return (ClvPeer){0};
     return peer;
 }
@@ -769,6 +682,35 @@ clv_media_rekey(ClvMedia *media, ClvLegId id, const ClvSrtpKeys *rx, const ClvSr
     command->rx = receive;
     command->tx = send;
     atomic_store_explicit(&leg->counters[CLV_LEG_SUITE], (guint64)rx->suite, memory_order_relaxed);
+    lane_send(lane_of(media, leg->shard), command);
+    return TRUE;
+}
+
+void
+clv_media_prompt(ClvMedia *media, ClvLegId id, ClvPrompt prompt)
+{
+    ClvMediaLeg *leg = g_hash_table_lookup(media->legs, &id);
+    const ClvPromptSound *sound = clv_prompts_sound(media->prompts, prompt);
+    ClvCommand *command;
+
+    if (leg == NULL || sound == NULL)
+        return;
+    command = command_new(CLV_COMMAND_PROMPT, leg, NULL, 0);
+    command->prompt = sound;
+    command->prompt_serial = ++leg->prompt_asked;
+    lane_send(lane_of(media, leg->shard), command);
+}
+
+gboolean
+clv_media_dtmf(ClvMedia *media, ClvLegId id, gint dtmf_pt, GError **error)
+{
+    ClvMediaLeg *leg = find_leg(media, id, error);
+    ClvCommand *command;
+
+    if (leg == NULL)
+        return FALSE;
+    command = command_new(CLV_COMMAND_DTMF, leg, NULL, 0);
+    command->dtmf_pt = dtmf_pt;
     lane_send(lane_of(media, leg->shard), command);
     return TRUE;
 }

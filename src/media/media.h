@@ -104,8 +104,11 @@ gboolean clv_media_change(ClvMedia *media, ClvLegId leg, ClvDirection direction,
 /* New keys, both directions; old receive keys go on for two seconds. */
 gboolean clv_media_rekey(ClvMedia *media, ClvLegId leg, const ClvSrtpKeys *rx,
                          const ClvSrtpKeys *tx, GError **error);
+/* Another payload type of telephone-event (-1: none) after a re-offer; goes with clv_media_change(). */
+gboolean clv_media_dtmf(ClvMedia *media, ClvLegId leg, gint dtmf_pt, GError **error);
 /* Plays a prompt to this leg alone; it hears the mix again when it is over. PROMPTED follows, unless
- * another prompt or the end comes first. NONE stops it. Needs no plan: who waits can be spoken to. */
+ * another prompt or the end comes first; at once when the leg's direction forbids sending. NONE stops
+ * it, and nothing follows. Needs no plan: who waits can be spoken to. */
 void clv_media_prompt(ClvMedia *media, ClvLegId leg, ClvPrompt prompt);
 /* Out of the mix at the next wake, RTCP BYE sent, keys cleansed; CLOSED follows. */
 void clv_media_close(ClvMedia *media, ClvLegId leg);

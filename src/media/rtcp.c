@@ -24,8 +24,9 @@ static void
 note_jitter(ClvRtcpSource *s, uint32_t timestamp, uint32_t arrival)
 {
     int64_t transit = (int32_t)(arrival - timestamp);
-    int64_t d = transit - s->transit;
+    int64_t d = s->timed ? transit - s->transit : 0;
 
+    s->timed = true;
     s->transit = transit;
     if (d < 0)
         d = -d;
@@ -35,21 +36,23 @@ note_jitter(ClvRtcpSource *s, uint32_t timestamp, uint32_t arrival)
 }
 
 void
-clv_rtcp_source_note(ClvRtcpSource *s, uint16_t seq, uint32_t timestamp, uint32_t arrival)
+clv_rtcp_source_count(ClvRtcpSource *s, uint16_t seq)
 {
     uint16_t ahead;
 
-    if (!s->started) {
-        s->started = true;
+    if (!s->started)
         s->base_seq = s->highest_seq = seq;
-        s->received = 1;
-        s->transit = (int32_t)(arrival - timestamp);
-        return;
-    }
+    s->started = true;
     ahead = (uint16_t)(seq - (uint16_t)s->highest_seq);
     if (ahead < 0x8000)
         s->highest_seq += ahead;
     s->received++;
+}
+
+void
+clv_rtcp_source_note(ClvRtcpSource *s, uint16_t seq, uint32_t timestamp, uint32_t arrival)
+{
+    clv_rtcp_source_count(s, seq);
     note_jitter(s, timestamp, arrival);
 }
 

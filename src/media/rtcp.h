@@ -17,7 +17,7 @@
 /* ---- what was received: sequence numbers and arrival times -------------------------------- */
 
 typedef struct ClvRtcpSource {
-    bool started;
+    bool started, timed;
     uint32_t ssrc;
     uint32_t base_seq;
     uint32_t highest_seq; /* extended */
@@ -33,6 +33,8 @@ void clv_rtcp_source_init(ClvRtcpSource *source, uint32_t ssrc);
 /* arrival in timestamp units of a free-running clock */
 void clv_rtcp_source_note(ClvRtcpSource *source, uint16_t seq, uint32_t timestamp,
                           uint32_t arrival);
+/* One whose timestamp tells nothing of when it was sent, such as a telephone event. */
+void clv_rtcp_source_count(ClvRtcpSource *source, uint16_t seq);
 /* Packets that should have come and did not; negative when there were repeats. */
 int64_t clv_rtcp_source_lost(const ClvRtcpSource *source);
 
