@@ -58,6 +58,10 @@ static const ClvOption options[] = {
      FALSE, "Connections without a complete message for so long are closed."},
     {"sip", "max-connections", CLV_OPTION_INT, AT(max_connections), "8192", 16, 100000, NULL, FALSE,
      "TCP and TLS connections together; the oldest silent one makes room."},
+    {"sip", "outbound", CLV_OPTION_STRING, AT(outbound), NULL, 0, 0, NULL, FALSE,
+     "Where calls of ours go first, such as sip:scscf.example.org;lr; unset: where their URI says."},
+    {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
+     "Calls of ours carry a P-Charging-Vector, as an IMS network expects."},
 
     {"media", "threads", CLV_OPTION_INT, AT(media_threads), "0", 0, 256, NULL, FALSE,
      "Media threads; 0 is one for each core."},
