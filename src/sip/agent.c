@@ -19,34 +19,12 @@
 #include "base/identity.h"
 #include "base/log.h"
 
-#define MSG_CALL_REFUSED "5a0b1f4d2f0c4c0a9d6e7d1b0c1a2f01"
-
 G_DEFINE_QUARK(clv - sip - error - quark, clv_sip_error)
 
-/* ---- one request on its way through the checks --------------------------------------------------
+/* ---- the checks --------------------------------------------------------------------------------
  */
 
-typedef struct Request {
-    ClvSip *sip;
-    nta_incoming_t *irq;
-    const sip_t *msg;
-    Peer peer;
-    char *uri;      /* canonical Request-URI */
-    char *from;     /* (nullable) canonical */
-    char *display;  /* (nullable) */
-    char *identity; /* (nullable) canonical */
-    ClvProof proof;
-    ClvSdp *offer; /* (nullable) */
-} Request;
-
 typedef gboolean (*Check)(Request *rq); /* TRUE: refused and answered */
-
-static gboolean
-refuse(Request *rq, ClvCode code)
-{
-    clv_sip_reply_code(rq->sip, rq->irq, code, 0, NULL);
-    return TRUE;
-}
 
 static gboolean
 is_malformed(Request *rq)
@@ -76,16 +54,7 @@ is_overload(Request *rq)
     if (!sip->refuse_new && !is_too_fast(sip) &&
         (sip->max_calls == 0 || g_hash_table_size(sip->dialogs) < sip->max_calls))
         return FALSE;
-    return refuse(rq, CLV_CODE_OVERLOAD);
-}
-
-char *
-clv_sip_canonical_url(const url_t *url)
-{
-    char text[CLV_IDENTITY_MAX_BYTES];
-    issize_t n = url_e(text, sizeof(text), url);
-
-    return n > 0 && n < (issize_t)sizeof(text) ? clv_identity_canonical(text, -1) : NULL;
+    return clv_request_refuse(rq, CLV_CODE_OVERLOAD);
 }
 
 static ClvSipTarget
@@ -109,7 +78,7 @@ is_nobody(Request *rq)
 {
     ClvCode code = target_codes[classify(rq)];
 
-    return code != CLV_CODE_OK && refuse(rq, code);
+    return code != CLV_CODE_OK && clv_request_refuse(rq, code);
 }
 
 /* Step 3. */
@@ -119,60 +88,6 @@ is_beyond_us(Request *rq)
     return clv_sip_check_extensions(rq->sip, rq->irq, rq->msg) ||
            clv_sip_check_content(rq->sip, rq->irq, rq->msg) ||
            clv_sip_check_contact(rq->sip, rq->irq, rq->msg, TRUE);
-}
-
-/* Step 4: assertions of trusted peers count, those of others are not even read. */
-static void
-read_assertion(Request *rq)
-{
-    const sip_p_asserted_identity_t *paid = sip_p_asserted_identity(rq->msg);
-
-    for (; paid != NULL && rq->identity == NULL; paid = paid->paid_next)
-        rq->identity = clv_sip_canonical_url(paid->paid_url);
-    if (rq->identity != NULL)
-        rq->proof = CLV_PROOF_ASSERTED;
-}
-
-static gboolean
-is_unproven(Request *rq)
-{
-    const sip_authorization_t *au;
-    const char *identity = NULL;
-    g_autofree char *pii = NULL;
-    char uri[CLV_IDENTITY_MAX_BYTES];
-    gboolean stale = FALSE, tried = FALSE;
-
-    if (rq->peer.trusted)
-        read_assertion(rq);
-    if (url_e(uri, sizeof(uri), rq->msg->sip_request->rq_url) >= (issize_t)sizeof(uri))
-        return refuse(rq, CLV_CODE_BAD_REQUEST);
-
-    for (au = rq->msg->sip_authorization; au != NULL && rq->proof == CLV_PROOF_NONE;
-         au = au->au_next) {
-        const char *const *params = (const char *const *)au->au_params;
-        ClvDigestVerdict verdict;
-
-        if (g_ascii_strcasecmp(au->au_scheme, "Digest") != 0 ||
-            !clv_digest_is_ours(rq->sip->digest, params))
-            continue;
-        tried = TRUE;
-        verdict = clv_digest_check(rq->sip->digest, params, rq->msg->sip_request->rq_method_name,
-                                   uri, g_get_monotonic_time(), &identity);
-        stale |= verdict == CLV_DIGEST_STALE;
-        if (verdict == CLV_DIGEST_OK) {
-            rq->identity = g_strdup(identity);
-            rq->proof = CLV_PROOF_DIGEST;
-        }
-    }
-    if (!tried || rq->proof != CLV_PROOF_NONE)
-        return FALSE;
-
-    pii = clv_pii(rq->peer.text);
-    clv_log(stale ? CLV_LOG_INFO : CLV_LOG_NOTICE, NULL, MSG_CALL_REFUSED,
-            "call from %s refused: %s", pii,
-            stale ? "digest nonce is stale" : "wrong digest credentials");
-    clv_sip_challenge(rq->sip, rq->irq, stale);
-    return TRUE;
 }
 
 /* Step 8. */
@@ -190,66 +105,11 @@ is_too_brief(Request *rq)
 }
 
 static const Check invite_checks[] = {
-    is_malformed, is_overload, is_nobody, is_beyond_us, is_unproven, is_bad_sdp, is_too_brief,
+    is_malformed, is_overload, is_nobody, is_beyond_us, clv_request_is_unproven, is_bad_sdp, is_too_brief,
 };
-
-static void
-request_clear(Request *rq)
-{
-    g_free(rq->uri);
-    g_free(rq->from);
-    g_free(rq->display);
-    g_free(rq->identity);
-    clv_sdp_free(rq->offer);
-}
 
 /* ---- what the hub is told about an INVITE
  * --------------------------------------------------------- */
-
-/* A display name for people: unquoted, valid UTF-8, printable, short. */
-char *
-clv_sip_clean_display(const char *text)
-{
-    g_autofree char *valid = NULL;
-    GString *out;
-    gsize n = 0;
-
-    if (text == NULL)
-        return NULL;
-
-    valid = g_utf8_make_valid(text, -1);
-    out = g_string_new(NULL);
-    for (const char *p = valid; *p != '\0' && n < 64; p = g_utf8_next_char(p)) {
-        if (*p == '"')
-            continue;
-        if (*p == '\\' && p[1] != '\0')
-            p++;
-        if (!g_unichar_isprint(g_utf8_get_char(p)))
-            continue;
-        g_string_append_unichar(out, g_utf8_get_char(p));
-        n++;
-    }
-    g_strstrip(out->str);
-    if (out->str[0] == '\0')
-        return g_string_free(out, TRUE), NULL;
-    return g_string_free(out, FALSE);
-}
-
-static gboolean
-wants_privacy(const sip_t *msg)
-{
-    static const char *const values[] = {"id", "user", "header"};
-    const sip_privacy_t *privacy = msg->sip_privacy;
-
-    for (gsize i = 0;
-         privacy != NULL && privacy->priv_values != NULL && privacy->priv_values[i] != NULL; i++) {
-        for (gsize k = 0; k < G_N_ELEMENTS(values); k++) {
-            if (g_ascii_strcasecmp(privacy->priv_values[i], values[k]) == 0)
-                return TRUE;
-        }
-    }
-    return FALSE;
-}
 
 /* RFC 7044: a history with a cause; RFC 5806: any Diversion. */
 static gboolean
@@ -278,7 +138,8 @@ open_dialog(Request *rq)
         .call_id = rq->msg->sip_call_id->i_id,
         .proof = rq->proof,
         .identity = rq->identity,
-        .privacy_id = wants_privacy(rq->msg),
+        .identities = rq->identities != NULL ? (const char *const *)rq->identities->pdata : NULL,
+        .privacy_id = clv_request_wants_privacy(rq->msg),
         .diverted = was_diverted(rq->msg),
         .secured = rq->peer.tls || rq->peer.trusted,
         .tls = rq->peer.tls,
@@ -324,7 +185,7 @@ on_options(Request *rq)
         return 200; /* answered; ends the transaction */
     target = classify(rq);
     if (target_codes[target] != CLV_CODE_OK) {
-        refuse(rq, target_codes[target]);
+        clv_request_refuse(rq, target_codes[target]);
         return 200;
     }
 
@@ -340,6 +201,32 @@ on_options(Request *rq)
     return 200;
 }
 
+/* Step 2 for REFER: a factory calls nobody. */
+static int
+on_refer(Request *rq)
+{
+    ClvSipTarget target;
+
+    if (is_malformed(rq))
+        return 200;
+    target = classify(rq);
+    if (target != CLV_TARGET_CONFERENCE) {
+        clv_request_refuse(rq, target == CLV_TARGET_FACTORY ? CLV_CODE_FORBIDDEN
+                                                            : target_codes[target]);
+        return 200;
+    }
+    return clv_refer_outside(rq);
+}
+
+/* Subscriptions begin with a REFER alone. */
+static int
+on_subscribe(Request *rq)
+{
+    nta_incoming_treply(rq->irq, 489, "Bad Event", SIPTAG_ALLOW_EVENTS_STR(CLV_SIP_EVENTS),
+                        TAG_END());
+    return 200;
+}
+
 static int
 on_stray(Request *rq)
 {
@@ -351,7 +238,8 @@ static const struct {
     sip_method_t method;
     int (*handle)(Request *rq);
 } methods[] = {
-    {sip_method_invite, on_invite}, {sip_method_options, on_options},
+    {sip_method_invite, on_invite}, {sip_method_options, on_options}, {sip_method_refer, on_refer},
+    {sip_method_subscribe, on_subscribe},
     {sip_method_bye, on_stray},     {sip_method_cancel, on_stray},    {sip_method_update, on_stray},
     {sip_method_prack, on_stray},   {sip_method_info, on_stray},      {sip_method_notify, on_stray},
 };
@@ -416,7 +304,7 @@ out_of_dialog(ClvSip *sip, nta_agent_t *agent, msg_t *m, sip_t *msg)
 
     clv_sip_peer(sip, rq.irq, &rq.peer);
     status = dispatch(&rq);
-    request_clear(&rq);
+    clv_request_clear(&rq);
     if (status >= 200) {
         if (nta_incoming_status(rq.irq) < 200)
             nta_incoming_treply(rq.irq, status, sip_status_phrase(status), TAG_END());
@@ -603,6 +491,7 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->max_invites_per_s = config->max_invites_per_s;
     sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
     sip->unacked = clv_unacked_new();
+    sip->referrals = clv_referrals_new();
     sip->dialogs =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
@@ -640,6 +529,7 @@ clv_sip_free(ClvSip *sip)
     if (sip == NULL)
         return;
 
+    g_clear_pointer(&sip->referrals, clv_referrals_free);
     bury_all(sip->dialogs);
     bury_all(sip->lingering);
     clv_unacked_free(sip->unacked);
@@ -676,6 +566,7 @@ clv_sip_totals(const ClvSip *sip, ClvSipTotals *out)
     usize_t retransmitted = 0, bad = 0;
 
     *out = sip->totals;
+    out->referrals = clv_referrals_count(sip->referrals);
     out->lingering = g_hash_table_size(sip->lingering);
     out->connections = clv_connections_count(sip->connections);
     nta_agent_get_stats(sip->agent, NTATAG_S_RECV_RETRY_REF(retransmitted),

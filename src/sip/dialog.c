@@ -395,6 +395,13 @@ on_options(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     return clv_sip_reply_options(irq, d->contact);
 }
 
+/* We have no subscription in a dialog of a call. */
+static int
+on_notify(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
+{
+    return 481;
+}
+
 /* An ACK without a transaction, of a 200 that was acknowledged before. */
 static int
 on_late_ack(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
@@ -548,6 +555,8 @@ static const struct {
 } methods[] = {
     {sip_method_bye, on_bye},       {sip_method_invite, on_invite},   {sip_method_ack, on_late_ack},
     {sip_method_update, on_update}, {sip_method_options, on_options},
+    {sip_method_refer, clv_refer_inside}, {sip_method_subscribe, clv_refer_subscribe_inside},
+    {sip_method_notify, on_notify},
 };
 
 /* Whoever knows the tags could otherwise speak in a dialog of TLS from anywhere in the clear, and an

@@ -8,6 +8,7 @@ libclv_sip_la_SOURCES = \
 	%D%/connections.h %D%/connections.c %D%/tls-shim.c %D%/response-guard.c \
 	%D%/unacked.c \
 	%D%/route.h %D%/route.c %D%/call-out.c %D%/answerer.c \
+	%D%/request.c %D%/multipart.h %D%/multipart.c %D%/refer-to.h %D%/refer-to.c %D%/refer.c \
 	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
 libclv_sip_la_CPPFLAGS = $(AM_CPPFLAGS)
 libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS)

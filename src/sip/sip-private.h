@@ -13,6 +13,7 @@
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY"
 #define CLV_SIP_SUPPORTED "timer, 100rel, histinfo, from-change, norefersub, tdialog"
 #define CLV_SIP_ACCEPT "application/sdp"
+#define CLV_SIP_EVENTS "refer"
 #define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"
 
 typedef struct ClvUnacked ClvUnacked;
@@ -124,15 +125,6 @@ gboolean clv_sip_check_session(ClvSip *sip, nta_incoming_t *irq, const sip_t *ms
 /* FALSE: answered 400. *out_offer may be NULL: no body. */
 gboolean clv_sip_read_offer(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, ClvSdp **out_offer);
 
-/* ---- unacked.c: refusals whose ACK is still out ---- */
-ClvUnacked *clv_unacked_new(void);
-void clv_unacked_free(ClvUnacked *unacked);
-/* Lets go of an answered transaction, like nta_incoming_destroy(), and counts it until its ACK. */
-void clv_unacked_take(ClvSip *sip, nta_incoming_t *irq);
-/* Does the sender owe so many ACKs that he is not worth a transaction? forgeable: it came by UDP */
-gboolean clv_unacked_is_debtor(const ClvSip *sip, msg_t *msg, gboolean forgeable);
-guint clv_unacked_count(const ClvSip *sip);
-
 /* ---- peer.c: who sent it ---- */
 typedef struct Peer {
     char text[80];       /* "udp:192.0.2.1:5060" */
@@ -151,6 +143,47 @@ char *clv_sip_canonical_url(const url_t *url);
 char *clv_sip_clean_display(const char *text);
 /* Is the address one of the entries, or inside one of the prefixes? */
 gboolean clv_sip_is_trusted_address(char *const *peers, const char *host);
+
+/* ---- request.c: one request on its way through the checks ---- */
+typedef struct Request {
+    ClvSip *sip;
+    nta_incoming_t *irq;
+    const sip_t *msg;
+    Peer peer;
+    char *uri;      /* canonical Request-URI */
+    char *from;     /* (nullable) canonical */
+    char *display;  /* (nullable) */
+    char *identity; /* (nullable) canonical */
+    GPtrArray *identities; /* (nullable) all that was asserted, NULL-terminated */
+    ClvProof proof;
+    ClvSdp *offer; /* (nullable) */
+} Request;
+void clv_request_clear(Request *rq);
+/* Refuses by the status table; TRUE, so that it can be returned. */
+gboolean clv_request_refuse(Request *rq, ClvCode code);
+/* Who is it? Assertions of trusted peers, else digest. TRUE: challenged. */
+gboolean clv_request_is_unproven(Request *rq);
+gboolean clv_request_wants_privacy(const sip_t *msg);
+/* Value of an unknown header, the first; (nullable) */
+const char *clv_request_header(const sip_t *msg, const char *name);
+
+/* ---- refer.c ---- */
+ClvReferrals *clv_referrals_new(void);
+void clv_referrals_free(ClvReferrals *referrals);
+guint clv_referrals_count(const ClvReferrals *referrals);
+/* REFER outside a dialog; a status, or 0: not answered yet. */
+int clv_refer_outside(Request *rq);
+int clv_refer_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
+int clv_refer_subscribe_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
+
+/* ---- unacked.c: refusals whose ACK is still out ---- */
+ClvUnacked *clv_unacked_new(void);
+void clv_unacked_free(ClvUnacked *unacked);
+/* Lets go of an answered transaction, like nta_incoming_destroy(), and counts it until its ACK. */
+void clv_unacked_take(ClvSip *sip, nta_incoming_t *irq);
+/* Does the sender owe so many ACKs that he is not worth a transaction? forgeable: it came by UDP */
+gboolean clv_unacked_is_debtor(const ClvSip *sip, msg_t *msg, gboolean forgeable);
+guint clv_unacked_count(const ClvSip *sip);
 
 /* ---- dialog.c ---- */
 Dialog *clv_dialog_find(const ClvSip *sip, ClvLegId leg); /* (nullable) */
