@@ -62,7 +62,8 @@ facts_of_member(const ClvConference *c, const Member *member)
     ClvPolicyFacts facts = clv_judge_facts(c, member->identity, member);
     const Member *old = replaced_by(c, member);
 
-    facts.proof = member->proof;
+    /* Of whom we called ourselves no more was asked than that (5.13). */
+    facts.proof = member->dialed != NULL ? MAX(member->proof, CLV_PROOF_DIGEST) : member->proof;
     facts.ticket_offered = member->ticket_offered;
     facts.anonymous = member->anonymous && member->sip_identity != NULL;
     facts.diverted = member->diverted;
