@@ -88,17 +88,37 @@ check_service(Loader *loader, const Group *group, const Effective *effective)
                         group->uris[0]);
 }
 
+/* Some way in there must be. */
+static void
+check_ways_in(Loader *loader, const Group *group, const Effective *effective)
+{
+    const Rule *dial_in = rule_of(effective, KEY_DIAL_IN);
+    const Rule *dial_out = rule_of(effective, KEY_DIAL_OUT);
+
+    if (!dial_in->number && !dial_out->number)
+        fail(loader, group, dial_out, "found 'no' together with dial-in=no, expected one way in");
+}
+
+static void
+check_pin(Loader *loader, const Group *group, const Effective *effective)
+{
+    if (rule_of(effective, KEY_PIN)->number == PIN_ADDITIONAL &&
+        rule_of(effective, KEY_PIN_HASH)->text[0] == '\0')
+        fail(loader, group, rule_of(effective, KEY_PIN),
+             "found 'additional' without a hash, expected pin-hash= as well");
+}
+
 /* What is allowed and yet cannot be meant. */
 static void
 check_sense(Loader *loader, const Group *group, const Effective *effective)
 {
     gboolean scheduled = rule_of(effective, KEY_SCHEDULED)->number != 0;
 
-    if (group->kind != GROUP_DEFAULT && rule_of(effective, KEY_DIAL_IN)->number == 0)
-        clv_policy_warn(loader, group, "dial-in",
-                        "found 'no', and this version does not dial out: "
-                        "%s can join",
-                        scheduled ? "nobody" : "only the creator");
+    if (!rule_of(effective, KEY_DIAL_IN)->number &&
+        rule_of(effective, KEY_DIVERSION)->number == DIVERSION_OFF)
+        clv_policy_warn(loader, group, "diversion",
+                        "found 'off' with dial-in=no: whoever answers a call is taken for who was "
+                        "called");
     if (scheduled && rule_of(effective, KEY_NO_TICKET_LIST)->number == NO_LIST_CREATOR_ONLY &&
         rule_of(effective, KEY_TICKET_AUTHORITY)->number != AUTHORITY_EXTEND)
         clv_policy_warn(loader, group, "no-ticket-list",
@@ -111,7 +131,8 @@ check_sense(Loader *loader, const Group *group, const Effective *effective)
 }
 
 static void (*const checks[])(Loader *, const Group *, const Effective *) = {
-    check_secure, check_auth, check_sdes, check_dates, check_service, check_sense,
+    check_secure,  check_auth,    check_sdes, check_dates,
+    check_service, check_ways_in, check_pin,  check_sense,
 };
 
 void

@@ -5,273 +5,24 @@
  * the verdict. A check that needs an identity passes while none is known: the offer may hold a
  * ticket, and the question is asked again when that has been resolved.
  */
-#include "policy/policy-private.h"
+#include "policy/decide-private.h"
 
 #include "base/identity.h"
 
 #include <string.h>
 
-typedef struct Case {
-    const ClvPolicyView *view;
-    const ClvPolicyFacts *facts;
-    ClvPolicyOp op;
-    ClvPolicyVerdict *verdict;
-} Case;
-
-/* ---- identity lists ---- */
-
-static gboolean ids_match(const Case *in, const IdList *ids, const char *identity);
-
-static gboolean
-in_strv(const char *const *names, const char *identity)
-{
-    return names != NULL && g_strv_contains(names, identity);
-}
-
-/* Any of the clauses; out_origin: (nullable) which. */
-static gboolean
-any_clause(const Case *in, KeyId id, const char *identity, const char **out_origin)
-{
-    const GArray *clauses = in->view->rules[id]->clauses;
-
-    for (guint i = 0; i < clauses->len; i++) {
-        const Clause *clause = &g_array_index(clauses, Clause, i);
-
-        if (ids_match(in, clause->ids, identity)) {
-            if (out_origin != NULL)
-                *out_origin = clause->origin;
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-/* All of the clauses; out_origin: (nullable) the one that objects, else the last. */
-static gboolean
-all_clauses(const Case *in, KeyId id, const char *identity, const char **out_origin)
-{
-    const GArray *clauses = in->view->rules[id]->clauses;
-
-    for (guint i = 0; i < clauses->len; i++) {
-        const Clause *clause = &g_array_index(clauses, Clause, i);
-
-        if (out_origin != NULL)
-            *out_origin = clause->origin;
-        if (!ids_match(in, clause->ids, identity))
-            return FALSE;
-    }
-    return clauses->len > 0;
-}
-
-static gboolean
-is_creator(const Case *in, const char *identity)
-{
-    return g_strcmp0(in->facts->creator, identity) == 0;
-}
-
-static gboolean
-is_owner(const Case *in, const char *identity)
-{
-    return any_clause(in, KEY_OWNERS, identity, NULL);
-}
-
-static gboolean
-is_moderator(const Case *in, const char *identity)
-{
-    return any_clause(in, KEY_MODERATORS, identity, NULL);
-}
-
-static gboolean
-is_in_ticket(const Case *in, const char *identity)
-{
-    return in_strv(in->facts->ticket_names, identity);
-}
-
-static gboolean
-is_participant(const Case *in, const char *identity)
-{
-    return in->op == CLV_OP_STAY || in->facts->n_endpoints > 0;
-}
-
-static gboolean
-is_anybody(const Case *in, const char *identity)
-{
-    return !clv_identity_is_anonymous(identity);
-}
-
-static gboolean
-is_nobody(const Case *in, const char *identity)
-{
-    return FALSE;
-}
-
-static gboolean (*const word_matches[N_ID_WORDS])(const Case *, const char *) = {
-    [WORD_CREATOR] = is_creator,
-    [WORD_TICKET] = is_in_ticket,
-    [WORD_OWNERS] = is_owner,
-    [WORD_MODERATORS] = is_moderator,
-    [WORD_PARTICIPANTS] = is_participant,
-    [WORD_ANY] = is_anybody,
-    [WORD_NOBODY] = is_nobody,
-};
-
-static gboolean
-pattern_matches(const Case *in, const Pattern *pattern, const char *identity)
-{
-    switch (pattern->kind) {
-    case PATTERN_EXACT:
-        return strcmp(pattern->text, identity) == 0;
-    case PATTERN_GLOB:
-        return clv_identity_match(pattern->text, identity);
-    case PATTERN_LIST:
-        return ids_match(in, pattern->list, identity);
-    case PATTERN_WORD:
-        return word_matches[pattern->word](in, identity);
-    }
-    return FALSE;
-}
-
-/* Exclusions win, whatever the order. */
-static gboolean
-ids_match(const Case *in, const IdList *ids, const char *identity)
-{
-    gboolean included = FALSE;
-
-    for (guint i = 0; i < ids->n_patterns; i++) {
-        const Pattern *pattern = &ids->patterns[i];
-
-        if (included && !pattern->exclude)
-            continue;
-        if (!pattern_matches(in, pattern, identity))
-            continue;
-        if (pattern->exclude)
-            return FALSE;
-        included = TRUE;
-    }
-    return included;
-}
-
-/* ---- the allowed set: P, T, D and the creator (4.2 of the policy model) ---- */
-
-static gboolean
-has_ticket_list(const Case *in)
-{
-    return in->facts->ticket_names != NULL && in->facts->ticket_names[0] != NULL;
-}
-
-/* Does the file's side decide when the ticket names nobody? */
-static gboolean
-file_decides(const Case *in)
-{
-    return view_number(in->view, KEY_TICKET_AUTHORITY) == AUTHORITY_EXTEND ||
-           (!has_ticket_list(in) && view_number(in->view, KEY_NO_TICKET_LIST) == NO_LIST_POLICY);
-}
-
-static gboolean
-ticket_admits(const Case *in, const char *identity, const char **out_origin)
-{
-    gint64 authority = view_number(in->view, KEY_TICKET_AUTHORITY);
-
-    if (!is_in_ticket(in, identity)) {
-        *out_origin = in->view->rules[KEY_TICKET_AUTHORITY]->origin;
-        return FALSE;
-    }
-    if (authority == AUTHORITY_NARROW)
-        return all_clauses(in, KEY_ALLOW, identity, out_origin);
-    *out_origin = in->view->rules[KEY_TICKET_AUTHORITY]->origin;
-    return TRUE;
-}
-
-static gboolean
-set_admits(const Case *in, const char *identity, const char **out_origin)
-{
-    if (is_creator(in, identity)) {
-        *out_origin = "creation";
-        return TRUE;
-    }
-    if (file_decides(in) && all_clauses(in, KEY_ALLOW, identity, out_origin))
-        return TRUE;
-    if (has_ticket_list(in))
-        return ticket_admits(in, identity, out_origin);
-    if (!file_decides(in))
-        *out_origin = in->view->rules[KEY_NO_TICKET_LIST]->origin;
-    return FALSE;
-}
-
-/* Could the file alone admit somebody besides @creator? */
-static gboolean ids_have_others(const Case *in, const IdList *ids, const char *creator);
-
-static gboolean
-key_has_others(const Case *in, KeyId id, const char *creator)
-{
-    const GArray *clauses = in->view->rules[id]->clauses;
-
-    for (guint i = 0; i < clauses->len; i++) {
-        if (ids_have_others(in, g_array_index(clauses, Clause, i).ids, creator))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static gboolean
-word_has_others(const Case *in, IdWord word, const char *creator)
-{
-    if (word == WORD_OWNERS || word == WORD_MODERATORS)
-        return key_has_others(in, word == WORD_OWNERS ? KEY_OWNERS : KEY_MODERATORS, creator);
-    return word == WORD_ANY;
-}
-
-static gboolean
-ids_have_others(const Case *in, const IdList *ids, const char *creator)
-{
-    for (guint i = 0; i < ids->n_patterns; i++) {
-        const Pattern *pattern = &ids->patterns[i];
-        gboolean has = FALSE;
-
-        if (pattern->exclude)
-            continue;
-        if (pattern->kind == PATTERN_EXACT)
-            has = strcmp(pattern->text, creator) != 0;
-        else if (pattern->kind == PATTERN_GLOB)
-            has = TRUE;
-        else if (pattern->kind == PATTERN_LIST)
-            has = ids_have_others(in, pattern->list, creator);
-        else
-            has = word_has_others(in, pattern->word, creator);
-        if (has)
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static gboolean
-file_has_others(const Case *in, const char *creator)
-{
-    const GArray *clauses = in->view->rules[KEY_ALLOW]->clauses;
-
-    for (guint i = 0; i < clauses->len; i++) {
-        if (!ids_have_others(in, g_array_index(clauses, Clause, i).ids, creator))
-            return FALSE;
-    }
-    return clauses->len > 0;
-}
-
-static gboolean
-set_has_others(const Case *in, const char *creator)
-{
-    const char *origin = NULL;
-
-    for (const char *const *name = in->facts->ticket_names; name != NULL && *name != NULL; name++) {
-        if (strcmp(*name, creator) != 0 && !any_clause(in, KEY_DENY, *name, NULL) &&
-            set_admits(in, *name, &origin))
-            return TRUE;
-    }
-    return file_decides(in) && file_has_others(in, creator);
-}
+#define any_clause clv_policy_any_clause
+#define all_clauses clv_policy_all_clauses
+#define is_creator clv_policy_is_creator
+#define set_admits clv_policy_set_admits
+#define set_has_others clv_policy_set_has_others
+#define refuse clv_policy_refuse
+#define refuse_by clv_policy_refuse_by
+#define let_in clv_policy_let_in
 
 /* ---- checks: TRUE when there is no objection ---- */
 
-static gboolean
+gboolean
 refuse(const Case *in, ClvCode code, const char *reason, const char *origin)
 {
     in->verdict->allow = FALSE;
@@ -282,13 +33,13 @@ refuse(const Case *in, ClvCode code, const char *reason, const char *origin)
     return FALSE;
 }
 
-static gboolean
+gboolean
 refuse_by(const Case *in, ClvCode code, const char *reason, KeyId id)
 {
     return refuse(in, code, reason, in->view->rules[id]->origin);
 }
 
-static void
+void
 let_in(const Case *in, const char *reason, const char *origin)
 {
     in->verdict->reason = reason;
@@ -327,13 +78,19 @@ check_signalling(const Case *in)
     return TRUE;
 }
 
+/* Of somebody with several names none may be denied. */
 static gboolean
 check_list_of_denied(const Case *in, KeyId id)
 {
+    const char *const *other = in->facts->identities;
     const char *origin = NULL;
 
     if (in->facts->identity != NULL && any_clause(in, id, in->facts->identity, &origin))
         return refuse(in, CLV_CODE_FORBIDDEN, "denied", origin);
+    for (; other != NULL && *other != NULL; other++) {
+        if (any_clause(in, id, *other, &origin))
+            return refuse(in, CLV_CODE_FORBIDDEN, "denied", origin);
+    }
     return TRUE;
 }
 
@@ -399,7 +156,7 @@ check_locked(const Case *in)
     const char *identity = in->facts->identity;
 
     if (!in->facts->locked || identity == NULL || in->facts->n_endpoints > 0 ||
-        is_creator(in, identity) || is_owner(in, identity))
+        is_creator(in, identity) || any_clause(in, KEY_OWNERS, identity, NULL))
         return TRUE;
     return refuse_by(in, CLV_CODE_FORBIDDEN, "locked", KEY_LOCKED);
 }
@@ -412,7 +169,7 @@ check_creator_present(const Case *in)
     const char *identity = in->facts->identity;
 
     if (view_number(in->view, KEY_JOIN_BEFORE_CREATOR) || in->facts->creator_present ||
-        identity == NULL || is_creator(in, identity) || is_owner(in, identity))
+        identity == NULL || is_creator(in, identity) || any_clause(in, KEY_OWNERS, identity, NULL))
         return TRUE;
     in->verdict->retry_after_s = CREATOR_RETRY_S;
     return refuse_by(in, CLV_CODE_UNAVAILABLE, "creator-absent", KEY_JOIN_BEFORE_CREATOR);
@@ -564,6 +321,63 @@ check_moderator(const Case *in)
     return TRUE;
 }
 
+/* ---- checks of REFERs and dial-outs ---- */
+
+static gboolean
+check_dial_out(const Case *in)
+{
+    if (!view_number(in->view, KEY_DIAL_OUT))
+        return refuse_by(in, CLV_CODE_FORBIDDEN, "dial-out-off", KEY_DIAL_OUT);
+    return TRUE;
+}
+
+/* With refer-ticket=required it is the ticket of the REFER that counts, not that of a dialog. */
+static gboolean
+check_refer_auth(const Case *in)
+{
+    if (view_number(in->view, KEY_REFER_TICKET) != REFER_TICKET_REQUIRED)
+        return check_auth(in);
+    if (in->facts->proof == CLV_PROOF_TICKET && in->facts->identity != NULL)
+        return TRUE;
+    if (!in->facts->ticket_offered)
+        return refuse_by(in, CLV_CODE_FORBIDDEN, "no-ticket", KEY_REFER_TICKET);
+    in->verdict->undecided = TRUE;
+    return TRUE;
+}
+
+static gboolean
+check_refer_allow(const Case *in)
+{
+    const char *identity = in->facts->identity;
+    const char *origin = NULL;
+
+    if (identity == NULL)
+        return TRUE;
+    if (!all_clauses(in, KEY_REFER_ALLOW, identity, &origin))
+        return refuse(in, CLV_CODE_FORBIDDEN, "not-in-refer-allow", origin);
+    let_in(in, "may-refer", origin);
+    return TRUE;
+}
+
+/* Creator, moderators and owners may remove anybody, and everybody himself. */
+static gboolean
+check_remover(const Case *in)
+{
+    const char *identity = in->facts->identity;
+
+    if (identity == NULL)
+        return TRUE;
+    if (g_strcmp0(in->facts->target, identity) == 0) {
+        let_in(in, "oneself", "built-in");
+        return TRUE;
+    }
+    if (is_creator(in, identity)) {
+        let_in(in, "creator", "creation");
+        return TRUE;
+    }
+    return check_moderator(in);
+}
+
 /* ---- operations ---- */
 
 typedef gboolean (*Check)(const Case *in);
@@ -596,30 +410,133 @@ static const Check stay_checks[] = {
 static const Check remove_checks[] = {check_deny, check_auth, check_moderator, NULL};
 static const Check end_checks[] = {check_deny, check_auth, check_owner, NULL};
 
-static const Check *const checks_of[] = {
-    [CLV_OP_CREATE] = create_checks, [CLV_OP_JOIN] = join_checks,
-    [CLV_OP_REMOVE] = remove_checks, [CLV_OP_END] = end_checks,
-    [CLV_OP_STAY] = stay_checks,     [CLV_OP_ALLOW_CHANGE] = end_checks,
+static const Check refer_add_checks[] = {
+    check_time,       check_signalling, check_deny,        check_anonymous,   check_dial_out,
+    check_refer_auth, check_lifetime,   check_allowed_set, check_refer_allow, NULL,
+};
+static const Check refer_remove_checks[] = {
+    check_signalling, check_deny, check_anonymous, check_refer_auth, check_lifetime,
+    check_remover,    NULL,
+};
+static const Check dial_checks[] = {
+    check_time,        check_deny,      check_dial_out, check_locked,
+    check_allowed_set, check_endpoints, check_full,     NULL,
+};
+static const Check answer_checks[] = {
+    check_time,     check_dial_out,  check_locked, check_scheme, clv_policy_check_answerer,
+    check_lifetime, check_endpoints, check_full,   NULL,
 };
 
-ClvPolicyVerdict
-clv_policy_decide(const ClvPolicyView *view, ClvPolicyOp op, const ClvPolicyFacts *facts)
+static const Check *const checks_of[] = {
+    [CLV_OP_CREATE] = create_checks,       [CLV_OP_JOIN] = join_checks,
+    [CLV_OP_REMOVE] = remove_checks,       [CLV_OP_END] = end_checks,
+    [CLV_OP_STAY] = stay_checks,           [CLV_OP_ALLOW_CHANGE] = end_checks,
+    [CLV_OP_REFER_ADD] = refer_add_checks, [CLV_OP_REFER_REMOVE] = refer_remove_checks,
+    [CLV_OP_DIAL] = dial_checks,           [CLV_OP_ANSWER] = answer_checks,
+    [CLV_OP_LOCK] = remove_checks,
+};
+
+/* ---- what comes with being let in ---- */
+
+/* Whoever could let himself in does not wait, nor who is in already. */
+static gboolean
+waits_in_lobby(const Case *in)
+{
+    const char *identity = in->facts->identity;
+
+    return in->op == CLV_OP_JOIN && view_number(in->view, KEY_LOBBY) && !in->facts->admitted &&
+           in->facts->n_endpoints == 0 && !is_creator(in, identity) &&
+           !any_clause(in, KEY_OWNERS, identity, NULL) &&
+           !any_clause(in, KEY_MODERATORS, identity, NULL);
+}
+
+static gboolean
+needs_pin(const Case *in)
+{
+    return (in->op == CLV_OP_JOIN || in->op == CLV_OP_ANSWER) &&
+           view_number(in->view, KEY_PIN) == PIN_ADDITIONAL;
+}
+
+/* Which key waits for a proof? */
+static KeyId
+awaited_key(const Case *in)
+{
+    gboolean refers = in->op == CLV_OP_REFER_ADD || in->op == CLV_OP_REFER_REMOVE;
+
+    if (refers && view_number(in->view, KEY_REFER_TICKET) == REFER_TICKET_REQUIRED)
+        return KEY_REFER_TICKET;
+    return in->op == CLV_OP_ANSWER && view_number(in->view, KEY_DIVERSION) != DIVERSION_OFF
+               ? KEY_DIVERSION
+               : KEY_AUTH;
+}
+
+static ClvPolicyVerdict
+decide_for(const ClvPolicyView *view, ClvPolicyOp op, const ClvPolicyFacts *facts)
 {
     ClvPolicyVerdict verdict = {.code = CLV_CODE_OK, .reason = "allowed"};
     const Case in = {view, facts, op, &verdict};
 
-    g_return_val_if_fail((guint)op < G_N_ELEMENTS(checks_of), verdict);
-
+    verdict.identity = facts->identity;
     for (const Check *check = checks_of[op]; *check != NULL; check++) {
         if (!(*check)(&in))
             return verdict;
     }
     verdict.allow = !verdict.undecided;
-    if (verdict.undecided) {
-        verdict.reason = "undecided";
-        g_strlcpy(verdict.rule, view->rules[KEY_AUTH]->origin, sizeof verdict.rule);
-    }
+    verdict.waits = verdict.allow && waits_in_lobby(&in);
+    verdict.needs_pin = verdict.allow && needs_pin(&in);
+    if (verdict.undecided)
+        let_in(&in, "undecided", view->rules[awaited_key(&in)]->origin);
     return verdict;
+}
+
+/* Better for who asks: let in, not yet known, waiting, refused. */
+static guint
+rank(const ClvPolicyVerdict *verdict)
+{
+    return verdict->allow ? (verdict->waits ? 2 : 3) : verdict->undecided ? 1 : 0;
+}
+
+/* Of several asserted identities one that is let in will do. */
+static ClvPolicyVerdict
+decide_for_each(const ClvPolicyView *view, ClvPolicyOp op, const ClvPolicyFacts *facts)
+{
+    ClvPolicyFacts one = *facts;
+    ClvPolicyVerdict best = decide_for(view, op, facts);
+
+    for (const char *const *identity = facts->identities; *identity != NULL; identity++) {
+        ClvPolicyVerdict verdict;
+
+        one.identity = *identity;
+        verdict = decide_for(view, op, &one);
+        if (rank(&verdict) > rank(&best))
+            best = verdict;
+    }
+    return best;
+}
+
+/* An assertion by a peer that trust= does not name proves nothing; it can still speak against him.
+ */
+static gboolean
+assertion_counts(const ClvPolicyView *view, const ClvPolicyFacts *facts)
+{
+    return facts->proof != CLV_PROOF_ASSERTED ||
+           clv_policy_rule_has_peer(view->rules[KEY_TRUST], facts->peer_name);
+}
+
+ClvPolicyVerdict
+clv_policy_decide(const ClvPolicyView *view, ClvPolicyOp op, const ClvPolicyFacts *facts)
+{
+    ClvPolicyFacts judged = *facts;
+
+    g_return_val_if_fail((guint)op < G_N_ELEMENTS(checks_of), (ClvPolicyVerdict){0});
+
+    if (op == CLV_OP_DIAL || op == CLV_OP_ANSWER)
+        return decide_for(view, op, facts);
+    if (!assertion_counts(view, facts))
+        judged.proof = CLV_PROOF_NONE;
+    if (judged.identities != NULL && judged.proof == CLV_PROOF_ASSERTED)
+        return decide_for_each(view, op, &judged);
+    return decide_for(view, op, &judged);
 }
 
 gboolean
@@ -628,5 +545,5 @@ clv_policy_is_owner(const ClvPolicyView *view, const char *identity, const char 
     const ClvPolicyFacts facts = {.identity = identity, .creator = creator};
     const Case in = {view, &facts, CLV_OP_END, NULL};
 
-    return is_owner(&in, identity);
+    return any_clause(&in, KEY_OWNERS, identity, NULL);
 }

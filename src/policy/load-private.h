@@ -33,7 +33,7 @@ struct Group {
     GPtrArray *order;    /* all entries */
 
     Rule *rules[N_KEYS];  /* (nullable) own values */
-    guint64 final;        /* bits of KeyId */
+    gboolean final[N_KEYS];
     const Group *parent;  /* (nullable) template= or inherit= */
     gboolean broken;      /* inherits from itself, or too deep */
     gboolean reading;     /* [list]: being read */

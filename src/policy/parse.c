@@ -396,7 +396,7 @@ read_final(Loader *loader, Group *group)
                  "that has one",
                  *name);
         else
-            group->final |= G_GUINT64_CONSTANT(1) << id;
+            group->final[id] = TRUE;
     }
 }
 
@@ -801,7 +801,7 @@ tie_groups(Loader *loader)
 /* ---- pass 4: effective values ---- */
 
 static void
-apply_level(Rule *rules[N_KEYS], guint64 *final, const Group *level)
+apply_level(Rule *rules[N_KEYS], gboolean final[N_KEYS], const Group *level)
 {
     for (guint i = 0; level != NULL && i < N_KEYS; i++) {
         gboolean unites = i == KEY_DENY || i == KEY_CREATE_DENY;
@@ -809,18 +809,18 @@ apply_level(Rule *rules[N_KEYS], guint64 *final, const Group *level)
 
         if (level->rules[i] == NULL)
             continue;
-        if (unites || (*final & (G_GUINT64_CONSTANT(1) << i)) != 0)
+        if (unites || final[i])
             rules[i] = clv_policy_rule_narrow(former, level->rules[i]);
         else
             rules[i] = clv_policy_rule_ref(level->rules[i]);
         clv_policy_rule_unref(former);
     }
-    if (level != NULL)
-        *final |= level->final;
+    for (guint i = 0; level != NULL && i < N_KEYS; i++)
+        final[i] = final[i] || level->final[i];
 }
 
 static void
-apply_chain(Rule *rules[N_KEYS], guint64 *final, const Group *template)
+apply_chain(Rule *rules[N_KEYS], gboolean final[N_KEYS], const Group *template)
 {
     if (template == NULL)
         return;
@@ -836,18 +836,18 @@ effective_new(const Loader *loader, const Group *group)
                              ? best_match(loader, group->uris[0])
                              : NULL;
     const Group *template = group->parent;
-    guint64 final = 0;
+    gboolean final[N_KEYS] = {FALSE};
 
     if (template == NULL && match != NULL)
         template = match->parent;
     effective->title = g_strdup(group->title);
     for (guint i = 0; i < N_KEYS; i++)
         effective->rules[i] = clv_policy_rule_ref(loader->builtin[i]);
-    apply_level(effective->rules, &final, g_hash_table_lookup(loader->by_title, "default"));
-    apply_chain(effective->rules, &final, template);
-    apply_level(effective->rules, &final, match);
+    apply_level(effective->rules, final, g_hash_table_lookup(loader->by_title, "default"));
+    apply_chain(effective->rules, final, template);
+    apply_level(effective->rules, final, match);
     if (group->kind != GROUP_DEFAULT)
-        apply_level(effective->rules, &final, group);
+        apply_level(effective->rules, final, group);
     return effective;
 }
 

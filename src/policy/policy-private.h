@@ -16,14 +16,28 @@ typedef enum KeyId {
     KEY_CREATE_MAX_PER_USER,
     KEY_CREATE_MAX_TOTAL,
     KEY_CREATE_EMPTY,
+    KEY_CREATION,
     KEY_OWNERS,
     KEY_MODERATORS,
     KEY_ALLOW,
     KEY_DENY,
     KEY_TICKET_AUTHORITY,
     KEY_NO_TICKET_LIST,
+    KEY_TICKET_WILDCARDS,
     KEY_AUTH,
     KEY_DIAL_IN,
+    KEY_DIAL_OUT,
+    KEY_REFER_ALLOW,
+    KEY_INVITE_BY_REFER,
+    KEY_REFER_TICKET,
+    KEY_REFER_EXTENDS,
+    KEY_REFER_DUPLICATE,
+    KEY_REFER_STATUS,
+    KEY_PASS_REFERRED_BY,
+    KEY_DIAL_OUT_TIMEOUT,
+    KEY_DIAL_OUT_PARALLEL,
+    KEY_MAX_URI_LIST,
+    KEY_SHARE_URI_LIST,
     KEY_ON_DISALLOW,
     KEY_BAN_ON_REMOVAL,
     KEY_MAX_PARTICIPANTS,
@@ -31,8 +45,16 @@ typedef enum KeyId {
     KEY_FULL_STATUS,
     KEY_LOCKED,
     KEY_JOIN_BEFORE_CREATOR,
+    KEY_LOBBY,
+    KEY_LOBBY_TIMEOUT,
+    KEY_PIN,
+    KEY_PIN_HASH,
+    KEY_PIN_TRIES,
+    KEY_PIN_TIMEOUT,
     KEY_ANONYMITY,
+    KEY_DIVERSION,
     KEY_DIVERTED_DIAL_IN,
+    KEY_TRUST,
     KEY_SIGNALLING,
     KEY_SECURE,
     KEY_KEY_MGMT_ALLOW,
@@ -42,10 +64,13 @@ typedef enum KeyId {
     KEY_FIRST_JOIN_TIMEOUT,
     KEY_END_WHEN_CREATOR_LEAVES,
     KEY_CREATOR_GRACE,
+    KEY_END_ON_EXPIRY,
     KEY_MAX_TICKET_LIFETIME,
     KEY_SCHEDULED,
     KEY_NOT_BEFORE,
     KEY_NOT_AFTER,
+    KEY_PERSIST,
+    KEY_KMS_TIMEOUT,
     KEY_SUBJECT,
     KEY_DISPLAY_TEXT,
     N_KEYS
@@ -60,6 +85,8 @@ typedef enum KeyKind {
     KIND_IDS,
     KIND_DATE, /* Unix microseconds; 0 is not set */
     KIND_TEXT,
+    KIND_HASH,  /* of a PIN; "" is none */
+    KIND_PEERS, /* addresses, prefixes and TLS names of next hops */
 } KeyKind;
 
 /* How two values combine when both must hold. */
@@ -85,6 +112,12 @@ typedef enum Auth { AUTH_DIGEST, AUTH_ASSERTED, AUTH_EITHER, AUTH_TICKET } Auth;
 typedef enum OnDisallow { DISALLOW_KEEP, DISALLOW_REMOVE } OnDisallow;
 typedef enum FullStatus { FULL_486, FULL_480 } FullStatus;
 typedef enum Anonymity { ANONYMITY_ALLOW, ANONYMITY_HIDE, ANONYMITY_REJECT } Anonymity;
+typedef enum Creation { CREATION_JOIN, CREATION_REDIRECT } Creation;
+typedef enum ReferTicket { REFER_TICKET_OPTIONAL, REFER_TICKET_REQUIRED } ReferTicket;
+typedef enum ReferDuplicate { DUPLICATE_ACCEPT, DUPLICATE_REJECT } ReferDuplicate;
+typedef enum ReferStatus { REFER_202, REFER_200 } ReferStatus;
+typedef enum Pin { PIN_OFF, PIN_ADDITIONAL } Pin;
+typedef enum Diversion { DIVERSION_OFF, DIVERSION_ALLOWED_SET, DIVERSION_STRICT } Diversion;
 typedef enum Diverted { DIVERTED_CHECK, DIVERTED_REJECT } Diverted;
 typedef enum Signalling { SIGNALLING_ANY, SIGNALLING_TRUSTED, SIGNALLING_TLS } Signalling;
 typedef enum Secure { SECURE_OFF, SECURE_PREFERRED, SECURE_REQUIRED } Secure;
@@ -174,9 +207,10 @@ typedef struct Rule { /* counted; immutable once made */
     char *origin;  /* "policy.conf:12 [factory adhoc] create-allow" */
     char *place;   /* (nullable) the same for errors: "/etc/policy.conf:12: [factory adhoc] ..." */
     gint64 number; /* BOOL INT TIME ENUM DATE */
-    char *text;    /* TEXT */
+    char *text;    /* TEXT HASH */
     GArray *set;   /* SET: guint8 indices */
     GArray *clauses; /* IDS: Clause; all (NARROW_AND) or any (NARROW_MAX) of them must match */
+    GPtrArray *peers; /* PEERS: lists (char **) that all must hold a peer; none: every peer will do */
 } Rule;
 
 /* Never NULL: with problems the value is the built-in default's kind of nothing. */
@@ -186,6 +220,15 @@ Rule *clv_policy_rule_builtin(KeyId id);
 Rule *clv_policy_rule_ref(Rule *rule);
 void clv_policy_rule_unref(Rule *rule); /* NULL allowed */
 gboolean clv_policy_rule_equal(const Rule *a, const Rule *b);
+/* The value in the form of the files; of a PIN's hash no more than how it was made. */
+char *clv_policy_rule_format(const Rule *rule);
+char *clv_policy_format_time(gint64 ms);
+/* KIND_PEERS: does this next hop stand in all lists? */
+gboolean clv_policy_rule_has_peer(const Rule *rule, const char *peer);
+/* An address, a prefix or a TLS name? */
+gboolean clv_policy_peer_is_valid(const char *text);
+/* Is this how a PIN's hash is written? */
+gboolean clv_policy_pin_hash_is_valid(const char *hash);
 /* Both must hold. (transfer full) Keys without an order: @high. */
 Rule *clv_policy_rule_narrow(Rule *low, Rule *high);
 

@@ -90,7 +90,8 @@ typedef enum ClvPolicyOp {
 typedef struct ClvPolicyFacts {
     const char *identity;   /* (nullable) canonical */
     ClvProof proof;         /* what proves it so far */
-    gboolean ticket_offered; /* a ticket is there but not resolved yet */
+    gboolean ticket_offered; /* a ticket is there but not resolved yet; ANSWER: ours went
+                                unanswered, keys of another kind came back */
     gboolean anonymous;     /* privacy asked for by somebody whose SIP identity is known, 5.12 */
     gboolean diverted;
     gboolean secured, tls;  /* signalling hop */
@@ -124,6 +125,7 @@ typedef struct ClvPolicyVerdict {
     const char *reason;  /* stable word: "not-in-allowed-set", "denied", ... (static) */
     guint retry_after_s; /* when refused for now; 0: no hint */
     char rule[160];      /* "policy.conf:12 [factory adhoc] create-allow": the line that decides */
+    const char *identity; /* (nullable) borrowed from the facts: which of them was judged */
 } ClvPolicyVerdict;
 
 ClvPolicyVerdict clv_policy_decide(const ClvPolicyView *view, ClvPolicyOp op,

@@ -17,6 +17,12 @@ clause_clear(gpointer data)
     g_free(clause->origin);
 }
 
+static void
+strv_free(gpointer data)
+{
+    g_strfreev(data);
+}
+
 static Rule *
 rule_new(KeyId id, const char *origin)
 {
@@ -37,6 +43,7 @@ rule_clear(gpointer data)
     g_free(rule->text);
     g_clear_pointer(&rule->set, g_array_unref);
     g_clear_pointer(&rule->clauses, g_array_unref);
+    g_clear_pointer(&rule->peers, g_ptr_array_unref);
 }
 
 Rule *
@@ -105,8 +112,8 @@ parse_int(Rule *rule, const char *value, const Parsing *parsing)
                  rule->key->min, rule->key->max);
 }
 
-static char *
-format_time(gint64 ms)
+char *
+clv_policy_format_time(gint64 ms)
 {
     static const struct {
         gint64 ms;
@@ -131,8 +138,8 @@ parse_time(Rule *rule, const char *value, const Parsing *parsing)
     if (!is_none(value) && clv_parse_time_ms(value, &rule->number, NULL) &&
         rule->number >= key->min && rule->number <= key->max)
         return;
-    min = format_time(key->min);
-    max = format_time(key->max);
+    min = clv_policy_format_time(key->min);
+    max = clv_policy_format_time(key->max);
     expected(parsing, value, "a time from %s to %s, such as 90s, 5m or 12h%s", min, max,
              key->none_allowed ? ", or none" : "");
 }
@@ -260,10 +267,38 @@ parse_text(Rule *rule, const char *value, const Parsing *parsing)
     rule->text = clean ? g_strdup(value) : g_strdup("");
 }
 
+/* The text of a bad one is not repeated: it may be the PIN itself. */
+static void
+parse_hash(Rule *rule, const char *value, const Parsing *parsing)
+{
+    gboolean good = *value == '\0' || clv_policy_pin_hash_is_valid(value);
+
+    if (!good)
+        expected(parsing, "...",
+                 "pbkdf2-sha256$ITERATIONS$SALT$HASH with 100000 to 10000000 iterations, salt "
+                 "(8 to 64 octets) and hash (32 octets) in base64");
+    rule->text = g_strdup(good ? value : "");
+}
+
+static void
+parse_peers(Rule *rule, const char *value, const Parsing *parsing)
+{
+    g_auto(GStrv) members = clv_ini_split_list(value);
+
+    rule->peers = g_ptr_array_new_with_free_func(strv_free);
+    for (char **member = members; *member != NULL; member++) {
+        if (!clv_policy_peer_is_valid(*member))
+            expected(parsing, *member, "an address, a prefix such as 192.0.2.0/24, or a TLS name");
+    }
+    if (*members != NULL)
+        g_ptr_array_add(rule->peers, g_strdupv(members));
+}
+
 static void (*const parsers[])(Rule *, const char *, const Parsing *) = {
-    [KIND_BOOL] = parse_bool, [KIND_INT] = parse_int,   [KIND_TIME] = parse_time,
-    [KIND_ENUM] = parse_enum, [KIND_SET] = parse_set,   [KIND_IDS] = parse_ids,
-    [KIND_DATE] = parse_date, [KIND_TEXT] = parse_text,
+    [KIND_BOOL] = parse_bool,   [KIND_INT] = parse_int,   [KIND_TIME] = parse_time,
+    [KIND_ENUM] = parse_enum,   [KIND_SET] = parse_set,   [KIND_IDS] = parse_ids,
+    [KIND_DATE] = parse_date,   [KIND_TEXT] = parse_text, [KIND_HASH] = parse_hash,
+    [KIND_PEERS] = parse_peers,
 };
 
 Rule *
@@ -319,6 +354,26 @@ has_clauses(const GArray *all, const GArray *some)
     return TRUE;
 }
 
+static gboolean
+has_list(const GPtrArray *lists, char *const *list)
+{
+    for (guint i = 0; i < lists->len; i++) {
+        if (g_strv_equal(lists->pdata[i], (const char *const *)list))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+has_lists(const GPtrArray *all, const GPtrArray *some)
+{
+    for (guint i = 0; i < some->len; i++) {
+        if (!has_list(all, some->pdata[i]))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean
 clv_policy_rule_equal(const Rule *a, const Rule *b)
 {
@@ -330,7 +385,10 @@ clv_policy_rule_equal(const Rule *a, const Rule *b)
     case KIND_IDS:
         return has_clauses(a->clauses, b->clauses) && has_clauses(b->clauses, a->clauses);
     case KIND_TEXT:
+    case KIND_HASH:
         return strcmp(a->text, b->text) == 0;
+    case KIND_PEERS:
+        return has_lists(a->peers, b->peers) && has_lists(b->peers, a->peers);
     default:
         return a->number == b->number;
     }
@@ -399,6 +457,28 @@ join_clauses(Rule *low, Rule *high)
     return both;
 }
 
+/* A peer must stand in the lists of both. */
+static Rule *
+join_peers(Rule *low, Rule *high)
+{
+    Rule *both;
+
+    if (has_lists(high->peers, low->peers))
+        return clv_policy_rule_ref(high);
+    if (has_lists(low->peers, high->peers))
+        return clv_policy_rule_ref(low);
+    both = rule_new((KeyId)(low->key - clv_policy_keys), high->origin);
+    both->place = g_strdup(high->place);
+    both->peers = g_ptr_array_new_with_free_func(strv_free);
+    for (guint i = 0; i < low->peers->len; i++)
+        g_ptr_array_add(both->peers, g_strdupv(low->peers->pdata[i]));
+    for (guint i = 0; i < high->peers->len; i++) {
+        if (!has_list(low->peers, high->peers->pdata[i]))
+            g_ptr_array_add(both->peers, g_strdupv(high->peers->pdata[i]));
+    }
+    return both;
+}
+
 /* In a key where smaller is stricter, 0 stands for none where none is allowed or a date not set. */
 static gint64
 as_limit(const Rule *rule)
@@ -434,5 +514,7 @@ clv_policy_rule_narrow(Rule *low, Rule *high)
         return join_clauses(low, high);
     if (low->key->kind == KIND_SET)
         return intersect_sets(low, high);
+    if (low->key->kind == KIND_PEERS)
+        return join_peers(low, high);
     return clv_policy_rule_ref(is_stricter(low, high) ? low : high);
 }

@@ -430,8 +430,8 @@ static const struct {
     {P "[default]\nkey-mode=group\n",
      "test:4: [default] key-mode: found a key that is not supported in this version, expected it "
      "to be left out"},
-    {P "[default]\nlobby=yes\n", "test:4: [default] lobby: found a key that is not supported in "
-                                 "this version, expected it to be left out"},
+    {P "[default]\nfloor=optional\n", "test:4: [default] floor: found a key that is not supported in "
+                                      "this version, expected it to be left out"},
     /* values */
     {P "[default]\ndial-in=no  # never\n",
      "test:4: [default] dial-in: found 'no  # never', expected yes or no"},
@@ -571,8 +571,8 @@ static const struct {
      "has one"},
     {P "[default]\nfinal=colour\n",
      "test:4: [default] final: found 'colour', expected names of keys"},
-    {P "[default]\nfinal=diversion\n",
-     "test:4: [default] final: found 'diversion', which is not supported in this version, expected "
+    {P "[default]\nfinal=rekey-on\n",
+     "test:4: [default] final: found 'rekey-on', which is not supported in this version, expected "
      "it to be left out"},
     {F "scheduled=yes\n", "test:5: [factory f] scheduled: found in [factory f], expected in "
                           "[conference] alone"},
@@ -603,11 +603,11 @@ test_wrong(void)
 static void
 test_all_errors_at_once(void)
 {
-    static const char text[] = P "[default]\ndial-in=maybe\nmax-participants=0\nlobby=yes\n"
+    static const char text[] = P "[default]\ndial-in=maybe\nmax-participants=0\nfloor=off\n"
                                  "[factory f]\nuri=nowhere\ntemplate=t\n";
     static const char *const expected[] = {
         "test:4: [default] dial-in: ", "test:5: [default] max-participants: ",
-        "test:6: [default] lobby: ", "test:9: [factory f] template: ", "test:8: [factory f] uri: "};
+        "test:6: [default] floor: ", "test:9: [factory f] template: ", "test:8: [factory f] uri: "};
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
 
     g_assert_null(clv_policy_parse("test", text, strlen(text), errors));
@@ -624,8 +624,9 @@ static const struct {
 } odd[] = {
     {"[policy]\nformat=1\nstrict=no\n[default]\ncolour=red\n",
      "test:5: [default] colour: found an unknown key, expected a key of [default]; ignored"},
-    {F "dial-in=no\n", "test:5: [factory f] dial-in: found 'no', and this version does not dial "
-                       "out: only the creator can join"},
+    {F "dial-in=no\ndiversion=off\n",
+     "test:6: [factory f] diversion: found 'off' with dial-in=no: whoever answers a call is taken "
+     "for who was called"},
     {F "[conference c]\nuri=sip:c.conf1@example.org\n",
      "test:5: [conference c] scheduled: found no scheduled=yes: this conference does not exist"},
     {F "[conference c]\nuri=sip:c.conf1@example.org\nscheduled=yes\n",
