@@ -236,7 +236,9 @@ clv_wait_lock(ClvConference *c, gboolean locked, const char *by)
     c->locked = locked;
     clv_say_note(c, 0, NULL, "conference %s by %s", locked ? "locked" : "unlocked", by);
     clv_say_prompt_to_all(c, locked ? CLV_PROMPT_LOCKED : CLV_PROMPT_UNLOCKED);
+    clv_allowed_judge_dials(c);
     clv_dial_pump(c);
+    clv_life_look_around(c);
 }
 
 void
