@@ -85,21 +85,20 @@ judge_members(ClvConference *c)
     clv_removal_finish(c, &removal);
 }
 
-/* A lock or a full house keeps out who is not called yet, and does not stop who is. */
+/* A full house is no reason: somebody may leave before he answers. */
 static gboolean
 may_still_be_called(const ClvConference *c, const char *target, ClvPolicyVerdict *verdict)
 {
     ClvPolicyFacts facts = clv_judge_facts(c, target, NULL);
 
-    facts.locked = FALSE;
     facts.n_participants = 0;
     facts.n_endpoints = 0;
     *verdict = clv_judge_facts_of(c, CLV_OP_DIAL, &facts);
     return verdict->allow || verdict->undecided;
 }
 
-static void
-judge_dials(ClvConference *c)
+void
+clv_allowed_judge_dials(ClvConference *c)
 {
     for (guint i = 0; i < c->dials->len;) {
         Dial *dial = c->dials->pdata[i];
@@ -121,7 +120,7 @@ clv_allowed_judge_all(ClvConference *c)
     judge_members(c);
     if (c->over)
         return;
-    judge_dials(c);
+    clv_allowed_judge_dials(c);
     clv_dial_pump(c);
     clv_life_look_around(c);
 }
@@ -140,6 +139,18 @@ has_scheme(const ClvConference *c, const ClvEvKeys *keys)
     return keys->scheme == CLV_SCHEME_NONE || (scheme && suite);
 }
 
+/* As at joining: clocks may differ by so much. */
+#define SKEW_US (300 * G_USEC_PER_SEC)
+
+static gboolean
+lasts_too_long(const ClvConference *c, const ClvEvKeys *keys)
+{
+    gint64 longest_us = clv_policy_max_ticket_lifetime_s(c->view) * G_USEC_PER_SEC;
+
+    return !keys->updates_session && keys->expires_us != 0 && c->wall_us != 0 &&
+           keys->expires_us - c->wall_us > longest_us + SKEW_US;
+}
+
 /* New keys prove as much as the first ones had to. */
 static ClvPolicyVerdict
 judge_new_keys(const ClvConference *c, const Member *member, const ClvEvKeys *keys)
@@ -151,6 +162,10 @@ judge_new_keys(const ClvConference *c, const Member *member, const ClvEvKeys *ke
         return (ClvPolicyVerdict){.code = CLV_CODE_KEYMGMT_UNACCEPTABLE,
                                   .reason = "unsecured-media",
                                   .rule = "key-mgmt-allow and srtp-suites"};
+    if (lasts_too_long(c, keys))
+        return (ClvPolicyVerdict){.code = CLV_CODE_TICKET_REFUSED,
+                                  .reason = "ticket-lifetime",
+                                  .rule = "max-ticket-lifetime"};
     if (!clv_judge_agree(member->identity, NULL, keys->identity))
         return (ClvPolicyVerdict){
             .code = CLV_CODE_FORBIDDEN, .reason = "identity-mismatch", .rule = "the ticket"};

@@ -257,6 +257,7 @@ void clv_allowed_replace(ClvConference *c, const Member *member, const ClvEvKeys
 void clv_allowed_extend(ClvConference *c, const char *identity);
 /* Whom does the policy not want any more? Legs, and calls of ours. */
 void clv_allowed_judge_all(ClvConference *c);
+void clv_allowed_judge_dials(ClvConference *c);
 void clv_on_reoffer_keys(ClvConference *c, const ClvEvent *event);
 
 /* ---- calls of ours (dial.c) ---- */

@@ -323,12 +323,23 @@ judge_answer(const ClvConference *c, const ClvPolicyFacts *facts, const char *id
     return clv_judge_facts_of(c, CLV_OP_ANSWER, facts);
 }
 
+/* Not his fault, or not he. */
+static const char *
+reason_of(const ClvPolicyVerdict *verdict)
+{
+    static const char *const ours[] = {"locked", "full", "too-many", "dial-out-off", NULL};
+
+    return verdict->code != CLV_CODE_FORBIDDEN || g_strv_contains(ours, verdict->reason)
+               ? REASON_DISALLOWED
+               : REASON_DIVERTED;
+}
+
 static void
 drop_answer(ClvConference *c, Dial *dial, const ClvPolicyVerdict *verdict)
 {
     clv_say_note(c, 0, dial->target, "call to %s given up: %s by %s", dial->target,
                  verdict->reason, verdict->rule);
-    clv_dial_cancel(c, dial, REASON_DIVERTED,
+    clv_dial_cancel(c, dial, reason_of(verdict),
                     clv_dial_status_of(verdict->code != CLV_CODE_OK ? verdict->code
                                                                     : CLV_CODE_FORBIDDEN));
     go_on(c);
@@ -364,7 +375,7 @@ clv_on_dial_ringing(ClvConference *c, const ClvEvent *event)
 
 static void
 seat_answerer(ClvConference *c, Dial *dial, ClvLegId leg, const ClvEvAnswer *answer,
-              const Answered *answered)
+              const Answered *answered, gboolean needs_pin)
 {
     Member *member = clv_roster_add_leg(&c->roster, leg);
 
@@ -386,6 +397,7 @@ seat_answerer(ClvConference *c, Dial *dial, ClvLegId leg, const ClvEvAnswer *ans
     member->secured = answer->secured;
     member->tls = answer->tls;
     member->has_media = TRUE;
+    member->needs_pin = needs_pin;
     member->direction = answer->peer_direction;
     if (answer->keys != NULL) {
         member->scheme = answer->keys->scheme;
@@ -434,7 +446,7 @@ clv_on_dial_answered(ClvConference *c, const ClvEvent *event)
     clv_say_note(c, event->leg, answered.identity, "answer allowed: %s for %s (%s), %s by %s",
                  answered.identity != NULL ? answered.identity : "somebody unproven", dial->target,
                  answer->peer != NULL ? answer->peer : "-", verdict.reason, verdict.rule);
-    seat_answerer(c, dial, event->leg, answer, &answered);
+    seat_answerer(c, dial, event->leg, answer, &answered, verdict.needs_pin);
 }
 
 void

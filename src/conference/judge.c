@@ -62,7 +62,8 @@ facts_of_member(const ClvConference *c, const Member *member)
     ClvPolicyFacts facts = clv_judge_facts(c, member->identity, member);
     const Member *old = replaced_by(c, member);
 
-    facts.proof = member->proof;
+    /* Of whom we called ourselves no more was asked than that (5.13). */
+    facts.proof = member->dialed != NULL ? MAX(member->proof, CLV_PROOF_DIGEST) : member->proof;
     facts.ticket_offered = member->ticket_offered;
     facts.anonymous = member->anonymous && member->sip_identity != NULL;
     facts.diverted = member->diverted;
@@ -74,7 +75,9 @@ facts_of_member(const ClvConference *c, const Member *member)
     facts.suite = member->suite;
     facts.expires_us = member->expires_us;
     facts.peer_name = member->peer_name;
+    facts.identities = (const char *const *)member->identities;
     facts.admitted = member->admitted;
+    facts.locked = c->locked && !member->admitted; /* who admits him opens that door as well */
     if (old != NULL) { /* nobody new: the same user at another end */
         facts.locked = FALSE;
         facts.admitted |= old->state > MEMBER_LOBBY;
@@ -86,7 +89,11 @@ facts_of_member(const ClvConference *c, const Member *member)
 ClvPolicyVerdict
 clv_judge_facts_of(const ClvConference *c, ClvPolicyOp op, const ClvPolicyFacts *facts)
 {
-    if (clv_judge_is_banned(c, facts->identity))
+    gboolean banned = clv_judge_is_banned(c, facts->identity);
+
+    for (guint i = 0; facts->identities != NULL && facts->identities[i] != NULL; i++)
+        banned |= clv_judge_is_banned(c, facts->identities[i]);
+    if (banned)
         return (ClvPolicyVerdict){
             .code = CLV_CODE_FORBIDDEN, .reason = "removed", .rule = "ban-on-removal"};
     return clv_policy_decide(c->view, op, facts);

@@ -324,7 +324,8 @@ on_waiting(ClvConference *c)
 {
     c->deadline_us[CLV_TIMER_WAITING] = 0;
     clv_dial_expire(c);
-    clv_wait_expire(c);
+    if (!c->over)
+        clv_wait_expire(c);
 }
 
 void

@@ -51,29 +51,19 @@ takes_wrong_seat(const ClvConference *c, const Member *member, ClvPolicyVerdict 
     return TRUE;
 }
 
-/* Of several asserted identities the first that is let in counts (5.20). */
+/* Of several asserted identities the one that is let in counts (5.20). */
 static ClvPolicyVerdict
 judge_newcomer(const ClvConference *c, Member *member)
 {
-    ClvPolicyOp op = member->creates ? CLV_OP_CREATE : CLV_OP_JOIN;
-    ClvPolicyVerdict verdict = clv_judge_member(c, member, op, NULL);
+    ClvPolicyVerdict verdict =
+        clv_judge_member(c, member, member->creates ? CLV_OP_CREATE : CLV_OP_JOIN, NULL);
+    g_autofree char *identity = g_strdup(verdict.identity);
 
-    for (char **other = member->identities; other != NULL && *other != NULL; other++) {
-        char *first = member->identity;
-        ClvPolicyVerdict second;
-
-        if (verdict.allow || verdict.undecided || clv_judge_is_banned(c, first))
-            break;
-        member->identity = *other;
-        second = clv_judge_member(c, member, op, NULL);
-        member->identity = first;
-        if (!second.allow && !second.undecided)
-            continue;
+    if (identity != NULL && g_strcmp0(identity, member->identity) != 0) {
         g_free(member->identity);
-        member->identity = g_strdup(*other);
+        member->identity = g_strdup(identity);
         g_free(member->sip_identity);
-        member->sip_identity = g_strdup(*other);
-        verdict = second;
+        member->sip_identity = g_steal_pointer(&identity);
     }
     return verdict;
 }

@@ -11,6 +11,8 @@
 /* A prompt that nobody says the end of is over by then. */
 #define GOODBYE_US (10 * G_USEC_PER_SEC)
 
+#define WRONG_PIN "the PIN was wrong too often"
+
 /* ---- lobby ---- */
 
 static void
@@ -129,15 +131,6 @@ clv_wait_ask_pin(ClvConference *c, Member *member)
 }
 
 static void
-show_out(ClvConference *c, Member *member, const char *why)
-{
-    Removal removal = clv_removal_new(CLV_CODE_FORBIDDEN, REASON_PIN, 403);
-
-    clv_removal_add(&removal, member, "%s leaves: %s", clv_member_name(member), why);
-    clv_removal_finish(c, &removal);
-}
-
-static void
 take_pin_digit(ClvConference *c, Member *member, char digit)
 {
     if (member->pin_checking || member->pin_failed)
@@ -193,35 +186,44 @@ void
 clv_on_prompted(ClvConference *c, const ClvEvent *event)
 {
     Member *member = clv_roster_find(&c->roster, event->leg);
+    Removal removal;
 
     if (member == NULL || member->prompt != event->prompt)
         return;
     member->prompt = CLV_PROMPT_NONE;
-    if (member->pin_failed && event->prompt == CLV_PROMPT_PIN_FAILED)
-        show_out(c, member, "the PIN was wrong too often");
+    if (!member->pin_failed || event->prompt != CLV_PROMPT_PIN_FAILED)
+        return;
+    removal = clv_removal_new(CLV_CODE_FORBIDDEN, REASON_PIN, 403);
+    clv_removal_add(&removal, member, "%s leaves: %s", clv_member_name(member), WRONG_PIN);
+    clv_removal_finish(c, &removal);
 }
 
 /* ---- deadlines ---- */
 
+/* Why he has to go; NULL: not now. */
+static const char *
+expired(const ClvConference *c, const Member *member)
+{
+    if (member->deadline_us == 0 || member->deadline_us > c->now_us)
+        return NULL;
+    if (member->state == MEMBER_LOBBY)
+        return "nobody admitted him in time (lobby-timeout)";
+    return member->pin_failed ? WRONG_PIN : "no PIN in time (pin-timeout)";
+}
+
 void
 clv_wait_expire(ClvConference *c)
 {
-    for (guint i = 0; !c->over && i < c->roster.members->len;) {
-        Member *member = c->roster.members->pdata[i];
+    Removal removal = clv_removal_new(CLV_CODE_UNAVAILABLE, REASON_PIN, 403);
 
-        i++;
-        if (member->deadline_us == 0 || member->deadline_us > c->now_us)
-            continue;
-        member->deadline_us = 0;
-        if (member->state == MEMBER_LOBBY)
-            turn_away(c, member, "not-admitted", "lobby-timeout");
-        else if (member->pin_checking)
-            continue; /* the verdict is coming; what he does then has a deadline again */
-        else
-            show_out(c, member,
-                     member->pin_failed ? "the PIN was wrong too often" : "no PIN in time");
-        i = 0; /* the roster may be another now */
+    for (guint i = 0; i < c->roster.members->len; i++) {
+        Member *member = c->roster.members->pdata[i];
+        const char *why = expired(c, member);
+
+        if (why != NULL)
+            clv_removal_add(&removal, member, "%s leaves: %s", clv_member_name(member), why);
     }
+    clv_removal_finish(c, &removal);
 }
 
 /* ---- lock ---- */
@@ -234,7 +236,9 @@ clv_wait_lock(ClvConference *c, gboolean locked, const char *by)
     c->locked = locked;
     clv_say_note(c, 0, NULL, "conference %s by %s", locked ? "locked" : "unlocked", by);
     clv_say_prompt_to_all(c, locked ? CLV_PROMPT_LOCKED : CLV_PROMPT_UNLOCKED);
+    clv_allowed_judge_dials(c);
     clv_dial_pump(c);
+    clv_life_look_around(c);
 }
 
 void

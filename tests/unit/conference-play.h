@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/conference-play.h - plays the words of a transcript, and writes what results */
+#pragma once
+
+#include "conference-law.h"
+
+typedef struct Play {
+    GString *policy_text;
+    char *use;
+    ClvPolicy *policy;
+    ClvConference *conference;
+    Law *law;
+    GArray *actions;
+    GString *log; /* the transcript that results */
+    gint64 now_us, wall_us;
+    ClvLegId last_leg;
+} Play;
+
+extern const char policy_head[];
+
+ClvPolicy *parse_policy(const char *text);
+void play_init(Play *play);
+void play_clear(Play *play);
+/* Makes the conference; words: unused. */
+typedef struct Words Words;
+void play_new(Play *play, const Words *words);
+/* The times are filled in. */
+void step(Play *play, ClvEvent *event);
+/* "join alice ticket create" */
+void play_event(Play *play, const char *text);
+/* A line of a transcript; @in_policy: was the line before it one of the policy? */
+void play_line(Play *play, const char *line, gboolean *in_policy);
