@@ -219,6 +219,10 @@ typedef struct MikeyTicketPayload {
  * MikeyKeyData:
  *
  * A key out of a KEMAC. Clear it when done.
+ *
+ * RFC 6043 section 6.2.1 demands an SPI for each key, and KV is one field, so that a key with an
+ * interval has none: intervals are read and written here, as RFC 3830 lays them out, and refused
+ * wherever a key is used or asked for (MIKEY_BAD_KEYS, MIKEY_BAD_POLICY). None is ever sent.
  */
 typedef struct MikeyKeyData {
     MikeyKeyType type;

@@ -110,6 +110,10 @@ wishes_read(const MikeyKemac *kemac, MikeyKeyWish *wishes, size_t *out_n)
         status = mikey_key_data_read(&r, &next, &data);
         if (status != MIKEY_OK)
             return status;
+        if (data.kv == MIKEY_KV_INTERVAL) { /* a key is found by its SPI, see payload.h */
+            mikey_key_data_clear(&data);
+            return MIKEY_BAD_POLICY;
+        }
         if (wishes != NULL) {
             wishes[n].type = data.type;
             wishes[n].key_len = (uint16_t)data.key.len;

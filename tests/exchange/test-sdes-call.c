@@ -163,9 +163,9 @@ assert_refused(Call *call, ClvKeymgmtNext next, const char *pattern)
 static void
 test_offer(void)
 {
-    static const char *const begin[] = {"1 AEAD_AES_256_GCM inline:",
-                                        "2 AES_CM_128_HMAC_SHA1_80 inline:",
-                                        "3 AES_256_CM_HMAC_SHA1_80 inline:"};
+    static const char *const begin[] = {
+        "1 AEAD_AES_256_GCM inline:", "2 AES_CM_128_HMAC_SHA1_80 inline:",
+        "3 AES_256_CM_HMAC_SHA1_80 inline:"};
     Call *call = call_new(0);
 
     g_assert_cmpuint(g_strv_length(call->lines), ==, 3);
@@ -303,8 +303,7 @@ test_impossible_calls(void)
     static const ClvSrtpSuite none[] = {CLV_SRTP_NONE};
     ClvKeymgmtConfig config = {.random = empty_source};
     ClvKeymgmtCall without_suite = {.config = &config, .suites = none};
-    ClvKeymgmtCall without_media = {
-        .config = &config, .suites = suites, .media_index = G_MAXUINT};
+    ClvKeymgmtCall without_media = {.config = &config, .suites = suites, .media_index = G_MAXUINT};
     g_autoptr(GError) first = NULL;
     g_autoptr(GError) second = NULL;
 

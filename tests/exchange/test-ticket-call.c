@@ -498,6 +498,54 @@ test_refer(void)
     town_free(town);
 }
 
+/* Who was called may update the call, and the odd sessions are still ours. */
+static void
+test_update_by_who_was_called(void)
+{
+    static const MikeySrtpProfile profiles[] = {MIKEY_SRTP_AES_CM_128_HMAC_SHA1_80};
+    Town *town = town_new();
+    Dialler *d = calls(town->world, CAROL);
+    Phone *carol = phone_answers(d, "carol", CAROL);
+    MikeyLine line = {.keyed = true, .ssrc = THEIR_SSRC + 3};
+    MikeyUpdateSetup setup = {.lines = &line,
+                              .n_lines = 1,
+                              .profiles = profiles,
+                              .n_profiles = 1,
+                              .sdp_ids = mikey_bytes_str("mikey"),
+                              .want_answer = true};
+    MikeyUpdate *update = NULL;
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    MikeyPeerError error;
+    MikeyEnv env;
+    ClvSdp *offer;
+    Server *server;
+
+    assert_connected(d, carol, 1);
+    let_pass(town->world, 5);
+    env = env_of(town->world);
+    g_assert_cmpint(mikey_update_new(carol->bundle, &setup, &env, &update), ==, MIKEY_OK);
+    offer = sdp_with(mikey_update_octets(update));
+    server = server_new(town->world, CLV_PURPOSE_JOIN, offer);
+    server->setup.session = d->out.session;
+    g_assert_cmpint(open_and_ask(server), ==, CLV_KEYMGMT_DONE);
+    g_assert_true(server->out.updates_session);
+    g_assert_cmpstr(server->out.identity, ==, CAROL);
+    g_assert_cmpint(mikey_sdp_decode(mikey_bytes_str(server->out.answer_line), &octets), ==,
+                    MIKEY_OK);
+    g_assert_cmpint(mikey_update_finish(update, carol->bundle, mikey_bytes(octets.data, octets.len),
+                                        &env, &error),
+                    ==, MIKEY_OK);
+    assert_same_keys(&server->out.tx, carol->bundle, MIKEY_CS_OFFERER(1), OUR_SSRC);
+    assert_same_keys(&server->out.rx, carol->bundle, MIKEY_CS_ANSWERER(1), THEIR_SSRC + 3);
+    mikey_buffer_clear(&octets);
+    server_free(server);
+    sdp_free(offer);
+    mikey_update_free(update);
+    phone_free(carol);
+    dialler_free(d);
+    town_free(town);
+}
+
 /* ---- answers that are not believed; the next one is tried all the same ---- */
 
 /* The real KMS gives such a phone nothing. */
@@ -887,6 +935,7 @@ main(int argc, char **argv)
     g_test_add_func("/ticket-call/another-one-who-is-named-answers",
                     test_diverted_to_somebody_named);
     g_test_add_func("/ticket-call/a-refer-of-ours-names-a-user", test_refer);
+    g_test_add_func("/ticket-call/who-was-called-may-update", test_update_by_who_was_called);
     g_test_add_func("/ticket-call/the-kms-gives-a-stranger-nothing",
                     test_diverted_to_somebody_else);
     g_test_add_func("/ticket-call/who-is-not-named-is-not-taken", test_answer_by_somebody_else);

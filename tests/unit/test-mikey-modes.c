@@ -257,6 +257,55 @@ keys_valid_for_an_interval_are_refused(void)
     world_clear(&w);
 }
 
+/* Nor can one be asked for */
+static void
+keys_valid_for_an_interval_are_not_granted(void)
+{
+    MikeyKeyData key = {.type = MIKEY_KEY_TGK, .kv = MIKEY_KV_INTERVAL, .spi_len = 6, .to_len = 6};
+    MikeyPolicy policy = mikey_policy_default();
+    MikeyIdentity bob = mikey_identity_uri("sip:bob@operator.example");
+    MikeyKeyWish wish = {.type = MIKEY_KEY_TGK, .key_len = 32};
+    MikeyAccount account = {.kms = mikey_identity_uri("sip:kms@operator.example"),
+                            .self = mikey_identity_uri("sip:alice@operator.example"),
+                            .prf = MIKEY_PRF_HMAC_SHA_256};
+    MikeyKey psk = {.len = 32};
+    MikeyWriter wanted = MIKEY_WRITER_INIT;
+    MikeyRequest *request = NULL;
+    MikeyMessage *message = NULL;
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    MikeyBytes made;
+    gsize at = 0;
+    World w;
+
+    world_init(&w);
+    account.psk = &psk;
+    policy.responders = &bob;
+    policy.n_responders = 1;
+    policy.has_wishes = true;
+    policy.wishes = &wish;
+    policy.n_wishes = 1;
+    wish.spi_len = 13; /* as long as the interval */
+    assert_status(mikey_request_new(&account, &policy, &w.env, &request), MIKEY_OK);
+    made = mikey_request_octets(request);
+    g_byte_array_append(octets, made.data, (guint)made.len);
+    assert_status(mikey_message_parse(mikey_bytes(octets->data, octets->len), &message), MIKEY_OK);
+    mikey_message_free(message);
+
+    /* KV 1 and 0d <13 octets> become KV 2 and 06 <6 octets> 06 <6 octets> */
+    key.key.len = 32;
+    mikey_key_chain_write(&wanted, &key, 1);
+    while (at + wanted.len <= octets->len && octets->data[at + 36] != 13)
+        at++;
+    g_assert_cmpuint(at + wanted.len, <=, octets->len);
+    g_assert_cmphex(octets->data[at + 1], ==, MIKEY_KEY_TGK << 4 | MIKEY_KV_SPI);
+    memcpy(octets->data + at, wanted.data, wanted.len);
+    assert_status(mikey_message_parse(mikey_bytes(octets->data, octets->len), &message),
+                  MIKEY_BAD_POLICY);
+    mikey_writer_clear(&wanted);
+    mikey_request_free(request);
+    world_clear(&w);
+}
+
 /* A ticket without session keys; who has the content sends the key that it is encrypted with */
 static void
 content_may_be_encrypted_already(gconstpointer data)
@@ -392,6 +441,7 @@ main(int argc, char **argv)
     ADD("a-wrong-ticket-key-opens-nothing", a_wrong_ticket_key_opens_nothing);
     ADD("keys-of-every-type-come-in-tickets", keys_of_every_type_come_in_tickets);
     ADD("keys-valid-for-an-interval-are-refused", keys_valid_for_an_interval_are_refused);
+    ADD("keys-valid-for-an-interval-are-not-granted", keys_valid_for_an_interval_are_not_granted);
     g_test_add_data_func("/mikey/modes/content-may-be-encrypted-already/by-the-called",
                          GINT_TO_POINTER(0), content_may_be_encrypted_already);
     g_test_add_data_func("/mikey/modes/content-may-be-encrypted-already/by-the-caller",

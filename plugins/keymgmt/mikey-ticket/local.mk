@@ -28,3 +28,17 @@ tests_exchange_test_ticket_call_SOURCES = tests/exchange/ticket-world.h \
 tests_exchange_test_ticket_call_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 tests_exchange_test_ticket_call_LDADD = libclv-keymgmt.la libclv-kms.la libmikey.la libclv-base.la \
 	$(TEST_LIBS)
+
+check_PROGRAMS += tests/exchange/test-ticket-update
+TESTS += tests/exchange/test-ticket-update
+tests_exchange_test_ticket_update_SOURCES = tests/exchange/ticket-world.h \
+	tests/exchange/test-ticket-update.c
+tests_exchange_test_ticket_update_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
+tests_exchange_test_ticket_update_LDADD = libclv-keymgmt.la libmikey.la libclv-base.la $(TEST_LIBS)
+
+check_PROGRAMS += tests/exchange/test-ticket-refer
+TESTS += tests/exchange/test-ticket-refer
+tests_exchange_test_ticket_refer_SOURCES = tests/exchange/ticket-world.h \
+	tests/exchange/test-ticket-refer.c
+tests_exchange_test_ticket_refer_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
+tests_exchange_test_ticket_refer_LDADD = libclv-keymgmt.la libmikey.la libclv-base.la $(TEST_LIBS)

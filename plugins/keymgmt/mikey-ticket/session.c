@@ -89,17 +89,15 @@ clv_ticket_is_update(const TicketLines *lines)
            MIKEY_OK;
 }
 
-/* What only a ticket can say. */
+/* What only a ticket can say. That the ticket of the first exchange has ended is no matter: it had
+ * to be good when the call began (RFC 6043 section 5.2 asks for no more). */
 static gboolean
-check_purpose(TicketUpdater *u, gint64 now_us)
+check_purpose(TicketUpdater *u)
 {
-    if (u->purpose != CLV_PURPOSE_JOIN)
-        return clv_ticket_refuse(&u->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_POLICY,
-                                 "a ticket is wanted and the message is an update without one");
-    if (u->session->expires_us != 0 && now_us > u->session->expires_us)
-        return clv_ticket_refuse(&u->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_NOT_VALID,
-                                 "an update of a bundle whose ticket has ended");
-    return TRUE;
+    if (u->purpose == CLV_PURPOSE_JOIN)
+        return TRUE;
+    return clv_ticket_refuse(&u->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_POLICY,
+                             "a ticket is wanted and the message is an update without one");
 }
 
 static gboolean
@@ -145,7 +143,7 @@ take_update(TicketUpdater *u, const ClvKeymgmtInput *in, ClvKeymgmtOutput *out)
 {
     MikeyEnv env = clv_ticket_env(&u->config, in->now_us);
 
-    if (u->refusal.error != NULL || !check_purpose(u, in->now_us) || !open_update(u, &env) ||
+    if (u->refusal.error != NULL || !check_purpose(u) || !open_update(u, &env) ||
         !answer_update(u, &env, out))
         return FALSE;
 
