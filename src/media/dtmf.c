@@ -31,27 +31,29 @@ since(uint32_t from, uint32_t to)
     return (int32_t)(to - from);
 }
 
-/* A key cannot go down again before it came up. The marker of a press begins it, though, whatever
- * the sender of the one before may have said of its length. */
+/* Does what begins later, at gap after the earlier began and left before its end, belong to it? A
+ * key cannot go down again before it came up; but the marker of a press begins it, whatever the one
+ * before, once ended, was said to last. A press longer than a duration can say goes on in further
+ * segments, without a marker, each beginning where the one before ended (2.5.1.3), even if the last
+ * that was heard of that one is older. */
 static bool
-overlaps(const ClvDtmfPress *press, const Report *report)
+belongs(int32_t gap, int32_t left, bool earlier_ended, bool later_marked)
+{
+    if (left > 0)
+        return !(earlier_ended && later_marked);
+    return (left == 0 || (uint32_t)gap % LONGEST == 0) && !earlier_ended && !later_marked;
+}
+
+static bool
+is_of(const ClvDtmfPress *press, const Report *report)
 {
     if (report->start == press->start || report->start == press->segment)
         return true;
-    return since(press->start, report->start) > 0 && since(report->start, press->end) > 0 &&
-           !(report->marker && press->ended);
-}
-
-/* The next segment of a press that lasts (2.5.1.3): it begins where the one before ended, even if
- * the last that was heard of that one is older. */
-static bool
-continues(const ClvDtmfPress *press, const Report *report)
-{
-    int32_t later = since(press->segment, report->start);
-
-    if (press->ended || report->marker || later <= 0)
-        return false;
-    return report->start == press->end || (uint32_t)later % LONGEST == 0;
+    if (since(press->start, report->start) > 0)
+        return belongs(since(press->segment, report->start), since(report->start, press->end),
+                       press->ended, report->marker);
+    return belongs(since(report->start, press->start), since(press->start, report->end),
+                   report->ended, press->marked);
 }
 
 static ClvDtmfPress *
@@ -60,7 +62,7 @@ known(ClvDtmf *dtmf, const Report *report)
     for (unsigned i = 0; i < dtmf->n; i++) {
         ClvDtmfPress *press = &dtmf->presses[(dtmf->last + dtmf->n - i) % dtmf->n];
 
-        if (press->code == report->code && (overlaps(press, report) || continues(press, report)))
+        if (press->code == report->code && is_of(press, report))
             return press;
     }
     return NULL;
@@ -69,6 +71,10 @@ known(ClvDtmf *dtmf, const Report *report)
 static void
 prolong(ClvDtmfPress *press, const Report *report)
 {
+    if (since(report->start, press->start) >= 0) {
+        press->marked = report->marker || (press->marked && report->start == press->start);
+        press->start = report->start;
+    }
     if (since(press->segment, report->start) > 0)
         press->segment = report->start;
     if (since(press->end, report->end) > 0)
@@ -94,6 +100,7 @@ remember(ClvDtmf *dtmf, const Report *report)
 
     dtmf->last = at;
     dtmf->presses[at] = (ClvDtmfPress){.code = report->code,
+                                       .marked = report->marker,
                                        .ended = report->ended,
                                        .start = report->start,
                                        .segment = report->start,

@@ -15,7 +15,7 @@
 
 typedef struct ClvDtmfPress {
     uint8_t code;
-    bool ended;
+    bool marked, ended;
     uint32_t start;   /* timestamps: of the press, */
     uint32_t segment; /* of its latest segment, when it lasts longer than 16 bits can say, */
     uint32_t end;     /* and as far as it is known to last */

@@ -14,8 +14,10 @@ libclv_media_la_CFLAGS = $(AM_CFLAGS) -Wconversion $(GLIB_CFLAGS) $(CRYPTO_CFLAG
 libclv_media_la_LIBADD = libclv-prompts.la libclv-base.la $(SRTP_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
 
 media_tests = tests/unit/test-srtp tests/unit/test-rtp tests/unit/test-rtcp tests/unit/test-g711 \
-	tests/unit/test-jitter tests/unit/test-plc tests/unit/test-mixer
-media_tests += tests/integration/test-media
+	tests/unit/test-jitter tests/unit/test-plc tests/unit/test-mixer tests/unit/test-dtmf \
+	tests/unit/test-prompts
+media_tests += tests/integration/test-media tests/integration/test-media-dtmf \
+	tests/integration/test-media-prompts
 check_PROGRAMS += $(media_tests)
 TESTS += $(media_tests)
 media_test_cflags = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
@@ -35,8 +37,19 @@ tests_unit_test_plc_CFLAGS = $(media_test_cflags)
 tests_unit_test_plc_LDADD = $(media_test_libs)
 tests_unit_test_mixer_CFLAGS = $(media_test_cflags)
 tests_unit_test_mixer_LDADD = $(media_test_libs)
-tests_integration_test_media_SOURCES = tests/integration/test-media.c \
+tests_unit_test_dtmf_CFLAGS = $(media_test_cflags)
+tests_unit_test_dtmf_LDADD = $(media_test_libs)
+tests_unit_test_prompts_CFLAGS = $(media_test_cflags)
+tests_unit_test_prompts_LDADD = $(media_test_libs) -lm
+media_stage = tests/integration/media-stage.c tests/integration/media-stage.h \
 	tests/integration/media-peer.c tests/integration/media-peer.h
+tests_integration_test_media_SOURCES = tests/integration/test-media.c $(media_stage)
+tests_integration_test_media_dtmf_SOURCES = tests/integration/test-media-dtmf.c $(media_stage)
+tests_integration_test_media_dtmf_CFLAGS = $(media_test_cflags)
+tests_integration_test_media_dtmf_LDADD = $(media_test_libs) -lm
+tests_integration_test_media_prompts_SOURCES = tests/integration/test-media-prompts.c $(media_stage)
+tests_integration_test_media_prompts_CFLAGS = $(media_test_cflags)
+tests_integration_test_media_prompts_LDADD = $(media_test_libs) -lm
 tests_integration_test_media_CFLAGS = $(media_test_cflags)
 tests_integration_test_media_LDADD = $(media_test_libs) -lm
 

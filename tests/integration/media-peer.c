@@ -34,6 +34,7 @@ peer_init(Peer *peer, ClvLegId leg, ClvConferenceId conference, ClvSrtpSuite sui
     peer->hz = hz;
     peer->amplitude = 3000;
     peer->mux = TRUE;
+    peer->direction = CLV_DIR_SENDRECV;
     peer->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     g_assert_cmpint(bind(peer->fd, (struct sockaddr *)&at, sizeof at), ==, 0);
     g_assert_cmpint(getsockname(peer->fd, (struct sockaddr *)&at, &len), ==, 0);
@@ -70,9 +71,9 @@ peer_join(Peer *peer, ClvMedia *media)
         .rtcp_mux = peer->mux,
         .pt = peer->law == CLV_G711_ULAW ? 0 : 8,
         .codec = peer->law == CLV_G711_ULAW ? "PCMU" : "PCMA",
-        .dtmf_pt = 101,
+        .dtmf_pt = PEER_EVENTS,
         .ptime_ms = 20,
-        .direction = CLV_DIR_SENDRECV,
+        .direction = peer->direction,
         .rx = peer->to_mixer,
         .tx = peer->from_mixer,
         .cname = peer->cname,
@@ -105,6 +106,25 @@ peer_make(Peer *peer, guint8 *out, gsize room)
         memset(out + len, clv_g711_silence(peer->law), PEER_FRAME);
     len += PEER_FRAME;
     peer->timestamp += PEER_FRAME;
+    peer->sent++;
+    g_assert_cmpint(clv_srtp_protect_rtp(peer->send, out, &len, room), ==, CLV_SRTP_OK);
+    return len;
+}
+
+gsize
+peer_make_event(Peer *peer, guint8 code, gboolean marker, gboolean end, guint32 timestamp,
+                guint16 duration, guint8 *out, gsize room)
+{
+    ClvRtpPacket header = {.pt = PEER_EVENTS,
+                           .seq = peer->seq++,
+                           .timestamp = timestamp,
+                           .ssrc = peer->ssrc,
+                           .marker = marker};
+    gsize len = clv_rtp_write_header(&header, out, room);
+    const guint8 report[4] = {code, end ? 0x8a : 0x0a, (guint8)(duration >> 8), (guint8)duration};
+
+    memcpy(out + len, report, sizeof report);
+    len += sizeof report;
     peer->sent++;
     g_assert_cmpint(clv_srtp_protect_rtp(peer->send, out, &len, room), ==, CLV_SRTP_OK);
     return len;
@@ -192,6 +212,7 @@ hear(Peer *peer, guint8 *bytes, gsize len)
     if (peer->got > 0 && packet.seq != (guint16)(peer->last_seq + 1))
         peer->seq_gaps++;
     peer->last_seq = packet.seq;
+    peer->last_timestamp = packet.timestamp;
     peer->got++;
     peer->markers += packet.marker;
     peer->mixer_ssrc = packet.ssrc;

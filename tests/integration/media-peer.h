@@ -10,6 +10,7 @@
 
 #define PEER_SECONDS 12
 #define PEER_FRAME 160
+#define PEER_EVENTS 101 /* payload type */
 
 typedef struct Peer {
     ClvLegId leg;
@@ -21,14 +22,16 @@ typedef struct Peer {
     ClvSrtp *send, *receive;
     ClvG711Law law;
     gboolean mux;
-    double hz; /* 0: says nothing but the idle code */
+    ClvDirection direction; /* the mixer's */
+    double hz;              /* 0: says nothing but the idle code */
     double amplitude;
     guint32 ssrc, timestamp;
     guint16 seq;
     guint64 sample; /* of the tone */
     guint sent, got, bad, reports, byes, markers;
     const char *cname; /* (nullable) of his conference */
-    guint32 named;     /* the last source that the mixer told the name of, and the name */
+    guint32 last_timestamp;
+    guint32 named; /* the last source that the mixer told the name of, and the name */
     char name[64];
     guint16 last_seq;
     guint seq_gaps;
@@ -46,6 +49,9 @@ void peer_clear(Peer *peer);
 void peer_join(Peer *peer, ClvMedia *media);
 /* The next packet of the tone, protected. */
 gsize peer_make(Peer *peer, guint8 *out, gsize room);
+/* A telephone event; it takes the next sequence number, and no time. */
+gsize peer_make_event(Peer *peer, guint8 code, gboolean marker, gboolean end, guint32 timestamp,
+                      guint16 duration, guint8 *out, gsize room);
 void peer_send(Peer *peer, const guint8 *bytes, gsize len);
 void peer_send_report(Peer *peer, gboolean bye);
 void peer_receive(Peer *peer); /* all that waits */

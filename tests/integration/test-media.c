@@ -1,193 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The media threads over loopback sockets: tones in, and an ear on what comes out.
- *
- *   peers --SRTP--> legs --> jitter --> sum - own --> legs --SRTP--> peers
- */
-#include "media-peer.h"
+/* The media threads over loopback sockets: tones in, and an ear on what comes out. */
+#include "media-stage.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
-
-#define SETTLED (8000) /* the first second is for buffers to fill */
-#define ABSENT 60.0    /* amplitude below which a tone is not there; tones have 3000 */
-
-/* Tones are multiples of 50 Hz: a frame left out or put in on a busy machine does not shift their
- * phase, and so does not blunt the ear. */
-
-/* ---- a stage with peers, and a clock ------------------------------------------------------ */
-
-typedef struct Stage {
-    ClvMedia *media;
-    Peer *peers;
-    guint n;
-    guint events[8];
-    ClvLegId last[8];
-    guint32 value[8];
-    guint loss_percent, swap_percent;
-    guint8 held[2048]; /* a packet that is overtaken by the next */
-    gsize held_len;
-    Peer *held_by;
-    GRand *rand;
-} Stage;
-
-static void
-note_event(ClvMediaEventKind kind, ClvLegId leg, guint32 value, void *user)
-{
-    Stage *stage = user;
-
-    stage->events[kind]++;
-    stage->last[kind] = leg;
-    stage->value[kind] = value;
-}
-
-static void
-stage_open(Stage *stage, guint n, gboolean use_libsrtp)
-{
-    ClvMediaConfig config = {.threads = 2,
-                             .max_legs = 600,
-                             .cname = "mixer@test",
-                             .use_libsrtp = use_libsrtp,
-                             .silence_ms = 600};
-    GError *error = NULL;
-
-    memset(stage, 0, sizeof *stage);
-    stage->media = clv_media_new(&config, &error);
-    g_assert_no_error(error);
-    stage->n = n;
-    stage->peers = g_new0(Peer, n);
-    stage->rand = g_rand_new_with_seed(7);
-}
-
-static void
-stage_close(Stage *stage)
-{
-    for (guint i = 0; i < stage->n; i++) {
-        clv_media_close(stage->media, stage->peers[i].leg);
-        if (stage->peers[i].send != NULL)
-            peer_clear(&stage->peers[i]);
-    }
-    clv_media_free(stage->media);
-    g_free(stage->peers);
-    g_rand_free(stage->rand);
-}
-
-static void
-publish(Stage *stage, ClvConferenceId conference, guint32 talks, guint32 hears)
-{
-    ClvMixPlan *plan = g_malloc0(sizeof *plan + stage->n * sizeof plan->members[0]);
-
-    plan->conference = conference;
-    for (guint i = 0; i < stage->n; i++) {
-        if (stage->peers[i].conference == conference)
-            plan->members[plan->n_members++] =
-                (ClvMixMember){stage->peers[i].leg, (talks >> i & 1) != 0, (hears >> i & 1) != 0};
-    }
-    clv_media_publish(stage->media, plan);
-}
-
-static void
-send_frame(Stage *stage, Peer *peer)
-{
-    guint8 bytes[2048];
-    gsize len = peer_make(peer, bytes, sizeof bytes);
-
-    if ((guint)g_rand_int_range(stage->rand, 0, 100) < stage->loss_percent)
-        return;
-    if (stage->held_len == 0 &&
-        (guint)g_rand_int_range(stage->rand, 0, 100) < stage->swap_percent) {
-        memcpy(stage->held, bytes, len);
-        stage->held_len = len;
-        stage->held_by = peer;
-        return;
-    }
-    peer_send(peer, bytes, len);
-    if (stage->held_by == peer && stage->held_len > 0) {
-        peer_send(peer, stage->held, stage->held_len);
-        stage->held_len = 0;
-        stage->held_by = NULL;
-    }
-}
-
-/* Frames of 20 ms, in real time; events are taken as they come. */
-static void
-play(Stage *stage, guint frames)
-{
-    struct itimerspec every = {.it_interval = {.tv_nsec = 20000000},
-                               .it_value = {.tv_nsec = 20000000}};
-    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-
-    g_assert_cmpint(timerfd_settime(timer, 0, &every, NULL), ==, 0);
-    while (frames > 0) {
-        struct pollfd fds[2] = {{timer, POLLIN, 0}, {clv_media_event_fd(stage->media), POLLIN, 0}};
-        guint64 due = 0;
-
-        g_assert_cmpint(poll(fds, 2, 2000), >, 0);
-        if (fds[1].revents != 0)
-            clv_media_dispatch(stage->media, note_event, stage);
-        if (fds[0].revents == 0)
-            continue;
-        g_assert_cmpint(read(timer, &due, sizeof due), ==, sizeof due);
-        for (; due > 0 && frames > 0; due--, frames--) {
-            for (guint i = 0; i < stage->n; i++) {
-                if (stage->peers[i].send != NULL && stage->peers[i].amplitude > 0)
-                    send_frame(stage, &stage->peers[i]);
-            }
-        }
-        for (guint i = 0; i < stage->n; i++) {
-            if (stage->peers[i].send != NULL)
-                peer_receive(&stage->peers[i]);
-        }
-    }
-    close(timer);
-}
-
-static void
-forget_heard(Stage *stage)
-{
-    for (guint i = 0; i < stage->n; i++)
-        stage->peers[i].n_heard = stage->peers[i].got = stage->peers[i].seq_gaps = 0;
-}
-
-static ClvMediaStats
-stats_of(Stage *stage, guint i)
-{
-    ClvMediaStats stats;
-
-    g_assert_true(clv_media_stats(stage->media, stage->peers[i].leg, &stats));
-    return stats;
-}
-
-/* Everybody in the one conference, each with a tone of his own. */
-static void
-stage_fill(Stage *stage, guint n, ClvSrtpSuite suite)
-{
-    static const double tones[] = {300, 450, 700, 850, 1150, 1250, 1600, 1950};
-
-    stage_open(stage, n, FALSE);
-    for (guint i = 0; i < n; i++) {
-        peer_init(&stage->peers[i], i + 1, 1, suite, CLV_G711_ULAW, tones[i]);
-        peer_join(&stage->peers[i], stage->media);
-    }
-    publish(stage, 1, ~0u, ~0u);
-}
-
-static void
-assert_hears(const Peer *ear, const Peer *mouth, gboolean heard)
-{
-    double amplitude = peer_hears(ear, mouth->hz, SETTLED);
-
-    if (heard) {
-        g_assert_cmpfloat(amplitude, >, 0.7 * mouth->amplitude);
-        g_assert_cmpfloat(amplitude, <, 1.2 * mouth->amplitude);
-    } else {
-        g_assert_cmpfloat(amplitude, <, ABSENT);
-    }
-}
 
 /* ---- who hears whom ----------------------------------------------------------------------- */
 
@@ -203,14 +22,14 @@ test_all_hear_all_but_themselves(gconstpointer use_libsrtp)
         peer_init(&stage.peers[i], i + 1, i < 5 ? 1 : 2,
                   (ClvSrtpSuite)(1 + i % (CLV_N_SRTP_SUITES - 1)),
                   i % 2 == 0 ? CLV_G711_ULAW : CLV_G711_ALAW, tones[i]);
-    publish(&stage, 2, ~0u, ~0u); /* a plan may name legs that open later */
+    stage_publish(&stage, 2, ~0u, ~0u); /* a plan may name legs that open later */
     for (guint i = 0; i < N; i++)
         peer_join(&stage.peers[i], stage.media);
-    publish(&stage, 1, ~0u, ~0u);
-    play(&stage, 150);
+    stage_publish(&stage, 1, ~0u, ~0u);
+    stage_play(&stage, 150);
     for (guint i = 0; i < N; i++) {
         Peer *ear = &stage.peers[i];
-        ClvMediaStats stats = stats_of(&stage, i);
+        ClvMediaStats stats = stage_stats(&stage, i);
 
         g_assert_cmpuint(ear->bad, ==, 0);
         g_assert_cmpuint(ear->seq_gaps, ==, 0);
@@ -226,8 +45,8 @@ test_all_hear_all_but_themselves(gconstpointer use_libsrtp)
         g_assert_cmpuint(stats.rx_packets, >, 120);
         g_assert_cmpuint(stats.rx_auth_failed + stats.rx_clear + stats.rx_malformed, ==, 0);
         for (guint turn = 0; turn < 100 && stats.level_dbov < -28; turn++) {
-            play(&stage, 1); /* the last frame may have been late */
-            stats = stats_of(&stage, i);
+            stage_play(&stage, 1); /* the last frame may have been late */
+            stats = stage_stats(&stage, i);
         }
         g_assert_cmpint(stats.level_dbov, >=, -28); /* a tone of 3000 has -24 dBov */
         g_assert_cmpint(stats.level_dbov, <, -20);
@@ -244,8 +63,8 @@ test_the_plan_says_who_talks_and_who_hears(void)
     Stage stage;
 
     stage_fill(&stage, 4, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    publish(&stage, 1, 0x3, 0xd); /* 0 both, 1 talks only, 2 and 3 hear only */
-    play(&stage, 120);
+    stage_publish(&stage, 1, 0x3, 0xd); /* 0 both, 1 talks only, 2 and 3 hear only */
+    stage_play(&stage, 120);
     assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
     assert_hears(&stage.peers[0], &stage.peers[0], FALSE);
     assert_hears(&stage.peers[0], &stage.peers[2], FALSE);
@@ -255,7 +74,7 @@ test_the_plan_says_who_talks_and_who_hears(void)
         assert_hears(&stage.peers[i], &stage.peers[1], TRUE);
         assert_hears(&stage.peers[i], &stage.peers[5 - i], FALSE);
     }
-    g_assert_cmpuint(stats_of(&stage, 3).rx_packets, >, 100); /* received, yet not heard */
+    g_assert_cmpuint(stage_stats(&stage, 3).rx_packets, >, 100); /* received, yet not heard */
     stage_close(&stage);
 }
 
@@ -269,8 +88,8 @@ test_silence_is_sent_as_well(void)
         peer_init(&stage.peers[i], i + 1, 1, CLV_SRTP_AEAD_AES_128_GCM, CLV_G711_ALAW, 0);
         peer_join(&stage.peers[i], stage.media);
     }
-    publish(&stage, 1, ~0u, ~0u);
-    play(&stage, 60);
+    stage_publish(&stage, 1, ~0u, ~0u);
+    stage_play(&stage, 60);
     for (guint i = 0; i < 2; i++) {
         g_assert_cmpuint(stage.peers[i].got, >=, 40);
         for (guint s = 0; s < stage.peers[i].n_heard; s++)
@@ -286,18 +105,18 @@ test_hold_stops_and_resume_goes_on(void)
     GError *error = NULL;
 
     stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    play(&stage, 30);
+    stage_play(&stage, 30);
     g_assert_true(
         clv_media_change(stage.media, 1, CLV_DIR_INACTIVE, NULL, NULL, 0, "PCMU", &error));
-    play(&stage, 10);
-    forget_heard(&stage);
-    play(&stage, 70);
+    stage_play(&stage, 10);
+    stage_forget_heard(&stage);
+    stage_play(&stage, 70);
     g_assert_cmpuint(stage.peers[0].got, ==, 0);
     assert_hears(&stage.peers[1], &stage.peers[0], FALSE);
     g_assert_true(
         clv_media_change(stage.media, 1, CLV_DIR_SENDRECV, NULL, NULL, 0, "PCMU", &error));
-    forget_heard(&stage);
-    play(&stage, 110);
+    stage_forget_heard(&stage);
+    stage_play(&stage, 110);
     assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
     assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
     g_assert_cmpuint(stage.peers[0].markers, ==, 2);
@@ -314,9 +133,9 @@ test_loss_and_reordering_leave_the_tone_standing(void)
     stage_fill(&stage, 3, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
     stage.loss_percent = 5;
     stage.swap_percent = 5;
-    play(&stage, 300);
+    stage_play(&stage, 300);
     for (guint i = 0; i < 3; i++) {
-        ClvMediaStats stats = stats_of(&stage, i);
+        ClvMediaStats stats = stage_stats(&stage, i);
 
         g_assert_cmpuint(stats.rx_lost, >, 3);
         g_assert_cmpuint(stats.rx_lost, <, 40);
@@ -348,10 +167,10 @@ test_forged_replayed_and_clear_packets_are_counted_and_dropped(void)
     gsize len;
 
     stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    play(&stage, 60);
+    stage_play(&stage, 60);
     peer_init(&stranger, 99, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80, CLV_G711_ULAW, 2500);
     stranger.mixer_port = stage.peers[0].mixer_port;
-    forget_heard(&stage);
+    stage_forget_heard(&stage);
     for (guint i = 0; i < 60; i++) {
         len = peer_make(&stranger, bytes, sizeof bytes); /* under keys of his own */
         peer_send(&stranger, bytes, len);
@@ -364,10 +183,10 @@ test_forged_replayed_and_clear_packets_are_counted_and_dropped(void)
         len = peer_make(&stage.peers[0], bytes, sizeof bytes); /* the true one, */
         peer_send(&stage.peers[0], bytes, len);
         peer_send(&stranger, bytes, len); /* and again from elsewhere */
-        play(&stage, 1);
+        stage_play(&stage, 1);
     }
-    play(&stage, 60);
-    stats = stats_of(&stage, 0);
+    stage_play(&stage, 60);
+    stats = stage_stats(&stage, 0);
     g_assert_cmpuint(stats.rx_auth_failed, >=, 60);
     g_assert_cmpuint(stats.rx_clear, >=, 180);
     g_assert_cmpuint(stats.rx_replayed, >=, 60);
@@ -387,12 +206,12 @@ test_the_address_follows_authentic_packets(void)
     Stage stage;
 
     stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    play(&stage, 50);
+    stage_play(&stage, 50);
     close(stage.peers[0].fd); /* the binding of his NAT has gone; a new one */
     stage.peers[0].fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     g_assert_cmpint(bind(stage.peers[0].fd, (struct sockaddr *)&at, sizeof at), ==, 0);
-    forget_heard(&stage);
-    play(&stage, 120);
+    stage_forget_heard(&stage);
+    stage_play(&stage, 120);
     g_assert_cmpuint(stage.peers[0].got, >, 90);
     assert_hears(&stage.peers[0], &stage.peers[1], TRUE);
     assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
@@ -406,18 +225,18 @@ test_an_ssrc_belongs_to_who_came_first(void)
 
     stage_fill(&stage, 3, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
     stage.peers[2].amplitude = 0; /* not yet */
-    play(&stage, 30);
+    stage_play(&stage, 30);
     stage.peers[2].ssrc = stage.peers[0].ssrc;
     stage.peers[2].amplitude = 3000;
-    forget_heard(&stage);
-    play(&stage, 120);
+    stage_forget_heard(&stage);
+    stage_play(&stage, 120);
     g_assert_cmpuint(stage.events[CLV_MEDIA_COLLISION], >=, 1);
     g_assert_cmpuint(stage.last[CLV_MEDIA_COLLISION], ==, 3);
     assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
     assert_hears(&stage.peers[1], &stage.peers[2], FALSE);
     stage.peers[2].ssrc ^= 0x1234; /* he resolves it */
-    forget_heard(&stage);
-    play(&stage, 120);
+    stage_forget_heard(&stage);
+    stage_play(&stage, 120);
     assert_hears(&stage.peers[1], &stage.peers[2], TRUE);
     stage_close(&stage);
 }
@@ -448,11 +267,11 @@ test_rekeying_loses_nothing(void)
     Peer fresh;
 
     stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    play(&stage, 40);
+    stage_play(&stage, 40);
     peer = &stage.peers[0];
     peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
     g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
-    play(&stage, 10); /* the peer still sends under the old keys */
+    stage_play(&stage, 10); /* the peer still sends under the old keys */
     clv_srtp_carry(fresh.send, peer->send);
     clv_srtp_carry(fresh.receive, peer->receive);
     clv_srtp_free(peer->send);
@@ -460,11 +279,11 @@ test_rekeying_loses_nothing(void)
     peer->send = g_steal_pointer(&fresh.send);
     peer->receive = g_steal_pointer(&fresh.receive);
     peer->bad = 0;
-    forget_heard(&stage);
-    play(&stage, 140);
+    stage_forget_heard(&stage);
+    stage_play(&stage, 140);
     g_assert_cmpuint(peer->bad, ==, 0);
-    g_assert_cmpuint(stats_of(&stage, 0).rx_auth_failed, ==, 0);
-    g_assert_cmpuint(stats_of(&stage, 0).rx_lost, ==, 0);
+    g_assert_cmpuint(stage_stats(&stage, 0).rx_auth_failed, ==, 0);
+    g_assert_cmpuint(stage_stats(&stage, 0).rx_lost, ==, 0);
     assert_hears(peer, &stage.peers[1], TRUE);
     assert_hears(&stage.peers[1], peer, TRUE);
     close(fresh.fd);
@@ -482,24 +301,24 @@ test_reports_come_and_byes_are_told(void)
         stage.peers[i].mux = i == 0;
         peer_join(&stage.peers[i], stage.media);
     }
-    publish(&stage, 1, ~0u, ~0u);
+    stage_publish(&stage, 1, ~0u, ~0u);
     for (guint turn = 0; turn < 40 && (stage.peers[0].reports == 0 || stage.peers[1].reports == 0);
          turn++)
-        play(&stage, 10);
+        stage_play(&stage, 10);
     g_assert_cmpuint(stage.peers[0].reports, >, 0);
     g_assert_cmpuint(stage.peers[1].reports, >, 0);
     for (guint i = 0; i < 2; i++) {
         peer_send_report(&stage.peers[i], FALSE);
-        play(&stage, 3);
+        stage_play(&stage, 3);
         g_assert_cmpuint(stage.events[CLV_MEDIA_BYE], ==, i);
         peer_send_report(&stage.peers[i], TRUE);
-        play(&stage, 3);
+        stage_play(&stage, 3);
         g_assert_cmpuint(stage.events[CLV_MEDIA_BYE], ==, i + 1);
         g_assert_cmpuint(stage.last[CLV_MEDIA_BYE], ==, i + 1);
     }
     for (guint i = 0; i < 2; i++)
         clv_media_close(stage.media, i + 1);
-    play(&stage, 5);
+    stage_play(&stage, 5);
     g_assert_cmpuint(stage.events[CLV_MEDIA_CLOSED], ==, 2);
     g_assert_cmpuint(stage.peers[0].byes, ==, 1);
     g_assert_cmpuint(stage.peers[1].byes, ==, 1);
@@ -521,12 +340,12 @@ test_sources_are_named_by_aliases(void)
         stage.peers[i].cname = i < 2 ? "one@test" : "two@test";
         peer_join(&stage.peers[i], stage.media);
     }
-    publish(&stage, 1, 3u, 3u);
-    publish(&stage, 2, 4u, 4u);
+    stage_publish(&stage, 1, 3u, 3u);
+    stage_publish(&stage, 2, 4u, 4u);
     for (guint turn = 0; turn < 100 && (stage.peers[0].named == 0 || stage.peers[1].named == 0 ||
                                         stage.peers[2].reports == 0);
          turn++)
-        play(&stage, 10);
+        stage_play(&stage, 10);
     for (guint i = 0; i < 2; i++) {
         g_assert_cmphex(stage.peers[i].named, ==, stage.peers[1 - i].ssrc);
         g_assert_cmpuint(strlen(stage.peers[i].name), ==, 24);
@@ -537,7 +356,7 @@ test_sources_are_named_by_aliases(void)
     g_strlcpy(first, stage.peers[0].name, sizeof first);
     stage.peers[0].named = 0;
     for (guint turn = 0; turn < 100 && stage.peers[0].named == 0; turn++)
-        play(&stage, 10);
+        stage_play(&stage, 10);
     g_assert_cmpstr(stage.peers[0].name, ==, first); /* and keeps it */
     g_assert_cmpuint(stage.peers[0].bad + stage.peers[1].bad, ==, 0);
     stage_close(&stage);
@@ -549,10 +368,10 @@ test_silence_is_told_once(void)
     Stage stage;
 
     stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    play(&stage, 30);
+    stage_play(&stage, 30);
     g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 0);
     stage.peers[1].amplitude = 0; /* sends no more */
-    play(&stage, 90);
+    stage_play(&stage, 90);
     g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 1);
     g_assert_cmpuint(stage.last[CLV_MEDIA_SILENT], ==, 2);
     g_assert_cmpuint(stage.last[CLV_MEDIA_TALKING], ==, 2);
@@ -570,8 +389,8 @@ test_churn_disturbs_nobody(void)
     guint opened = 0;
 
     stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
-    play(&stage, 40);
-    forget_heard(&stage);
+    stage_play(&stage, 40);
+    stage_forget_heard(&stage);
     for (guint turn = 0; turn < TURNS; turn++) {
         Peer guests[BATCH];
 
@@ -580,7 +399,7 @@ test_churn_disturbs_nobody(void)
                       CLV_G711_ULAW, 2000);
             peer_join(&guests[i], stage.media);
         }
-        play(&stage, 3);
+        stage_play(&stage, 3);
         for (guint i = 0; i < BATCH; i++) {
             clv_media_close(stage.media, guests[i].leg);
             peer_clear(&guests[i]);
@@ -588,7 +407,7 @@ test_churn_disturbs_nobody(void)
         for (ClvConferenceId c = 2; c <= 5; c++)
             clv_media_end(stage.media, c);
     }
-    play(&stage, 60);
+    stage_play(&stage, 60);
     g_assert_cmpuint(stage.events[CLV_MEDIA_CLOSED], ==, TURNS * BATCH);
     clv_media_totals(stage.media, &totals);
     g_assert_cmpuint(totals.legs, ==, 2);
