@@ -63,6 +63,31 @@ read_all(int fd, const char *path, GPtrArray *errors)
     return NULL;
 }
 
+static gboolean
+holds_pin(const ClvIni *ini)
+{
+    for (guint i = 0; i < clv_ini_n_entries(ini); i++) {
+        const ClvIniEntry *entry = clv_ini_entry(ini, i);
+
+        if (strcmp(entry->key, "pin-hash") == 0 && entry->value[0] != '\0')
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* (nullable) A PIN's few digits are found from its hash by trying. */
+static ClvIni *
+unless_exposed(ClvIni *ini, const char *path, const struct stat *status, GPtrArray *errors)
+{
+    if (ini == NULL || (status->st_mode & S_IROTH) == 0 || !holds_pin(ini))
+        return ini;
+    fail(errors, path,
+         "found mode %04o and a pin-hash, expected a file that others cannot read (chmod o-r)",
+         (guint)(status->st_mode & 07777));
+    clv_ini_free(ini);
+    return NULL;
+}
+
 static ClvIni *
 read_file(const char *path, GPtrArray *errors)
 {
@@ -79,7 +104,9 @@ read_file(const char *path, GPtrArray *errors)
     if (mode_is_fit(path, &status, errors))
         text = read_all(fd, path, errors);
     close(fd);
-    return text != NULL ? clv_ini_parse(path, text->str, text->len, errors) : NULL;
+    if (text == NULL)
+        return NULL;
+    return unless_exposed(clv_ini_parse(path, text->str, text->len, errors), path, &status, errors);
 }
 
 static int
