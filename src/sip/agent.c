@@ -492,6 +492,7 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->digest = clv_digest_new(config->realm != NULL ? config->realm : "conclave");
     sip->unacked = clv_unacked_new();
     sip->referrals = clv_referrals_new();
+    sip->asked = clv_refers_out_new();
     sip->dialogs =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
@@ -529,7 +530,9 @@ clv_sip_free(ClvSip *sip)
     if (sip == NULL)
         return;
 
-    g_clear_pointer(&sip->referrals, clv_referrals_free);
+    clv_referrals_free(sip->referrals);
+    sip->referrals = NULL;
+    g_clear_pointer(&sip->asked, g_hash_table_unref);
     bury_all(sip->dialogs);
     bury_all(sip->lingering);
     clv_unacked_free(sip->unacked);
@@ -566,7 +569,8 @@ clv_sip_totals(const ClvSip *sip, ClvSipTotals *out)
     usize_t retransmitted = 0, bad = 0;
 
     *out = sip->totals;
-    out->referrals = clv_referrals_count(sip->referrals);
+    out->referrals =
+        clv_referrals_count(sip->referrals) + g_hash_table_size(sip->asked);
     out->lingering = g_hash_table_size(sip->lingering);
     out->connections = clv_connections_count(sip->connections);
     nta_agent_get_stats(sip->agent, NTATAG_S_RECV_RETRY_REF(retransmitted),

@@ -379,6 +379,17 @@ is_beyond_us(Request *rq)
     return clv_sip_check_contact(rq->sip, rq->irq, rq->msg, TRUE);
 }
 
+/* Sofia keeps the first, and puts others, or malformed ones, aside. */
+static gboolean
+has_more_than_one(const sip_t *msg)
+{
+    for (const sip_error_t *e = msg->sip_error; e != NULL; e = e->er_next) {
+        if (e->er_common->h_class == sip_refer_to_class)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* RFC 3515 2.4.2: exactly one Refer-To. */
 static gboolean
 is_bad_target(Request *rq, ClvReferTo *out)
@@ -387,7 +398,7 @@ is_bad_target(Request *rq, ClvReferTo *out)
     char text[CLV_REFER_TO_MAX + 1];
     issize_t n;
 
-    if (refer_to == NULL || refer_to->r_next != NULL)
+    if (refer_to == NULL || has_more_than_one(rq->msg))
         return refuse_with(rq, 400, refer_to == NULL ? "Missing Refer-To" : "Several Refer-To");
     n = url_e(text, sizeof(text), refer_to->r_url);
     if (n <= 0 || n >= (issize_t)sizeof(text))

@@ -42,6 +42,7 @@ struct ClvSip {
     ClvDigest *digest;
 
     ClvReferrals *referrals;
+    GHashTable *asked; /* REFERs of ours (refer-out.c) */
     GHashTable *dialogs; /* ClvLegId -> Dialog, holds a reference */
     GHashTable
         *lingering; /* Dialogs that nobody asks for: BYE or ACK outstanding; holds a reference */
@@ -52,10 +53,10 @@ struct ClvSip {
 };
 
 typedef enum DialogState {
-    DIALOG_CALLING,  /* our INVITE has no final answer */
-    DIALOG_ANSWERED, /* it has a 2xx, which waits for the hub's word and our ACK */
+    DIALOG_OPENING,    /* first INVITE unanswered */
+    DIALOG_CALLING,    /* our INVITE has no final answer */
+    DIALOG_ANSWERED,   /* it has a 2xx, which waits for the hub's word and our ACK */
     DIALOG_CANCELLING, /* as CALLING, but over for the hub: CANCEL is out, or waits for a 1xx */
-    DIALOG_OPENING,  /* first INVITE unanswered */
     DIALOG_ACCEPTED, /* 200 sent, no ACK yet */
     DIALOG_LIVE,
     DIALOG_UNWANTED, /* as ACCEPTED, but over for the hub: BYE as soon as the ACK is in */
@@ -175,6 +176,9 @@ guint clv_referrals_count(const ClvReferrals *referrals);
 int clv_refer_outside(Request *rq);
 int clv_refer_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
 int clv_refer_subscribe_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
+
+/* ---- refer-out.c ---- */
+GHashTable *clv_refers_out_new(void);
 
 /* ---- unacked.c: refusals whose ACK is still out ---- */
 ClvUnacked *clv_unacked_new(void);

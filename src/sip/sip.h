@@ -210,7 +210,7 @@ gboolean clv_sip_refer(ClvSip *sip, const ClvSipReferOut *refer);
 typedef struct ClvSipTotals {
     guint dialogs, connections;
     guint lingering; /* dialogs that are over but for a last word to the peer */
-    guint referrals; /* live REFER ids */
+    guint referrals; /* live REFERs, theirs and ours */
     guint64 invites, refused, retransmitted, malformed;
     guint64 refused_by[300]; /* by status, from 400 */
 } ClvSipTotals;

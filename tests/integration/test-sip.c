@@ -1234,8 +1234,8 @@ nonsense_gets_its_status(World *w, gconstpointer unused)
         {"BYE", "abc.conf", NULL, NULL, 481, NULL},
         {"UPDATE", "abc.conf", NULL, NULL, 481, NULL},
         {"MESSAGE", "abc.conf", "Content-Type: text/plain\r\n", "hi", 405, "Allow"},
-        {"REFER", "abc.conf", "Refer-To: <sip:x@y>\r\n", NULL, 405, "Allow"},
-        {"SUBSCRIBE", "abc.conf", "Event: conference\r\n", NULL, 405, "Allow"},
+        {"REFER", "abc.conf", "Refer-To: <http://example.org/>\r\n", NULL, 403, NULL},
+        {"SUBSCRIBE", "abc.conf", "Event: conference\r\n", NULL, 489, "Allow-Events"},
         {"DANCE", "abc.conf", NULL, NULL, 501, "Allow"},
     };
 
