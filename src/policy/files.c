@@ -144,23 +144,52 @@ ini_free(gpointer data)
     clv_ini_free(data);
 }
 
-ClvPolicy *
-clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors)
+static void
+add_file(GPtrArray *files, const char *path, GPtrArray *errors)
 {
-    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(ini_free);
-    g_autoptr(GPtrArray) paths = NULL;
-    guint before = errors->len;
     ClvIni *ini = read_file(path, errors);
 
     if (ini != NULL)
         g_ptr_array_add(files, ini);
-    paths = dropin_dir != NULL ? list_dropins(dropin_dir, errors) : g_ptr_array_new();
-    for (guint i = 0; i < paths->len; i++) {
-        ini = read_file(paths->pdata[i], errors);
-        if (ini != NULL)
-            g_ptr_array_add(files, ini);
-    }
+}
+
+static void
+add_dropins(GPtrArray *files, const char *dropin_dir, GPtrArray *errors)
+{
+    g_autoptr(GPtrArray) paths = list_dropins(dropin_dir, errors);
+
+    for (guint i = 0; i < paths->len; i++)
+        add_file(files, paths->pdata[i], errors);
+}
+
+ClvPolicy *
+clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(ini_free);
+    guint before = errors->len;
+
+    add_file(files, path, errors);
+    if (dropin_dir != NULL)
+        add_dropins(files, dropin_dir, errors);
     if (errors->len > before)
         return NULL;
     return clv_policy_build(path, (const ClvIni *const *)files->pdata, files->len, errors);
+}
+
+ClvPolicy *
+clv_policy_load_all(const char *const *paths, GPtrArray *errors)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(ini_free);
+    guint before = errors->len;
+
+    add_file(files, paths[0], errors);
+    for (const char *const *path = paths + 1; *path != NULL; path++) {
+        if (g_file_test(*path, G_FILE_TEST_IS_DIR))
+            add_dropins(files, *path, errors);
+        else
+            add_file(files, *path, errors);
+    }
+    if (errors->len > before)
+        return NULL;
+    return clv_policy_build(paths[0], (const ClvIni *const *)files->pdata, files->len, errors);
 }

@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-
 #define fail clv_policy_fail
 #define warn clv_policy_warn
 #define value_of clv_policy_value_of
