@@ -218,9 +218,9 @@ class Kms:
 
 
 class Server:
-    """A conclaved with its configuration."""
+    """A conclaved with its configuration; @prepare may change that once more before it starts."""
 
-    def __init__(self, bench, options=(), policy=None, own_kms=False, env=None):
+    def __init__(self, bench, options=(), policy=None, own_kms=False, env=None, prepare=None):
         self.bench, self.env = bench, env
         self.folder = bench.new_folder('server')
         take = bench.ports.take
@@ -231,6 +231,8 @@ class Server:
         self.set_options(self._options(options))
         if policy is not None:
             self.write('policy.conf', policy)
+        if prepare is not None:
+            prepare(self)
         self.process = None
         self.start()
 
