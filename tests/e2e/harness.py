@@ -466,6 +466,7 @@ class Bench:
         self.ports = Ports()
         self.processes = []
         self.servers = []
+        self.proxies = []
         self.secrets = set()
 
     def program(self, name):
@@ -510,6 +511,12 @@ class Bench:
             arguments += ['--duration', str(duration)]
         return Ua(self, name, arguments + list(more), self.folder)
 
+    def proxy(self, **more):
+        """A SIP proxy for odd things; see proxy.py."""
+        import proxy
+        self.proxies.append(proxy.Proxy(**more).start())
+        return self.proxies[-1]
+
     def baresip(self, server, name, hertz, **more):
         return Baresip(self, server, name, hertz, **more)
 
@@ -518,6 +525,11 @@ class Bench:
     def end(self):
         """Ends everything; complains about servers that ended badly and logs that tell secrets."""
         complaints = []
+        for proxy in self.proxies:
+            try:
+                proxy.stop()
+            except Exception:
+                complaints.append('the proxy failed: ' + traceback.format_exc())
         for process in reversed(self.processes):
             try:
                 status = process.end()
