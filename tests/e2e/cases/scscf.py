@@ -166,3 +166,15 @@ def recorded_route(bench):
     expect_good(alice, bob)
     byes = scscf.saw(f'SAW BYE .* at {scscf.service}')
     check(len(byes) >= 2, f'the BYEs came from the server by the service port, found {byes}')
+
+
+@test('behind an S-CSCF a scripted caller re-keys by UPDATE, refreshes, holds and leaves')
+def scripted(bench):
+    server, scscf = behind(bench, 'tls')
+    caller_by_script = bench.sipp(
+        'uac_update', f'{HOST}:{scscf.access}', user='alice', service='lounge.conf1',
+        domain=devconfig.HOST, password=scscf.password(server, 'alice'))
+    caller_by_script.good()
+    check(scscf.saw('ASSERTS <sip:alice@'), 'she was asserted')
+    check(len(scscf.saw('SAW UPDATE')) == 2, 'both UPDATEs followed the route')
+    wait_until(lambda: not server.roster(server.lounge), 'and is gone')
