@@ -48,8 +48,10 @@ static const ClvOption options[] = {
      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
     {"sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,
      FALSE, "Smallest session timer that is accepted."},
-    {"sip", "max-message", CLV_OPTION_INT, AT(max_message), "65535", 4096, 1 << 20, NULL, FALSE,
-     "Largest SIP message, octets."},
+    /* Not below a TLS record of 16384 octets and some: the stack aborts on a first record that does
+       not fit. */
+    {"sip", "max-message", CLV_OPTION_INT, AT(max_message), "65535", 20480, 1 << 20, NULL, FALSE,
+     "Largest SIP message, octets; at least 20480."},
     {"sip", "max-calls", CLV_OPTION_INT, AT(max_calls), "5000", 1, 100000, NULL, FALSE,
      "Live dialogs; beyond that callers hear 503."},
     {"sip", "max-invites-per-second", CLV_OPTION_INT, AT(max_invites), "0", 0, 100000, NULL, FALSE,

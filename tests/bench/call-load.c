@@ -5,7 +5,8 @@
  *
  * Calls start RATE times a second whatever the server does. Each brings a TRANSFER_INIT of its own
  * made from one ticket, checks the TRANSFER_RESP of the answer, sends ACK, holds, and sends BYE.
- * Prints "started good failed repeated longest-ms": repeated INVITEs mean a server that was late.
+ * Prints "started good failed repeated longest-ms refused": repeated INVITEs mean a server that was
+ * late; refused are those that got 503 with Retry-After, an answer of a server that knows its limits.
  * The SIP here is as little as a load needs; conclave-ua is the real participant.
  */
 #include <arpa/inet.h>
@@ -27,7 +28,7 @@
 #define REPEAT_US (500 * 1000)
 #define GIVE_UP_US (20 * G_USEC_PER_SEC)
 
-typedef enum Phase { CALLING, TALKING, LEAVING, DONE, FAILED } Phase;
+typedef enum Phase { CALLING, TALKING, LEAVING, DONE, FAILED, REFUSED } Phase;
 
 typedef struct Call {
     Phase phase;
@@ -43,7 +44,7 @@ typedef struct Load {
     const char *uri, *identity;
     ClvUaOptions *options;
     Call *calls;
-    guint n_calls, n_started, n_good, n_failed, n_repeated, n_running;
+    guint n_calls, n_started, n_good, n_failed, n_repeated, n_refused, n_running;
     gint64 hold_us, interval_us, begin_us, longest_us;
 } Load;
 
@@ -122,6 +123,8 @@ finish(Load *load, Call *call, Phase phase, const char *why)
         fprintf(stderr, "call failed: %s\n", why);
     if (phase == DONE)
         load->n_good++;
+    if (phase == REFUSED)
+        load->n_refused++;
     call->phase = phase;
     load->n_running--;
     g_clear_pointer(&call->keys, clv_ua_keys_free);
@@ -196,6 +199,31 @@ take_answer(Load *load, guint i, const char *message, gint64 now_us)
     call->due_us = now_us + load->hold_us;
 }
 
+/* The ACK of a refusal belongs to the INVITE's transaction: its branch, its CSeq. */
+static void
+acknowledge_refusal(Load *load, guint i, const char *message)
+{
+    const Call *call = &load->calls[i];
+    g_autofree char *via = header(call->request, "Via");
+    g_autofree char *to = header(message, "To");
+    g_autofree char *ack =
+        g_strdup_printf("ACK %s SIP/2.0\r\nVia: %s\r\nFrom: <%s>;tag=f%u\r\nTo: %s\r\n"
+                        "Call-ID: load-%d-%u\r\nCSeq: 1 ACK\r\nMax-Forwards: 70\r\n"
+                        "Content-Length: 0\r\n\r\n",
+                        load->uri, via, load->identity, i, to != NULL ? to : "", getpid(), i);
+
+    transmit(load, ack);
+}
+
+static void
+take_refusal(Load *load, guint i, guint status, const char *message)
+{
+    g_autofree char *retry_after = header(message, "Retry-After");
+
+    acknowledge_refusal(load, i, message);
+    finish(load, &load->calls[i], status == 503 && retry_after != NULL ? REFUSED : FAILED, message);
+}
+
 static void
 take_message(Load *load, const char *message, gint64 now_us)
 {
@@ -212,7 +240,7 @@ take_message(Load *load, const char *message, gint64 now_us)
         if (status == 200)
             take_answer(load, (guint)i, message, now_us);
         else
-            finish(load, &load->calls[i], FAILED, message);
+            take_refusal(load, (guint)i, status, message);
     } else if (load->calls[i].phase == LEAVING && strstr(cseq, "BYE") != NULL) {
         finish(load, &load->calls[i], status == 200 ? DONE : FAILED, message);
     }
@@ -336,8 +364,8 @@ main(int argc, char **argv)
         return 2;
     }
     run(&load);
-    printf("%u %u %u %u %.1f\n", load.n_started, load.n_good, load.n_failed, load.n_repeated,
-           (double)load.longest_us / 1000);
+    printf("%u %u %u %u %.1f %u\n", load.n_started, load.n_good, load.n_failed, load.n_repeated,
+           (double)load.longest_us / 1000, load.n_refused);
     clv_ua_options_free(load.options);
     g_free(load.calls);
     return load.n_failed == 0 ? 0 : 1;

@@ -218,9 +218,9 @@ class Kms:
 
 
 class Server:
-    """A conclaved with its configuration."""
+    """A conclaved with its configuration; @prepare may change that once more before it starts."""
 
-    def __init__(self, bench, options=(), policy=None, own_kms=False, env=None):
+    def __init__(self, bench, options=(), policy=None, own_kms=False, env=None, prepare=None):
         self.bench, self.env = bench, env
         self.folder = bench.new_folder('server')
         take = bench.ports.take
@@ -231,6 +231,8 @@ class Server:
         self.set_options(self._options(options))
         if policy is not None:
             self.write('policy.conf', policy)
+        if prepare is not None:
+            prepare(self)
         self.process = None
         self.start()
 
@@ -455,6 +457,44 @@ def levels(path, hertz, skip=1.0, seconds=4.0):
     return {f: tonecheck.db(tonecheck.level(samples, rate, f)) for f in hertz}
 
 
+class Sipp:
+    """sipp with a scenario of clients/sipp; @remote None: it waits for a call at @port.
+
+    @keys fill the [words] of the scenario; user and password answer a challenge.
+    """
+
+    def __init__(self, bench, scenario, remote=None, user='alice', password='', transport='udp',
+                 host='127.0.0.1', **keys):
+        if shutil.which('sipp') is None:
+            raise Skip('needs sipp')
+        self.folder = bench.new_folder('sipp')
+        self.scenario = scenario
+        self.port, media = bench.ports.take(), bench.ports.take(4)
+        words = [] if remote is None else [remote]
+        for key, value in {'user': user, **keys}.items():
+            words += ['-key', key, value]
+        self.process = bench.spawn(
+            ['sipp', *words, '-sf', os.path.join(CLIENTS, 'sipp', scenario + '.xml'), '-m', '1',
+             '-i', host, '-p', str(self.port), '-mp', str(media), '-t', f'{transport[0]}1', '-au',
+             user, '-ap', password, '-s', keys.get('service', 'service'), '-timeout', '60s',
+             '-timeout_error', '-trace_err', '-error_file', 'errors', '-trace_msg',
+             '-message_file', 'messages', '-nostdin'], self.folder, 'sipp-' + scenario)
+
+    def messages(self):
+        """All that it sent and received."""
+        with contextlib.suppress(FileNotFoundError):
+            return devconfig.read(os.path.join(self.folder, 'messages'))
+        return ''
+
+    def good(self, seconds=65):
+        """Everything came as the scenario has it."""
+        status = self.process.wait(seconds)
+        with contextlib.suppress(FileNotFoundError):
+            errors = devconfig.read(os.path.join(self.folder, 'errors'))
+            check(status == 0, f'sipp {self.scenario}: status {status}: {errors[:1500]}')
+        check(status == 0, f'sipp {self.scenario}: status {status}: {self.messages()[-1500:]}')
+
+
 # ---- the bench ----
 
 class Bench:
@@ -464,6 +504,7 @@ class Bench:
         self.ports = Ports()
         self.processes = []
         self.servers = []
+        self.proxies = []
         self.secrets = set()
 
     def program(self, name):
@@ -508,6 +549,15 @@ class Bench:
             arguments += ['--duration', str(duration)]
         return Ua(self, name, arguments + list(more), self.folder)
 
+    def proxy(self, **more):
+        """A SIP proxy for odd things; see proxy.py."""
+        import proxy
+        self.proxies.append(proxy.Proxy(**more).start())
+        return self.proxies[-1]
+
+    def sipp(self, scenario, remote=None, **more):
+        return Sipp(self, scenario, remote, **more)
+
     def baresip(self, server, name, hertz, **more):
         return Baresip(self, server, name, hertz, **more)
 
@@ -516,6 +566,11 @@ class Bench:
     def end(self):
         """Ends everything; complains about servers that ended badly and logs that tell secrets."""
         complaints = []
+        for proxy in self.proxies:
+            try:
+                proxy.stop()
+            except Exception:
+                complaints.append('the proxy failed: ' + traceback.format_exc())
         for process in reversed(self.processes):
             try:
                 status = process.end()

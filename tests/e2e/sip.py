@@ -112,8 +112,8 @@ def acknowledge(peer, uri, call, cseq, answer, branch, user='alice'):
     return tag.group(1) if tag else ''
 
 
-def digest(challenge, user, password, method, uri):
-    """The Authorization header that answers this MD5 or SHA-256 challenge."""
+def digest(challenge, user, password, method, uri, name='Authorization'):
+    """The header that answers this MD5 or SHA-256 challenge, of this name."""
     fields = dict((k, v.strip('"')) for k, v in re.findall(r'(\w+)=("[^"]*"|[^,\s]+)', challenge))
     algorithm = fields.get('algorithm', 'MD5')
 
@@ -124,9 +124,14 @@ def digest(challenge, user, password, method, uri):
     response = hashed(':'.join((hashed(f'{user}:{fields["realm"]}:{password}'), fields['nonce'],
                                 '00000001', cnonce, 'auth', hashed(f'{method}:{uri}'))))
     opaque = f', opaque="{fields["opaque"]}"' if 'opaque' in fields else ''
-    return (f'Authorization: Digest username="{user}", realm="{fields["realm"]}", '
+    return (f'{name}: Digest username="{user}", realm="{fields["realm"]}", '
             f'nonce="{fields["nonce"]}", uri="{uri}", response="{response}", '
             f'algorithm={algorithm}, qop=auth, nc=00000001, cnonce="{cnonce}"{opaque}\n')
+
+
+# The headers of a challenge and of its answer.
+CHALLENGES = {401: ('WWW-Authenticate', 'Authorization'),
+              407: ('Proxy-Authenticate', 'Proxy-Authorization')}
 
 
 def invite(peer, uri, body, content='application/sdp', extra='', user='alice', password=None,
@@ -145,9 +150,10 @@ def invite(peer, uri, body, content='application/sdp', extra='', user='alice', p
         if answer is None:
             raise Failure(f'no final answer to INVITE {uri} within {seconds} s')
         acknowledge(peer, uri, call, cseq, answer, branch, user)
-        if status_of(answer) != 401 or password is None or authorization:
+        names = CHALLENGES.get(status_of(answer))
+        if names is None or password is None or authorization:
             return answer
-        authorization = digest(header(answer, 'WWW-Authenticate'), user, password, 'INVITE', uri)
+        authorization = digest(header(answer, names[0]), user, password, 'INVITE', uri, names[1])
     return answer
 
 
