@@ -2,6 +2,7 @@
 /* ua/called.c - somebody calls us, or offers something else in the call */
 #include "ua/session-private.h"
 
+#include "base/identity.h"
 #include "base/secret.h"
 
 #include <openssl/crypto.h>
@@ -57,6 +58,20 @@ make_answer(Session *s, const ClvSdp *offer, guint chosen)
     return sdp;
 }
 
+/* What calls itself a focus must be the conference that its ticket proves. */
+static gboolean
+is_the_focus(Session *s)
+{
+    ClvUaKeysInfo info = clv_ua_keys_info(s->keys);
+    g_autofree char *where = s->contact != NULL ? clv_identity_canonical(s->contact, -1) : NULL;
+
+    if (!s->isfocus || info.peer == NULL || g_strcmp0(where, info.peer) == 0)
+        return TRUE;
+    s->exit = CLV_UA_EXIT_KEYS;
+    clv_ua_tell_problem(s, "keys-failed", "the Contact is another conference than the ticket's");
+    return FALSE;
+}
+
 /* Returns: status to answer with; the answer in @out_text, to be cleansed */
 static int
 answer_offer(Session *s, const ClvUaPhoneEvent *event, char **out_text)
@@ -79,6 +94,8 @@ answer_offer(Session *s, const ClvUaPhoneEvent *event, char **out_text)
         if (!clv_ua_keys_answer(s->keys, offer, (guint)media, clv_ua_stream_ssrc(s->stream), answer,
                                 &tx, &rx, &error)) {
             clv_ua_fail_keys(s, g_steal_pointer(&error));
+        } else if (!is_the_focus(s)) {
+            status = 403;
         } else {
             changed = memcmp(&tx, &s->tx, sizeof tx) != 0 || memcmp(&rx, &s->rx, sizeof rx) != 0;
             s->tx = tx;
@@ -156,6 +173,49 @@ clv_ua_forget_ringing(Session *s)
     g_clear_pointer(&s->ringing, g_free);
 }
 
+/* The answer comes in a 183 that must arrive, and the 200 has none. */
+static void
+answer_early(Session *s, const ClvUaPhoneEvent *event)
+{
+    char *text = NULL;
+    int status;
+
+    if (!clv_ua_phone_takes_reliable(s->phone)) {
+        clv_ua_tell_problem(s, "no-100rel", "the caller knows no reliable provisional answers");
+        refuse_caller(s, 421);
+        return;
+    }
+    status = answer_offer(s, event, &text);
+    if (status != 200 || !clv_ua_phone_answer_reliably(s->phone, 183, text))
+        refuse_caller(s, status != 200 ? status : 500);
+    clv_secret_free_string(text);
+}
+
+static void
+on_late(void *user)
+{
+    Session *s = user;
+
+    s->ring = NULL;
+    s->status = 200;
+    clv_ua_phone_answer(s->phone, 200, NULL);
+}
+
+void
+clv_ua_on_pracked(Session *s, const ClvUaPhoneEvent *event)
+{
+    clv_ua_tell(s, "pracked");
+    s->ring = clv_loop_timer(s->loop, s->options->answer_after_ms, on_late, s);
+}
+
+void
+clv_ua_on_unpracked(Session *s, const ClvUaPhoneEvent *event)
+{
+    clv_ua_tell_problem(s, "no-prack", "no PRACK");
+    if (s->options->verb == CLV_UA_ANSWER)
+        refuse_caller(s, 504);
+}
+
 void
 clv_ua_on_invited(Session *s, const ClvUaPhoneEvent *event)
 {
@@ -166,6 +226,10 @@ clv_ua_on_invited(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_begin(s->report, "invited");
     clv_ua_report_string(s->report, "from", event->from);
     clv_ua_report_string(s->report, "to", event->to);
+    clv_ua_report_string(s->report, "contact", event->contact);
+    clv_ua_report_bool(s->report, "isfocus", event->isfocus);
+    clv_ua_report_string(s->report, "asserted", event->asserted);
+    clv_ua_report_string(s->report, "referred_by", event->referred_by);
     clv_ua_report_end(s->report);
     clv_ua_forget_ringing(s);
     s->ringing = ringing;
@@ -173,6 +237,13 @@ clv_ua_on_invited(Session *s, const ClvUaPhoneEvent *event)
     ringing->sdp = event->sdp != NULL ? g_strndup(event->sdp, event->sdp_len) : NULL;
     ringing->len = event->sdp_len;
     s->isfocus = event->isfocus;
+    clv_ua_set_text(&s->caller, event->contact);
+    if (s->options->send_181)
+        clv_ua_phone_answer(s->phone, 181, NULL);
+    if (s->options->reliable && s->options->answer_status == 0) {
+        answer_early(s, event);
+        return;
+    }
     clv_ua_phone_answer(s->phone, 180, NULL);
     s->ring = clv_loop_timer(s->loop, s->options->answer_after_ms, on_ring, s);
 }

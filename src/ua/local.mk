@@ -31,8 +31,8 @@ tests_unit_test_ua_words_CFLAGS = $(libclv_ua_la_CFLAGS)
 tests_unit_test_ua_words_LDADD = libclv-ua.la $(TEST_LIBS)
 
 # The programs, over real sockets; and a peer that is nobody's child, judged before it judges
-ua_integration = tests/integration/test-ua-calls.py tests/integration/test-ua-baresip.py \
+ua_integration = tests/integration/test-ua-calls.py tests/integration/test-ua-roles.py tests/integration/test-ua-baresip.py \
 	tests/integration/test-peer-vectors.py
 TESTS += $(ua_integration)
-EXTRA_DIST += $(ua_integration) tests/e2e/peer/peer.py tests/e2e/peer/ticket.py \
+EXTRA_DIST += $(ua_integration) tests/integration/uatest.py tests/e2e/peer/peer.py tests/e2e/peer/ticket.py \
 	tests/e2e/peer/media.py tests/e2e/cases/independent.py

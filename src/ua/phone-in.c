@@ -39,21 +39,74 @@ on_ack_cancel(ClvUaPhone *phone, nta_incoming_t *irq, const sip_t *sip)
     return 0;
 }
 
+/* Header lines that the tester wants in answers. Returns: (transfer full) (nullable) */
+static char *
+wanted_lines(const ClvUaPhone *phone, int status)
+{
+    const ClvUaOptions *o = phone->config.options;
+    GString *lines;
+
+    if (status <= 100 || status >= 300 || (o->history_info == NULL && o->assert_identity == NULL))
+        return NULL;
+    lines = g_string_new(NULL);
+    if (o->history_info != NULL)
+        g_string_append_printf(lines, "History-Info: %s\r\n", o->history_info);
+    if (o->assert_identity != NULL)
+        g_string_append_printf(lines, "P-Asserted-Identity: <%s>\r\n", o->assert_identity);
+    return g_string_free(lines, FALSE);
+}
+
+#define ANSWER_TAGS                                                                                \
+    SIPTAG_SERVER_STR(CLV_UA_AGENT), TAG_IF(full, SIPTAG_CONTACT_STR(phone->contact_header)),      \
+        TAG_IF(full, SIPTAG_ALLOW_STR(CLV_UA_ALLOWED)),                                            \
+        TAG_IF(full, SIPTAG_SUPPORTED_STR(CLV_UA_SUPPORTED)),                                      \
+        TAG_IF(lines != NULL, SIPTAG_HEADER_STR(lines)),                                           \
+        TAG_IF(session != NULL, SIPTAG_SESSION_EXPIRES_STR(session)),                              \
+        TAG_IF(session != NULL, SIPTAG_REQUIRE_STR("timer")),                                      \
+        TAG_IF(sdp != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),                           \
+        TAG_IF(sdp != NULL, SIPTAG_PAYLOAD_STR(sdp)), TAG_END()
+
 static void
 reply(ClvUaPhone *phone, nta_incoming_t *irq, int status, const char *sdp, const char *session)
 {
     const char *phrase = sip_status_phrase(status);
     gboolean full = status > 100 && status < 300;
+    g_autofree char *lines = wanted_lines(phone, status);
 
-    nta_incoming_treply(irq, status, phrase != NULL ? phrase : "Refused",
-                        SIPTAG_SERVER_STR(CLV_UA_AGENT),
-                        TAG_IF(full, SIPTAG_CONTACT_STR(phone->contact_header)),
-                        TAG_IF(full, SIPTAG_ALLOW_STR(CLV_UA_ALLOWED)),
-                        TAG_IF(full, SIPTAG_SUPPORTED_STR(CLV_UA_SUPPORTED)),
-                        TAG_IF(session != NULL, SIPTAG_SESSION_EXPIRES_STR(session)),
-                        TAG_IF(session != NULL, SIPTAG_REQUIRE_STR("timer")),
-                        TAG_IF(sdp != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
-                        TAG_IF(sdp != NULL, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
+    nta_incoming_treply(irq, status, phrase != NULL ? phrase : "Refused", ANSWER_TAGS);
+}
+
+/* ---- reliable provisional answers (RFC 3262) ---------------------------------------------- */
+
+static int
+on_prack(ClvUaPhone *phone, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *sip)
+{
+    if (prack != NULL) {
+        nta_incoming_treply(prack, SIP_200_OK, TAG_END());
+        nta_incoming_destroy(prack);
+    }
+    nta_reliable_destroy(rel);
+    if (phone->reliable != rel)
+        return 0;
+    phone->reliable = NULL;
+    clv_ua_phone_tell(phone, prack != NULL ? CLV_UA_PHONE_PRACKED : CLV_UA_PHONE_UNPRACKED, sip,
+                      NULL);
+    return 0;
+}
+
+gboolean
+clv_ua_phone_answer_reliably(ClvUaPhone *phone, int status, const char *sdp)
+{
+    const char *phrase = sip_status_phrase(status);
+    const char *session = NULL;
+    gboolean full = TRUE;
+    g_autofree char *lines = wanted_lines(phone, status);
+
+    if (phone->invited == NULL || phone->call != RINGING || phone->reliable != NULL)
+        return FALSE;
+    phone->reliable =
+        nta_reliable_treply(phone->invited, on_prack, phone, status, phrase, ANSWER_TAGS);
+    return phone->reliable != NULL;
 }
 
 static const sip_t *
@@ -130,6 +183,12 @@ take_reoffer(ClvUaPhone *phone, nta_incoming_t *irq, const sip_t *sip)
     }
     clv_ua_phone_tell(phone, CLV_UA_PHONE_REOFFERED, sip, NULL);
     return 0;
+}
+
+gboolean
+clv_ua_phone_takes_reliable(const ClvUaPhone *phone)
+{
+    return phone->takes_reliable;
 }
 
 int
@@ -216,6 +275,8 @@ clv_ua_phone_on_stray(ClvUaPhone *phone, nta_leg_t *leg, nta_incoming_t *irq, co
     phone->session_s = 0;
     phone->peer_updates =
         sip->sip_allow != NULL && sip_is_allowed(sip->sip_allow, SIP_METHOD_UPDATE);
+    phone->takes_reliable = sip_has_feature(sip->sip_supported, "100rel") ||
+                            sip_has_feature(sip->sip_require, "100rel");
     nta_incoming_bind(irq, on_ack_cancel, phone);
     clv_ua_phone_tell(phone, CLV_UA_PHONE_INVITED, sip, NULL);
     return 0;

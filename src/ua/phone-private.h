@@ -22,7 +22,7 @@
 #include <sofia-sip/sip_util.h>
 
 #define CLV_UA_ALLOWED "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, REFER, NOTIFY"
-#define CLV_UA_SUPPORTED "timer, from-change, norefersub, tdialog, histinfo"
+#define CLV_UA_SUPPORTED "timer, 100rel, from-change, norefersub, tdialog, histinfo"
 #define CLV_UA_AGENT "conclave-ua/" PACKAGE_VERSION
 #define CLV_UA_MAX_CHALLENGES 2
 #define CLV_UA_MAX_REFERS 64
@@ -58,11 +58,14 @@ struct ClvUaPhone {
     nta_leg_t *leg;
     nta_outgoing_t *invite; /* INVITE or re-INVITE under way */
     nta_outgoing_t *update, *bye;
-    nta_incoming_t *invited; /* INVITE or re-INVITE to answer, or answered and not ACKed */
-    nta_incoming_t *updated; /* UPDATE with an offer to answer */
-    char *target;            /* where requests of the dialog go */
-    char *dialog;            /* Call-ID and tags, as Target-Dialog has them */
-    char *sdp;               /* last offer we sent, for refreshing and for sending again */
+    nta_incoming_t *invited;  /* INVITE or re-INVITE to answer, or answered and not ACKed */
+    nta_incoming_t *updated;  /* UPDATE with an offer to answer */
+    nta_reliable_t *reliable; /* our provisional answer that wants a PRACK */
+    gboolean takes_reliable;  /* the caller knows 100rel */
+    guint32 last_rseq;        /* of the answers to our INVITE */
+    char *target;             /* where requests of the dialog go */
+    char *dialog;             /* Call-ID and tags, as Target-Dialog has them */
+    char *sdp;                /* last offer we sent, for refreshing and for sending again */
     gsize sdp_len;
     Challenge challenge;
     guint n_challenges;    /* in a row */

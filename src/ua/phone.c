@@ -289,6 +289,7 @@ clv_ua_phone_forget_call(ClvUaPhone *phone)
     g_clear_pointer(&phone->invite, nta_outgoing_destroy);
     g_clear_pointer(&phone->update, nta_outgoing_destroy);
     g_clear_pointer(&phone->bye, nta_outgoing_destroy);
+    g_clear_pointer(&phone->reliable, nta_reliable_destroy);
     g_clear_pointer(&phone->invited, nta_incoming_destroy);
     g_clear_pointer(&phone->updated, nta_incoming_destroy);
     g_clear_pointer(&phone->leg, nta_leg_destroy);
@@ -297,6 +298,7 @@ clv_ua_phone_forget_call(ClvUaPhone *phone)
     keep_sdp(phone, NULL, 0);
     clv_ua_phone_forget_challenge(phone);
     phone->update_offers = FALSE;
+    phone->last_rseq = 0;
     phone->n_challenges = 0;
     phone->refreshing = FALSE;
     phone->leaving = NULL;
@@ -448,6 +450,31 @@ on_invite_final(ClvUaPhone *phone, const sip_t *sip)
     nta_outgoing_destroy(done);
 }
 
+/* A PRACK in the early dialog that the answer has begun */
+static void
+send_prack(ClvUaPhone *phone, nta_outgoing_t *invite, const sip_t *sip)
+{
+    nta_outgoing_t *prack;
+
+    if (!sip_has_feature(sip->sip_require, "100rel") || sip->sip_rseq == NULL ||
+        sip->sip_rseq->rs_response <= phone->last_rseq)
+        return;
+    phone->last_rseq = sip->sip_rseq->rs_response;
+    accept_dialog(phone, sip);
+    prack = nta_outgoing_prack(phone->leg, invite, on_response, phone,
+                               (const url_string_t *)phone->route, sip,
+                               SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), TAG_END());
+    if (prack == NULL)
+        clv_ua_phone_tell(phone, CLV_UA_PHONE_UNPRACKED, NULL, NULL);
+}
+
+static void
+on_provisional(ClvUaPhone *phone, const sip_t *sip)
+{
+    send_prack(phone, phone->invite, sip);
+    clv_ua_phone_tell(phone, CLV_UA_PHONE_PROGRESS, sip, NULL);
+}
+
 static void
 on_update_final(ClvUaPhone *phone, const sip_t *sip)
 {
@@ -476,7 +503,7 @@ on_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip)
         if (status >= 200)
             on_invite_final(phone, sip);
         else if (status > 100 && phone->call == CALLING)
-            clv_ua_phone_tell(phone, CLV_UA_PHONE_PROGRESS, sip, NULL);
+            on_provisional(phone, sip);
         return 0;
     }
     if (status < 200)

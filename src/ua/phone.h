@@ -22,6 +22,8 @@ typedef enum ClvUaPhoneEventKind {
     CLV_UA_PHONE_INVITED,        /* somebody calls: clv_ua_phone_answer() */
     CLV_UA_PHONE_CONFIRMED,      /* ACK for our 2xx */
     CLV_UA_PHONE_REOFFERED,      /* re-INVITE or UPDATE of the peer: clv_ua_phone_answer() */
+    CLV_UA_PHONE_PRACKED,        /* our reliable answer has arrived */
+    CLV_UA_PHONE_UNPRACKED,      /* or nobody says so */
     CLV_UA_PHONE_RECONFIRMED,    /* ACK for our 2xx to a re-INVITE */
     CLV_UA_PHONE_REACCEPTED,     /* our re-INVITE or UPDATE was accepted */
     CLV_UA_PHONE_REREFUSED,      /* or refused; the call goes on as it was */
@@ -50,6 +52,7 @@ typedef struct ClvUaPhoneEvent {
     gboolean local;       /* the status was made here: time-out, no connection */
     const char *dialog;   /* "callid;local-tag=...;remote-tag=...", as the other side sees it */
     const char *asserted; /* URI of P-Asserted-Identity */
+    gboolean reliable;    /* PROGRESS: has been PRACKed */
     /* of REFER */
     guint refer;                         /* its number */
     gboolean last;                       /* nothing more will come about it */
@@ -88,6 +91,9 @@ gboolean clv_ua_phone_reoffer(ClvUaPhone *phone, gboolean by_update, const char 
 gboolean clv_ua_phone_change_identity(ClvUaPhone *phone, const char *uri, GError **error);
 /* To INVITED (also provisional) and REOFFERED. @sdp: (nullable) */
 void clv_ua_phone_answer(ClvUaPhone *phone, int status, const char *sdp);
+/* A provisional answer that is sent until PRACK comes (RFC 3262): PRACKED or UNPRACKED follows. */
+gboolean clv_ua_phone_takes_reliable(const ClvUaPhone *phone);
+gboolean clv_ua_phone_answer_reliably(ClvUaPhone *phone, int status, const char *sdp);
 /* CANCEL, BYE, or a refusal: whatever ends it now. ENDED or REFUSED follows. */
 void clv_ua_phone_hang_up(ClvUaPhone *phone);
 gboolean clv_ua_phone_is_idle(const ClvUaPhone *phone);

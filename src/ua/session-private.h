@@ -46,6 +46,7 @@ typedef struct Session {
     ClvDirection peer_direction; /* what the other side said of itself */
     ClvSrtpKeys tx, rx;
     gboolean connected, on_hold;
+    char *early_sdp;              /* answer in a provisional one */
     Change change;                /* of the offer under way */
     const char *change_of;        /* what CHANGE_KEYS is called: "allow", "rekey", "update" */
     guint n_changed, n_unchanged; /* such offers that were taken, or not */
@@ -102,6 +103,8 @@ void clv_ua_final_report(Session *s);
 /* called.c */
 void clv_ua_on_invited(Session *s, const ClvUaPhoneEvent *event);
 void clv_ua_on_reoffered(Session *s, const ClvUaPhoneEvent *event);
+void clv_ua_on_pracked(Session *s, const ClvUaPhoneEvent *event);
+void clv_ua_on_unpracked(Session *s, const ClvUaPhoneEvent *event);
 void clv_ua_forget_ringing(Session *s);
 void clv_ua_on_reconfirmed(Session *s, const ClvUaPhoneEvent *event);
 

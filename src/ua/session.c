@@ -267,6 +267,8 @@ take_answer(Session *s, const ClvUaPhoneEvent *event)
 
     if (event->sdp != NULL)
         answer = clv_sdp_parse(event->sdp, event->sdp_len, &error);
+    else if (s->early_sdp != NULL)
+        answer = clv_sdp_parse(s->early_sdp, strlen(s->early_sdp), &error);
     else
         g_set_error(&error, CLV_UA_PHONE_ERROR, 0, "the answer has no SDP");
     if (answer == NULL) {
@@ -415,10 +417,18 @@ static void
 on_progress(Session *s, const ClvUaPhoneEvent *event)
 {
     s->state = "ringing";
+    if (event->sdp != NULL) {
+        /* of the dialog that answers last; a 2xx without SDP confirms it */
+        clv_secret_free_string(s->early_sdp);
+        s->early_sdp = g_strndup(event->sdp, event->sdp_len);
+    }
+    clv_ua_tell_referrer(s, event->status, event->phrase, FALSE);
     clv_ua_report_begin(s->report, "progress");
     clv_ua_report_int(s->report, "status", event->status);
     clv_ua_report_string(s->report, "phrase", event->phrase);
     clv_ua_report_string(s->report, "contact", event->contact);
+    clv_ua_report_string(s->report, "asserted", event->asserted);
+    clv_ua_report_bool(s->report, "sdp", event->sdp != NULL);
     clv_ua_report_end(s->report);
 }
 
@@ -486,6 +496,8 @@ static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_REREFUSED] = on_rerefused,
     [CLV_UA_PHONE_REFRESHED] = on_refreshed,
     [CLV_UA_PHONE_ENDED] = on_ended,
+    [CLV_UA_PHONE_PRACKED] = clv_ua_on_pracked,
+    [CLV_UA_PHONE_UNPRACKED] = clv_ua_on_unpracked,
     [CLV_UA_PHONE_RECONFIRMED] = clv_ua_on_reconfirmed,
     [CLV_UA_PHONE_REFER_ANSWERED] = clv_ua_on_refer_answered,
     [CLV_UA_PHONE_REFER_NOTIFIED] = clv_ua_on_refer_notified,
@@ -712,6 +724,7 @@ finish(Session *s)
     clv_srtp_keys_clear(&s->tx);
     clv_srtp_keys_clear(&s->rx);
     clv_secret_free_string(s->password);
+    clv_secret_free_string(s->early_sdp);
     g_string_free(s->input, TRUE);
     g_free(s->local_host);
     g_free(s->phrase);
