@@ -186,7 +186,8 @@ clv_ua_on_refer_answered(Session *s, const ClvUaPhoneEvent *event)
     if (referral == NULL)
         return;
     referral->answer = event->status;
-    referral->done = event->last;
+    referral->done |= event->last;
+    referral->silent = event->last;
     clv_ua_set_text(&referral->phrase, event->phrase);
     clv_ua_report_begin(s->report, "refer-answered");
     clv_ua_report_int(s->report, "refer", event->refer);
@@ -240,8 +241,8 @@ judge_referral(const Referral *referral)
 {
     if (referral->answer >= 300 || referral->outcome >= 300)
         return CLV_UA_EXIT_REFUSED;
-    /* without NOTIFYs the answer is all there is to know */
-    if (referral->done && referral->answer != 0 && referral->outcome == 0)
+    /* where none are sent the answer is all there is to know */
+    if (referral->silent)
         return CLV_UA_EXIT_OK;
     return referral->done && referral->outcome >= 200 ? CLV_UA_EXIT_OK : CLV_UA_EXIT_FAILED;
 }

@@ -450,29 +450,36 @@ on_invite_final(ClvUaPhone *phone, const sip_t *sip)
     nta_outgoing_destroy(done);
 }
 
-/* A PRACK in the early dialog that the answer has begun */
-static void
-send_prack(ClvUaPhone *phone, nta_outgoing_t *invite, const sip_t *sip)
+/* A PRACK in the early dialog that the answer has begun. Returns: FALSE when the answer has been
+ * here before */
+static gboolean
+send_prack(ClvUaPhone *phone, const sip_t *sip)
 {
     nta_outgoing_t *prack;
+    char *rack;
 
-    if (!sip_has_feature(sip->sip_require, "100rel") || sip->sip_rseq == NULL ||
-        sip->sip_rseq->rs_response <= phone->last_rseq)
-        return;
+    if (!sip_has_feature(sip->sip_require, "100rel") || sip->sip_rseq == NULL)
+        return TRUE;
+    if (sip->sip_rseq->rs_response <= phone->last_rseq)
+        return FALSE;
     phone->last_rseq = sip->sip_rseq->rs_response;
     accept_dialog(phone, sip);
-    prack = nta_outgoing_prack(phone->leg, invite, on_response, phone,
-                               (const url_string_t *)phone->route, sip,
-                               SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), TAG_END());
+    rack = su_sprintf(phone->home, "%u %u INVITE", phone->last_rseq, sip->sip_cseq->cs_seq);
+    prack = nta_outgoing_tcreate(phone->leg, on_response, phone,
+                                 (const url_string_t *)phone->route, SIP_METHOD_PRACK, NULL,
+                                 SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), SIPTAG_RACK_STR(rack),
+                                 TAG_END());
+    su_free(phone->home, rack);
     if (prack == NULL)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_UNPRACKED, NULL, NULL);
+    return TRUE;
 }
 
 static void
 on_provisional(ClvUaPhone *phone, const sip_t *sip)
 {
-    send_prack(phone, phone->invite, sip);
-    clv_ua_phone_tell(phone, CLV_UA_PHONE_PROGRESS, sip, NULL);
+    if (send_prack(phone, sip))
+        clv_ua_phone_tell(phone, CLV_UA_PHONE_PROGRESS, sip, NULL);
 }
 
 static void

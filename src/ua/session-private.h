@@ -26,7 +26,8 @@ typedef struct Referral {
     int answer;  /* status of the answer, 0: none yet */
     int outcome; /* last status that a NOTIFY told, 0: none */
     char *phrase;
-    gboolean done; /* nothing more will come */
+    gboolean done;   /* nothing more will come */
+    gboolean silent; /* no NOTIFYs at all, as agreed */
 } Referral;
 
 typedef struct Session {

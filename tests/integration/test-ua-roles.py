@@ -5,6 +5,7 @@ allowed set, being called well and badly. The other side is another conclave-ua,
 SIP written here."""
 import contextlib
 import signal
+import socket
 import sys
 
 import uatest
@@ -102,6 +103,202 @@ def keys_that_are_refused_leave_the_old_ones():
     check(status == 3 and alice['keys_unchanged'] == 1, alice)
     check(alice['key_changes'] == 0 and alice['bad_auth'] == 0 and alice['received'] > 90, alice)
     check(bob['bad_auth'] == 0 and bob['received'] > 90, bob)
+
+
+# ---- a few lines of SIP -----------------------------------------------------------------------
+
+class Message:
+    def __init__(self, octets):
+        head, _, self.body = octets.decode('utf-8', 'replace').partition('\r\n\r\n')
+        lines = head.split('\r\n')
+        self.first = lines[0]
+        self.headers = [tuple(part.strip() for part in line.split(':', 1)) for line in lines[1:]]
+
+    def get(self, name):
+        found = [value for key, value in self.headers if key.lower() == name.lower()]
+        return found[0] if found else None
+
+    def method(self):
+        return self.first.split()[0]
+
+    def status(self):
+        return int(self.first.split()[1]) if self.first.startswith('SIP/2.0') else 0
+
+
+class Peer:
+    """Answers what comes with what the test has put into .answers, and keeps it all. Media is
+    offered to nobody: the port of the answer is its own and deaf."""
+
+    def __init__(self, answers=None):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(('127.0.0.1', 0))
+        self.port = self.socket.getsockname()[1]
+        self.socket.settimeout(10)
+        self.answers = answers or {}
+        self.seen = []
+        self.n = 0
+        self.invite = None
+        self.uri = f'sip:focus@127.0.0.1:{self.port}'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.close()
+
+    def send(self, text):
+        self.socket.sendto(text.encode(), self.where)
+
+    def answer(self, request, status, headers=(), body='', tag='peer'):
+        lines = [f'SIP/2.0 {status} Whatever']
+        lines += [f'{key}: {value}' for key, value in request.headers if key.lower() == 'via']
+        to = request.get('To')
+        lines += [f'From: {request.get("From")}', to_line(to, tag),
+                  f'Call-ID: {request.get("Call-ID")}', f'CSeq: {request.get("CSeq")}', *headers]
+        self.send('\r\n'.join([*lines, f'Content-Length: {len(body)}', '', body]))
+
+    def request(self, method, of, headers=(), body=''):
+        """In the dialog that the request @of has opened."""
+        self.n += 1
+        target = of.get('Contact').strip('<>')
+        self.send('\r\n'.join([
+            f'{method} {target} SIP/2.0', f'Via: SIP/2.0/UDP 127.0.0.1:{self.port};'
+            f'branch=z9hG4bK-{self.port}-{self.n}-{method}', 'Max-Forwards: 70',
+            'From: ' + to_line(of.get('To'), 'peer')[4:], f'To: {of.get("From")}',
+            f'Call-ID: {of.get("Call-ID")}', f'CSeq: {100 + self.n} {method}',
+            f'Contact: <{self.uri}>', *headers, f'Content-Length: {len(body)}', '', body]))
+
+    def notify(self, refer, line, state, identified=True, kind='message/sipfrag'):
+        event = f'refer;id={refer.get("CSeq").split()[0]}' if identified else 'refer'
+        self.request('NOTIFY', refer, [f'Event: {event}', f'Subscription-State: {state}',
+                                       f'Content-Type: {kind}'], line)
+
+    def sdp(self):
+        return ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n'
+                f'm=audio {self.port} RTP/AVP 8\r\n')
+
+    def take(self):
+        octets, self.where = self.socket.recvfrom(65536)
+        return Message(octets)
+
+    def until(self, wanted):
+        """Serves until a request of that method, or an answer with that status, has come."""
+        while True:
+            message = self.take()
+            self.seen.append(message)
+            method = message.method()
+            if method == 'INVITE' and method != wanted:
+                self.answer_call(message)
+            elif method in ('BYE', 'UPDATE', 'OPTIONS') and method != wanted:
+                self.answer(message, 200)
+            if wanted in (method, message.status()):
+                return message
+
+    def answer_call(self, message):
+        self.invite = message
+        self.answer(message, 200, [f'Contact: <{self.uri}>;isfocus',
+                                   'Content-Type: application/sdp'], self.sdp())
+
+
+def to_line(to, tag):
+    return f'To: {to}' if 'tag=' in to else f'To: {to};tag={tag}'
+
+
+def calling(peer, *more):
+    return running('call', peer.uri, '--keymgmt', 'none', '--identity', 'sip:alice@example.org',
+                   *more)
+
+
+ACTIVE, OVER = 'active;expires=60', 'terminated;reason=noresource'
+
+
+@test
+def refers_in_a_dialog_are_told_apart_and_their_notifies_may_come_early_or_late():
+    with Peer() as peer, calling(peer, '--refer', '0.2:sip:carol@example.org', '--remove',
+                                 '0.3:sip:dave@example.org', '--end-conference', '0.4') as alice:
+        first, second, third = peer.until('REFER'), peer.until('REFER'), peer.until('REFER')
+        check([refer.get('Refer-To') for refer in (first, second, third)] ==
+              ['<sip:carol@example.org>', '<sip:dave@example.org;method=BYE>',
+               f'<{peer.uri};method=BYE>'], first.headers)
+        check(first.get('Call-ID') == peer.invite.get('Call-ID') and 'tag=peer' in first.get('To'),
+              first.headers)
+        check(first.get('Referred-By') == '<sip:alice@example.org>', first.headers)
+        # the second one's answer is overtaken by its NOTIFY
+        peer.notify(second, 'SIP/2.0 100 Trying\r\n', ACTIVE)
+        peer.until(200)
+        for refer in (first, second, third):
+            peer.answer(refer, 202, [f'Contact: <{peer.uri}>'])
+        for refer, line, state in ((second, 'SIP/2.0 200 OK\r\n', OVER),
+                                   (first, 'SIP/2.0 180 Ringing', ACTIVE),
+                                   (first, 'SIP/2.0 200 OK\r\nTo: <sip:c@d>\r\n', OVER)):
+            peer.notify(refer, line, state)
+            peer.until(200)
+        # the end of the conference is a BYE before it is told
+        peer.request('BYE', peer.invite)
+        peer.until(200)
+        peer.notify(third, 'SIP/2.0 200 Ended\r\n', OVER)
+        peer.until(200)
+        status, report = alice.finish()
+    check(status == 0 and report['cause'] == 'bye', report)
+    check([(r['what'], r['outcome'], r['finished']) for r in report['refers']] ==
+          [('invite', 200, True), ('remove', 200, True), ('end', 200, True)], report)
+    told = [(event['refer'], event['status']) for event in events(alice, 'notified')]
+    check(told == [(2, 100), (2, 200), (1, 180), (1, 200), (3, 200)], told)
+
+
+@test
+def a_refer_that_fails_or_is_never_finished_is_a_failure():
+    for line, state, wanted in (('SIP/2.0 403 Forbidden\r\n', OVER, 3),
+                                ('SIP/2.0 100 Trying\r\n', OVER, 1),
+                                ('SIP/2.0 200 OK\r\n', ACTIVE, 1), ('nonsense', OVER, 1)):
+        with Peer() as peer, calling(peer, '--refer', '0.1:sip:carol@example.org', '--duration',
+                                     '0.6') as alice:
+            refer = peer.until('REFER')
+            peer.answer(refer, 202, [f'Contact: <{peer.uri}>'])
+            peer.notify(refer, line, state)
+            check(peer.until(200).get('CSeq').endswith('NOTIFY'), peer.seen[-1].first)
+            peer.until('BYE')
+            peer.answer(peer.seen[-1], 200)
+            status, report = alice.finish()
+        check(status == wanted, f'{line}: {report}')
+
+
+@test
+def notifies_about_nothing_are_refused():
+    with Peer() as peer, calling(peer, '--refer', '0.1:sip:carol@example.org', '--duration',
+                                 '1') as alice:
+        refer = peer.until('REFER')
+        peer.answer(refer, 202, [f'Contact: <{peer.uri}>'])
+        cases = [(['Event: refer;id=4711', f'Subscription-State: {OVER}'], 481),
+                 (['Event: conference', f'Subscription-State: {OVER}'], 489),
+                 ([f'Subscription-State: {OVER}'], 489), (['Event: refer'], 400)]
+        for headers, wanted in cases:
+            peer.request('NOTIFY', refer, headers)
+            check(peer.until(wanted).status() == wanted, headers)
+        peer.notify(refer, 'SIP/2.0 200 OK', OVER, identified=False)
+        peer.until(200)
+        peer.until('BYE')
+        peer.answer(peer.seen[-1], 200)
+        status, report = alice.finish()
+    check(status == 0, report)
+
+
+@test
+def a_refer_outside_of_a_call_says_which_dialog_it_knows():
+    with Peer() as peer, running('refer', peer.uri, '--refer-to',
+                                 'sip:carol@example.org?Call-ID=a&From=b', '--refer-method', 'BYE',
+                                 '--refer-body', 'none', '--target-dialog',
+                                 'x@y;local-tag=a;remote-tag=b', '--norefersub', '--identity',
+                                 'sip:alice@example.org') as alice:
+        refer = peer.until('REFER')
+        check(refer.get('Refer-To') == '<sip:carol@example.org;method=BYE?Call-ID=a&From=b>',
+              refer.headers)
+        check(refer.get('Target-Dialog') == 'x@y;local-tag=a;remote-tag=b', refer.headers)
+        check(refer.get('Refer-Sub') == 'false' and 'norefersub' in refer.get('Supported'),
+              refer.headers)
+        peer.answer(refer, 200, ['Refer-Sub: false', f'Contact: <{peer.uri}>'])
+        status, report = alice.finish()
+    check(status == 0 and report['refers'][0]['answer'] == 200, report)
 
 
 # ---- REFER from user to user ------------------------------------------------------------------
