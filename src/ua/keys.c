@@ -5,55 +5,36 @@
  *   offer:    MikeyGrant --> TRANSFER_INIT in the SDP
  *   finish:   TRANSFER_RESP --> MikeyBundle --> who it is, and SRTP keys
  */
-#include "ua/keys.h"
+#include "ua/keys-private.h"
 
 #include "base/identity.h"
 #include "base/secret.h"
-#include "kms/terminal.h"
-#include "sip/sdp.h"
 #include "ua/suite.h"
 #include "ua/ticket-file.h"
 
-#include <libmikey/mikey.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define MAX_SUITES 8
 #define FORGED_AGE_US (G_GINT64_CONSTANT(7200) * G_USEC_PER_SEC)
 
 G_DEFINE_QUARK(clv_ua_keys_error, clv_ua_keys_error)
 
-struct ClvUaKeys {
-    const ClvUaOptions *options;
-    ClvTerminal *terminal;
-    MikeyGrant *grant;
-    MikeyTransfer *transfer;
-    MikeyBundle *bundle;
-    char *responder;             /* canonical */
-    GPtrArray *lines;            /* values of our key lines, as offered or answered */
-    ClvSrtpKeys own[MAX_SUITES]; /* SDES: by tag - 1 */
-    guint n_own;
-    char *agreed; /* key line of the peer that is in use */
-    char *peer;   /* canonical */
-    ClvUaKeysInfo info;
-};
-
-static gboolean
-fail(GError **error, const char *what, MikeyStatus status)
+gboolean
+clv_ua_keys_fail(GError **error, const char *what, MikeyStatus status)
 {
     g_set_error(error, CLV_UA_KEYS_ERROR, (int)status, "%s: %s", what, mikey_status_string(status));
     return FALSE;
 }
 
-static gboolean
-refuse(GError **error, const char *why)
+gboolean
+clv_ua_keys_refuse(GError **error, const char *why)
 {
     g_set_error(error, CLV_UA_KEYS_ERROR, 0, "%s", why);
     return FALSE;
 }
 
-static MikeyEnv
-env_at(gint64 now_us)
+MikeyEnv
+clv_ua_keys_env_at(gint64 now_us)
 {
     return (MikeyEnv){.now = mikey_ntp_from_unix_us(now_us), .random = mikey_random_openssl};
 }
@@ -79,10 +60,10 @@ suite_of(MikeySrtpProfile profile)
     return CLV_SRTP_NONE;
 }
 
-static guint
-wanted_profiles(const ClvUaOptions *options, MikeySrtpProfile out[MAX_SUITES])
+guint
+clv_ua_keys_profiles(const ClvUaOptions *options, MikeySrtpProfile out[CLV_UA_MAX_SUITES])
 {
-    guint n = MIN(options->suites->len, MAX_SUITES);
+    guint n = MIN(options->suites->len, CLV_UA_MAX_SUITES);
 
     for (guint i = 0; i < n; i++)
         out[i] = profile_of[g_array_index(options->suites, ClvSrtpSuite, i)];
@@ -136,10 +117,11 @@ clv_ua_keys_free(ClvUaKeys *keys)
     if (keys == NULL)
         return;
     clv_terminal_free(keys->terminal);
+    clv_ua_keys_drop_next(keys);
     mikey_bundle_free(keys->bundle);
     mikey_transfer_free(keys->transfer);
     mikey_grant_free(keys->grant);
-    for (guint i = 0; i < MAX_SUITES; i++)
+    for (guint i = 0; i < CLV_UA_MAX_SUITES; i++)
         clv_srtp_keys_clear(&keys->own[i]);
     g_ptr_array_unref(keys->lines);
     clv_secret_free_string(keys->agreed);
@@ -159,8 +141,8 @@ clv_ua_keys_info(const ClvUaKeys *keys)
 
 /* ---- tickets ----------------------------------------------------------------------------- */
 
-static void
-add_name(GPtrArray *names, const char *uri)
+void
+clv_ua_keys_add_name(GPtrArray *names, const char *uri)
 {
     char *canonical = clv_identity_canonical(uri, -1);
 
@@ -181,27 +163,29 @@ wanted_names(const ClvUaKeys *keys, const char *uri)
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
 
     if (uri != NULL)
-        add_name(names, uri);
+        clv_ua_keys_add_name(names, uri);
     for (guint i = 0; i < o->invite->len; i++)
-        add_name(names, g_ptr_array_index(o->invite, i));
+        clv_ua_keys_add_name(names, g_ptr_array_index(o->invite, i));
     for (guint i = 0; i < o->ticket_for->len; i++)
-        add_name(names, g_ptr_array_index(o->ticket_for, i));
+        clv_ua_keys_add_name(names, g_ptr_array_index(o->ticket_for, i));
     g_ptr_array_add(names, NULL);
     return names;
 }
 
-/* Returns: (nullable): NULL when the ticket is for everything */
-static GPtrArray *
-wanted_purposes(const ClvUaOptions *o)
+/* What --purpose says, or what is usual. Returns: (nullable): NULL when the ticket is for
+ * everything
+ */
+GPtrArray *
+clv_ua_keys_purposes(const ClvUaOptions *o, const char *usual, const char *second)
 {
     GPtrArray *purposes = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; i < o->purposes->len; i++)
         add_purpose(purposes, g_ptr_array_index(o->purposes, i));
-    if (o->purposes->len == 0 && o->verb == CLV_UA_CREATE)
-        add_purpose(purposes, "create");
-    if (o->purposes->len == 0 && (o->verb == CLV_UA_CREATE || o->verb == CLV_UA_JOIN))
-        add_purpose(purposes, "join");
+    if (o->purposes->len == 0 && usual != NULL)
+        add_purpose(purposes, usual);
+    if (o->purposes->len == 0 && second != NULL)
+        add_purpose(purposes, second);
     if (purposes->len == 0) {
         g_ptr_array_unref(purposes);
         return NULL;
@@ -210,22 +194,39 @@ wanted_purposes(const ClvUaOptions *o)
     return purposes;
 }
 
-static gboolean
-request_ticket(ClvUaKeys *keys, const char *uri, GError **error)
+MikeyGrant *
+clv_ua_keys_request(ClvUaKeys *keys, GPtrArray *names, GPtrArray *purposes, GError **error)
 {
-    g_autoptr(GPtrArray) names = wanted_names(keys, uri);
-    g_autoptr(GPtrArray) purposes = wanted_purposes(keys->options);
     ClvTicketWish wish = {
         .responders = (const char *const *)names->pdata,
         .purposes = purposes != NULL ? (const char *const *)purposes->pdata : NULL,
         .lifetime_s = keys->options->valid_for_s,
         .reusable = keys->options->reusable,
+        .more_flags = keys->options->supply_keys ? MIKEY_FLAG_L : 0,
     };
     MikeyPeerError refusal = {.number = 255};
+    MikeyGrant *grant;
 
-    keys->grant = clv_terminal_request(keys->terminal, &wish, g_get_real_time(), &refusal, error);
-    if (keys->grant == NULL && refusal.number != 255)
+    if (keys->terminal == NULL) {
+        clv_ua_keys_refuse(error, "a ticket needs --kms and its companions");
+        return NULL;
+    }
+    grant = clv_terminal_request(keys->terminal, &wish, g_get_real_time(), &refusal, error);
+    if (grant == NULL && refusal.number != 255)
         keys->info.refusal = refusal.number;
+    return grant;
+}
+
+static gboolean
+request_ticket(ClvUaKeys *keys, const char *uri, GError **error)
+{
+    ClvUaVerb verb = keys->options->verb;
+    gboolean joins = verb == CLV_UA_CREATE || verb == CLV_UA_JOIN || verb == CLV_UA_ANSWER;
+    g_autoptr(GPtrArray) names = wanted_names(keys, uri);
+    g_autoptr(GPtrArray) purposes = clv_ua_keys_purposes(keys->options, joins ? "join" : NULL,
+                                                         verb == CLV_UA_CREATE ? "create" : NULL);
+
+    keys->grant = clv_ua_keys_request(keys, names, purposes, error);
     return keys->grant != NULL;
 }
 
@@ -244,7 +245,7 @@ forget_ticket_keys(ClvUaKeys *keys, GError **error)
         clv_random(NULL, tgk.key.bytes, tgk.key.len) && clv_random(NULL, tgk.spi, tgk.spi_len))
         status = mikey_grant_new(mikey_grant_ticket(keys->grant), &mpki, &mpkr, &tgk, 1, &stolen);
     if (status != MIKEY_OK)
-        return fail(error, "forging", status);
+        return clv_ua_keys_fail(error, "forging", status);
     mikey_grant_free(keys->grant);
     keys->grant = stolen;
     return TRUE;
@@ -261,7 +262,7 @@ clv_ua_keys_prepare(ClvUaKeys *keys, const char *uri, GError **error)
     keys->info.scheme = "mikey-ticket";
     keys->responder = uri != NULL ? clv_identity_canonical(uri, -1) : NULL;
     if (uri != NULL && keys->responder == NULL)
-        return refuse(error, "a ticket cannot name that URI");
+        return clv_ua_keys_refuse(error, "a ticket cannot name that URI");
     if (o->raw_sdp != NULL || o->forge == CLV_UA_FORGE_REPLAY)
         return TRUE;
 
@@ -294,8 +295,8 @@ flip_bit(guint8 *copy, MikeyBytes octets, MikeyBytes part)
 }
 
 /* Returns: (transfer full) (nullable): the message, spoiled as --forge says */
-static GByteArray *
-spoil(const ClvUaKeys *keys, MikeyBytes octets)
+GByteArray *
+clv_ua_keys_spoil(const ClvUaKeys *keys, MikeyBytes octets)
 {
     GByteArray *copy = g_byte_array_append(g_byte_array_new(), octets.data, (guint)octets.len);
     MikeyMessage *message = NULL;
@@ -330,59 +331,72 @@ keep_message(const ClvUaKeys *keys, const char *value, GError **error)
     return path == NULL || g_file_set_contents(path, value, -1, error);
 }
 
-static gboolean
-build_transfer(ClvUaKeys *keys, gboolean has_media, guint32 ssrc, GError **error)
+gboolean
+clv_ua_keys_build(ClvUaKeys *keys, const MikeyGrant *grant, const char *responder,
+                  gboolean has_media, guint32 ssrc, MikeyTransfer **out_transfer,
+                  guint32 *out_csb_id, GError **error)
 {
-    MikeySrtpProfile profiles[MAX_SUITES];
+    MikeySrtpProfile profiles[CLV_UA_MAX_SUITES];
     MikeyLine line = {.keyed = true, .ssrc = ssrc};
     MikeyTransferSetup setup = {
-        .responder = mikey_identity_uri(keys->responder),
+        .responder = mikey_identity_uri(responder),
         .csb_id = g_random_int(),
         .lines = &line,
         .n_lines = has_media ? 1 : 0,
         .profiles = profiles,
-        .n_profiles = has_media ? wanted_profiles(keys->options, profiles) : 0,
+        .n_profiles = has_media ? clv_ua_keys_profiles(keys->options, profiles) : 0,
         .sdp_ids = mikey_bytes_str("mikey"),
     };
     gint64 now_us = g_get_real_time();
-    MikeyEnv env =
-        env_at(keys->options->forge == CLV_UA_FORGE_EXPIRED ? now_us - FORGED_AGE_US : now_us);
+    MikeyEnv env = clv_ua_keys_env_at(
+        keys->options->forge == CLV_UA_FORGE_EXPIRED ? now_us - FORGED_AGE_US : now_us);
     MikeyStatus status;
 
     if (keys->options->forge == CLV_UA_FORGE_NO_SDP_IDS)
         setup.sdp_ids = (MikeyBytes){NULL, 0};
-    status = mikey_transfer_new(keys->grant, &setup, &env, &keys->transfer);
+    status = mikey_transfer_new(grant, &setup, &env, out_transfer);
     if (status != MIKEY_OK)
-        return fail(error, "the ticket cannot be used", status);
-    keys->info.has_csb_id = TRUE;
-    keys->info.csb_id = setup.csb_id;
+        return clv_ua_keys_fail(error, "the ticket cannot be used", status);
+    *out_csb_id = setup.csb_id;
     return TRUE;
+}
+
+char *
+clv_ua_keys_value(MikeyBytes octets, GError **error)
+{
+    MikeyBuffer value = MIKEY_BUFFER_INIT;
+    MikeyStatus status = mikey_sdp_encode(octets, &value);
+    char *text;
+
+    if (status != MIKEY_OK) {
+        clv_ua_keys_fail(error, "the offer", status);
+        return NULL;
+    }
+    text = g_strndup((char *)value.data, value.len);
+    mikey_buffer_clear(&value);
+    return text;
 }
 
 /* Returns: (transfer full) (nullable): value of a=key-mgmt */
 static char *
 mikey_offer_value(ClvUaKeys *keys, gboolean has_media, guint32 ssrc, GError **error)
 {
-    MikeyBuffer value = MIKEY_BUFFER_INIT;
     g_autoptr(GByteArray) octets = NULL;
     char *text;
-    MikeyStatus status;
 
     if (keys->options->forge == CLV_UA_FORGE_REPLAY) {
         if (!g_file_get_contents(keys->options->message_file, &text, NULL, error))
             return NULL;
         return g_strchomp(text);
     }
-    if (!build_transfer(keys, has_media, ssrc, error))
+    if (!clv_ua_keys_build(keys, keys->grant, keys->responder, has_media, ssrc, &keys->transfer,
+                           &keys->info.csb_id, error))
         return NULL;
-    octets = spoil(keys, mikey_transfer_octets(keys->transfer));
-    status = mikey_sdp_encode(mikey_bytes(octets->data, octets->len), &value);
-    if (status != MIKEY_OK) {
-        fail(error, "the offer", status);
+    keys->info.has_csb_id = TRUE;
+    octets = clv_ua_keys_spoil(keys, mikey_transfer_octets(keys->transfer));
+    text = clv_ua_keys_value(mikey_bytes(octets->data, octets->len), error);
+    if (text == NULL)
         return NULL;
-    }
-    text = g_strndup((char *)value.data, value.len);
-    mikey_buffer_clear(&value);
     if (!keep_message(keys, text, error)) {
         g_free(text);
         return NULL;
@@ -397,7 +411,7 @@ make_crypto_lines(ClvUaKeys *keys, GError **error)
 {
     const GArray *suites = keys->options->suites;
 
-    keys->n_own = MIN(suites->len, MIN(MAX_SUITES, CLV_SDP_MAX_KEYLINES));
+    keys->n_own = MIN(suites->len, MIN(CLV_UA_MAX_SUITES, CLV_SDP_MAX_KEYLINES));
     for (guint i = 0; i < keys->n_own; i++) {
         if (!clv_ua_suite_fresh(g_array_index(suites, ClvSrtpSuite, i), &keys->own[i], error))
             return FALSE;
@@ -437,6 +451,13 @@ clv_ua_keys_offer(ClvUaKeys *keys, ClvSdp *offer, guint32 ssrc, GError **error)
     if (has_media)
         g_strlcpy(offer->media[0].proto, clear ? "RTP/AVP" : "RTP/SAVP",
                   sizeof offer->media[0].proto);
+    if (keys->options->keymgmt == CLV_UA_MIKEY && keys->next_line != NULL) {
+        offer->keymgmt[offer->n_keymgmt++] = g_strdup(keys->next_line);
+        return TRUE;
+    }
+    /* what was an answer is no offer: without a line the keys stay */
+    if (keys->options->keymgmt == CLV_UA_MIKEY && keys->answered)
+        return TRUE;
     for (guint i = 0; i < keys->lines->len; i++) {
         char *line = g_strdup(g_ptr_array_index(keys->lines, i));
 
@@ -471,10 +492,10 @@ take_session(const MikeyBundle *bundle, uint8_t cs_id, ClvSrtpKeys *out, GError 
     MikeyStatus status = mikey_bundle_srtp(bundle, cs_id, &srtp);
 
     if (status != MIKEY_OK)
-        return fail(error, "keys of the stream", status);
+        return clv_ua_keys_fail(error, "keys of the stream", status);
     if (srtp.mki_len > CLV_SRTP_MAX_MKI) {
         mikey_srtp_clear(&srtp);
-        return refuse(error, "the MKI is longer than 8 octets");
+        return clv_ua_keys_refuse(error, "the MKI is longer than 8 octets");
     }
     out->suite = suite_of(srtp.profile);
     out->key_len = (guint8)srtp.master_key.len;
@@ -510,13 +531,29 @@ check_peer(ClvUaKeys *keys, const char *contact, GError **error)
     g_free(keys->peer);
     keys->peer = clv_identity_canonical((const char *)peer.data.data, (gssize)peer.data.len);
     if (keys->peer == NULL)
-        return refuse(error, "the answer was proven to come from something that is no SIP URI");
+        return clv_ua_keys_refuse(
+            error, "the answer was proven to come from something that is no SIP URI");
+    /* a user's Contact is where he is; who he is is whom we called */
+    if (keys->options->verb == CLV_UA_CALL && g_strcmp0(keys->responder, keys->peer) == 0)
+        return TRUE;
     if (where == NULL || strcmp(where, keys->peer) != 0) {
         g_set_error(error, CLV_UA_KEYS_ERROR, 0, "the Contact says '%s', the ticket proves '%s'",
                     where != NULL ? where : "", keys->peer);
         return FALSE;
     }
     return TRUE;
+}
+
+/* Ours and theirs: which is which was settled when the bundle was made. */
+gboolean
+clv_ua_keys_sessions(ClvUaKeys *keys, guint media_index, ClvSrtpKeys *tx, ClvSrtpKeys *rx,
+                     GError **error)
+{
+    uint8_t offerer = (uint8_t)MIKEY_CS_OFFERER(media_index + 1);
+    uint8_t answerer = (uint8_t)MIKEY_CS_ANSWERER(media_index + 1);
+
+    return take_session(keys->bundle, keys->answered ? answerer : offerer, tx, error) &&
+           take_session(keys->bundle, keys->answered ? offerer : answerer, rx, error);
 }
 
 static gboolean
@@ -526,28 +563,42 @@ finish_mikey(ClvUaKeys *keys, const ClvSdp *answer, const char *contact, ClvSrtp
     const char *line = key_line(answer, 0, TRUE);
     MikeyBuffer octets = MIKEY_BUFFER_INIT;
     MikeyPeerError refusal = {0};
-    MikeyEnv env = env_at(g_get_real_time());
+    MikeyEnv env = clv_ua_keys_env_at(g_get_real_time());
     MikeyStatus status;
 
     if (line == NULL)
-        return refuse(error, "the answer has no a=key-mgmt: nobody has proven anything");
-    if (keys->transfer == NULL)
-        return refuse(error, "a replayed or raw offer was accepted; its keys are not ours");
+        return clv_ua_keys_refuse(error,
+                                  "the answer has no a=key-mgmt: nobody has proven anything");
+    if (keys->transfer == NULL && keys->next_line == NULL)
+        return clv_ua_keys_refuse(error,
+                                  "a replayed or raw offer was accepted; its keys are not ours");
     status = mikey_sdp_decode(mikey_bytes_str(line), &octets);
-    if (status == MIKEY_OK)
-        status = mikey_transfer_finish(keys->transfer, mikey_bytes(octets.data, octets.len), &env,
-                                       &keys->bundle, &refusal);
-    mikey_buffer_clear(&octets);
-    if (status == MIKEY_PEER_ERROR)
-        keys->info.refusal = refusal.number;
-    if (status != MIKEY_OK)
-        return fail(error, "the answer does not prove who it is from", status);
+    if (status == MIKEY_OK && keys->next_line != NULL) {
+        gboolean good = clv_ua_keys_finish_next(keys, mikey_bytes(octets.data, octets.len), error);
+
+        mikey_buffer_clear(&octets);
+        if (!good)
+            return FALSE;
+    } else {
+        MikeyBundle *bundle = NULL;
+
+        if (status == MIKEY_OK)
+            status = mikey_transfer_finish(keys->transfer, mikey_bytes(octets.data, octets.len),
+                                           &env, &bundle, &refusal);
+        mikey_buffer_clear(&octets);
+        if (status == MIKEY_PEER_ERROR)
+            keys->info.refusal = refusal.number;
+        if (status != MIKEY_OK)
+            return clv_ua_keys_fail(error, "the answer does not prove who it is from", status);
+        g_clear_pointer(&keys->bundle, mikey_bundle_free);
+        keys->bundle = bundle;
+        keys->answered = FALSE;
+    }
     if (!check_peer(keys, contact, error))
         return FALSE;
     if (answer->n_media == 0)
         return TRUE;
-    if (!take_session(keys->bundle, MIKEY_CS_OFFERER(1), tx, error) ||
-        !take_session(keys->bundle, MIKEY_CS_ANSWERER(1), rx, error))
+    if (!clv_ua_keys_sessions(keys, 0, tx, rx, error))
         return FALSE;
     note_agreed(keys, rx, line);
     return TRUE;
@@ -560,11 +611,11 @@ finish_sdes(ClvUaKeys *keys, const ClvSdp *answer, ClvSrtpKeys *tx, ClvSrtpKeys 
     guint tag = 0;
 
     if (line == NULL)
-        return refuse(error, "the answer has no a=crypto");
+        return clv_ua_keys_refuse(error, "the answer has no a=crypto");
     if (!clv_ua_crypto_parse(line, &tag, rx, error))
         return FALSE;
     if (tag < 1 || tag > keys->n_own || keys->own[tag - 1].suite != rx->suite)
-        return refuse(error, "a=crypto of the answer is none of those offered");
+        return clv_ua_keys_refuse(error, "a=crypto of the answer is none of those offered");
     *tx = keys->own[tag - 1];
     note_agreed(keys, rx, line);
     return TRUE;
@@ -648,7 +699,7 @@ answer_sdes(ClvUaKeys *keys, const ClvSdpMedia *offered, ClvSdpMedia *media, Clv
         }
         clv_srtp_keys_clear(rx);
     }
-    return refuse(error, "no a=crypto with one of our suites");
+    return clv_ua_keys_refuse(error, "no a=crypto with one of our suites");
 }
 
 static char *
@@ -657,8 +708,8 @@ bytes_to_text(MikeyBytes bytes)
     return clv_identity_canonical((const char *)bytes.data, (gssize)bytes.len);
 }
 
-static gboolean
-verify_offer(ClvUaKeys *keys, MikeyOffer *offer, GError **error)
+gboolean
+clv_ua_keys_verify(ClvUaKeys *keys, MikeyOffer *offer, GError **error)
 {
     MikeyPeerError refusal = {.number = 255};
     MikeyResolution *resolution =
@@ -671,63 +722,87 @@ verify_offer(ClvUaKeys *keys, MikeyOffer *offer, GError **error)
     }
     status = mikey_offer_verify(offer, resolution);
     mikey_resolution_free(resolution);
-    return status == MIKEY_OK || fail(error, "the caller is not who the ticket says", status);
+    return status == MIKEY_OK ||
+           clv_ua_keys_fail(error, "the caller is not who the ticket says", status);
 }
 
 static gboolean
 answer_offer(ClvUaKeys *keys, MikeyOffer *offer, guint media_index, guint32 ssrc, char **out_value,
              GError **error)
 {
-    MikeySrtpProfile profiles[MAX_SUITES];
+    MikeySrtpProfile profiles[CLV_UA_MAX_SUITES];
     MikeyLine lines[CLV_SDP_MAX_MEDIA] = {0};
     MikeyAnswerSetup setup = {
         .lines = lines,
         .n_lines = media_index + 1,
         .profiles = profiles,
-        .n_profiles = wanted_profiles(keys->options, profiles),
+        .n_profiles = clv_ua_keys_profiles(keys->options, profiles),
     };
-    MikeyEnv env = env_at(g_get_real_time());
+    MikeyEnv env = clv_ua_keys_env_at(g_get_real_time());
     MikeyBuffer octets = MIKEY_BUFFER_INIT, value = MIKEY_BUFFER_INIT;
+    MikeyBundle *bundle = NULL;
     MikeyStatus status;
 
     lines[media_index] = (MikeyLine){.keyed = true, .ssrc = ssrc};
-    status = mikey_offer_answer(offer, &setup, &env, &octets, &keys->bundle);
+    status = mikey_offer_answer(offer, &setup, &env, &octets, &bundle);
     if (status == MIKEY_OK)
         status = mikey_sdp_encode(mikey_bytes(octets.data, octets.len), &value);
     mikey_buffer_clear(&octets);
-    if (status != MIKEY_OK)
-        return fail(error, "the answer", status);
+    if (status != MIKEY_OK) {
+        mikey_bundle_free(bundle);
+        return clv_ua_keys_fail(error, "the answer", status);
+    }
+    mikey_bundle_free(keys->bundle);
+    keys->bundle = bundle;
     *out_value = g_strndup((char *)value.data, value.len);
     mikey_buffer_clear(&value);
     return TRUE;
 }
 
 static gboolean
-open_offer(ClvUaKeys *keys, const char *line, guint media_index, guint32 ssrc, char **out_value,
+open_offer(ClvUaKeys *keys, MikeyBytes octets, guint media_index, guint32 ssrc, char **out_value,
            GError **error)
 {
     MikeyBytes ids[] = {mikey_bytes_str("mikey")};
-    MikeyBuffer octets = MIKEY_BUFFER_INIT;
-    MikeyEnv env = env_at(g_get_real_time());
+    MikeyEnv env = clv_ua_keys_env_at(g_get_real_time());
     MikeyOffer *offer = NULL;
-    MikeyStatus status = mikey_sdp_decode(mikey_bytes_str(line), &octets);
+    MikeyStatus status = mikey_offer_open(octets, &env, &offer);
     gboolean good;
 
     if (status == MIKEY_OK)
-        status = mikey_offer_open(mikey_bytes(octets.data, octets.len), &env, &offer);
-    if (status == MIKEY_OK)
         status = mikey_sdp_ids_check(mikey_offer_message(offer), ids, 1);
-    mikey_buffer_clear(&octets);
-    good = status == MIKEY_OK ? verify_offer(keys, offer, error) &&
+    good = status == MIKEY_OK ? clv_ua_keys_verify(keys, offer, error) &&
                                     answer_offer(keys, offer, media_index, ssrc, out_value, error)
-                              : fail(error, "the offer", status);
+                              : clv_ua_keys_fail(error, "the offer", status);
     if (good) {
+        keys->answered = TRUE;
         keys->info.has_csb_id = TRUE;
         keys->info.csb_id = mikey_offer_csb_id(offer);
         g_free(keys->peer);
         keys->peer = bytes_to_text(mikey_offer_initiator(offer).data);
     }
     mikey_offer_free(offer);
+    return good;
+}
+
+/* A call, or an update in one. */
+static gboolean
+open_line(ClvUaKeys *keys, const char *line, guint media_index, guint32 ssrc, char **out_value,
+          GError **error)
+{
+    MikeyBuffer octets = MIKEY_BUFFER_INIT;
+    MikeyStatus status = mikey_sdp_decode(mikey_bytes_str(line), &octets);
+    MikeyBytes bytes = mikey_bytes(octets.data, octets.len);
+    uint32_t csb_id = 0;
+    gboolean good;
+
+    if (status != MIKEY_OK)
+        good = clv_ua_keys_fail(error, "the offer", status);
+    else if (mikey_update_peek(bytes, &csb_id) == MIKEY_OK)
+        good = clv_ua_keys_take_update(keys, bytes, media_index, ssrc, out_value, error);
+    else
+        good = open_offer(keys, bytes, media_index, ssrc, out_value, error);
+    mikey_buffer_clear(&octets);
     return good;
 }
 
@@ -739,25 +814,28 @@ answer_mikey(ClvUaKeys *keys, const ClvSdp *offer, guint media_index, guint32 ss
     gboolean at_media = offer->media[media_index].n_keymgmt > 0;
     char *value = NULL;
 
+    if (line == NULL && keys->bundle != NULL)
+        return clv_ua_keys_sessions(keys, media_index, tx, rx, error);
     if (line == NULL)
-        return refuse(error, "the offer has no a=key-mgmt");
+        return clv_ua_keys_refuse(error, "the offer has no a=key-mgmt");
     if (keys->terminal == NULL)
-        return refuse(error, "answering a ticket needs --kms and its companions");
+        return clv_ua_keys_refuse(error, "answering a ticket needs --kms and its companions");
     if (keys->agreed == NULL || strcmp(keys->agreed, line) != 0) {
-        g_clear_pointer(&keys->bundle, mikey_bundle_free);
-        if (!open_offer(keys, line, media_index, ssrc, &value, error))
+        if (!open_line(keys, line, media_index, ssrc, &value, error))
             return FALSE;
         g_ptr_array_set_size(keys->lines, 0);
         g_ptr_array_add(keys->lines, value);
     }
     value = g_strdup(g_ptr_array_index(keys->lines, 0));
-    if (at_media)
+    if (keys->options->no_transfer_resp) {
+        g_free(value);
+        value = NULL;
+    } else if (at_media)
         answer->media[media_index].keymgmt[answer->media[media_index].n_keymgmt++] = value;
     else
         answer->keymgmt[answer->n_keymgmt++] = value;
     keys->info.scheme = "mikey-ticket";
-    if (!take_session(keys->bundle, MIKEY_CS_ANSWERER(media_index + 1), tx, error) ||
-        !take_session(keys->bundle, MIKEY_CS_OFFERER(media_index + 1), rx, error))
+    if (!clv_ua_keys_sessions(keys, media_index, tx, rx, error))
         return FALSE;
     note_agreed(keys, rx, line);
     return TRUE;
@@ -772,9 +850,16 @@ clv_ua_keys_answer(ClvUaKeys *keys, const ClvSdp *offer, guint media_index, guin
     gboolean secured = g_str_has_prefix(offered->proto, "RTP/SAVP");
     gboolean good;
 
+    if (keys->options->answer_plain) {
+        g_strlcpy(answer->media[media_index].proto, "RTP/AVP",
+                  sizeof answer->media[media_index].proto);
+        *out_tx = tx;
+        *out_rx = rx;
+        return TRUE;
+    }
     if (secured == (keys->options->keymgmt == CLV_UA_CLEAR))
-        return refuse(error,
-                      secured ? "the offer is secured, we are not" : "the offer is in clear");
+        return clv_ua_keys_refuse(error, secured ? "the offer is secured, we are not"
+                                                 : "the offer is in clear");
     switch (keys->options->keymgmt) {
     case CLV_UA_MIKEY:
         good = answer_mikey(keys, offer, media_index, ssrc, answer, &tx, &rx, error);

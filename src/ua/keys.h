@@ -67,3 +67,35 @@ gboolean clv_ua_keys_unchanged(const ClvUaKeys *keys, const ClvSdp *answer);
 gboolean clv_ua_keys_answer(ClvUaKeys *keys, const ClvSdp *offer, guint media_index, guint32 ssrc,
                             ClvSdp *answer, ClvSrtpKeys *out_tx, ClvSrtpKeys *out_rx,
                             GError **error);
+
+/* ---- later in the call (keys-renew.c); then clv_ua_keys_offer() and clv_ua_keys_finish() ---- */
+
+/* A fresh ticket and a new bundle. @uris: (nullable): NULL-terminated, named beside the other side;
+ * @purpose: (nullable) */
+gboolean clv_ua_keys_renew(ClvUaKeys *keys, const char *const *uris, const char *purpose,
+                           gboolean has_media, guint32 ssrc, GError **error);
+/* A CSB update in the bundle that there is, with a key of our own if --supply-keys says so. */
+gboolean clv_ua_keys_update(ClvUaKeys *keys, gboolean has_media, guint32 ssrc, GError **error);
+/* It was refused: everything stays as it was. */
+void clv_ua_keys_drop_next(ClvUaKeys *keys);
+
+/* ---- REFER (keys-refer.c) ---- */
+
+/**
+ * clv_ua_keys_refer:
+ * @whom: who is asked
+ * @names: NULL-terminated: whom the ticket names
+ *
+ * Returns: (transfer full) (nullable): TRANSFER_INIT in base64
+ */
+char *clv_ua_keys_refer(ClvUaKeys *keys, const char *whom, const char *const *names,
+                        GError **error);
+/**
+ * clv_ua_keys_referred:
+ * @body: base64 of a TRANSFER_INIT, or an SDP with it
+ * @conference: whom we are to call; the ticket must name it, or be its own
+ *
+ * Has the ticket resolved at the KMS. Returns: (transfer full) (nullable): who has sent it, proven
+ */
+char *clv_ua_keys_referred(ClvUaKeys *keys, const char *type, const char *body, gsize len,
+                           const char *conference, GError **error);

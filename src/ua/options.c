@@ -17,6 +17,7 @@ typedef enum Kind {
     SECONDS, /* gint64 milliseconds, given as seconds with a decimal point */
     DECIBEL, /* double, -120 to 0 */
     WORD,    /* int: place in words */
+    STEPS,   /* GPtrArray of ClvUaStep, "S:TEXT" or "S"; the first of words is the command */
     TONES,   /* GArray of ClvUaTone: HZ[:DBFS],... */
     HERTZ,   /* GArray of double: HZ,... */
     EXPECT,  /* GArray of ClvUaExpect: HZ:DBFS,... */
@@ -28,11 +29,13 @@ enum {
     JOIN = 1 << CLV_UA_JOIN,
     CALL = 1 << CLV_UA_CALL,
     ANSWER = 1 << CLV_UA_ANSWER,
+    REFER = 1 << CLV_UA_REFER,
     TICKET = 1 << CLV_UA_TICKET,
     DECODE = 1 << CLV_UA_DECODE,
     OUT = CREATE | JOIN | CALL,
     CALLS = OUT | ANSWER,
-    KMS = CALLS | TICKET,
+    SIP = CALLS | REFER,
+    KMS = SIP | TICKET,
 };
 
 typedef struct Option {
@@ -46,13 +49,25 @@ typedef struct Option {
     const char *const *words;
 } Option;
 
-static const char *const verb_names[] = {"create", "join",   "call", "answer",
-                                         "ticket", "decode", NULL};
+static const char *const verb_names[] = {"create", "join",   "call",   "answer",
+                                         "refer",  "ticket", "decode", NULL};
 static const char *const keymgmt_words[] = {"mikey", "sdes", "none", NULL};
 static const char *const transport_words[] = {"udp", "tcp", "tls", NULL};
 static const char *const hold_words[] = {"sendonly", "inactive", NULL};
 static const char *const forge_words[] = {"none",   "bad-mac", "bad-vi",     "stolen-ticket",
                                           "replay", "expired", "no-sdp-ids", NULL};
+
+static const char *const refer_method_words[] = {"INVITE", "BYE", NULL};
+static const char *const refer_body_words[] = {"mikey", "sdp", "none", NULL};
+static const char *const allow_method_words[] = {"reinvite", "update", NULL};
+/* commands of script.c; a second word: it takes no text */
+static const char *const refer_step[] = {"refer", NULL};
+static const char *const remove_step[] = {"remove", NULL};
+static const char *const end_step[] = {"end", "", NULL};
+static const char *const allow_step[] = {"allow", NULL};
+static const char *const rekey_step[] = {"rekey", "", NULL};
+static const char *const update_step[] = {"update", "", NULL};
+static const char *const identity_step[] = {"identity", NULL};
 
 #define AT(member) G_STRUCT_OFFSET(ClvUaOptions, member)
 
@@ -60,22 +75,21 @@ static const Option table[] = {
     {"factory", TEXT, CREATE, AT(factory), "URI", "conference factory to call", 0, 0, NULL},
     {"invite", TEXTS, CREATE, AT(invite), "URI", "name a participant in the ticket; repeat it", 0,
      0, NULL},
-    {"proxy", TEXT, CALLS, AT(proxy), "URI", "send every request there", 0, 0, NULL},
+    {"proxy", TEXT, SIP, AT(proxy), "URI", "send every request there", 0, 0, NULL},
     {"identity", TEXT, KMS, AT(identity), "URI", "who we are: From, and IDRi of the ticket", 0, 0,
      NULL},
-    {"display-name", TEXT, CALLS, AT(display_name), "TEXT", "name beside the identity", 0, 0, NULL},
-    {"listen", TEXT, CALLS, AT(listen), "ADDR[:PORT]",
+    {"display-name", TEXT, SIP, AT(display_name), "TEXT", "name beside the identity", 0, 0, NULL},
+    {"listen", TEXT, SIP, AT(listen), "ADDR[:PORT]",
      "local address for SIP and media (default: towards the peer, any port)", 0, 0, NULL},
-    {"transport", WORD, CALLS, AT(transport), "udp|tcp|tls",
+    {"transport", WORD, SIP, AT(transport), "udp|tcp|tls",
      "transport of SIP (default: that of proxy or URI, else udp)", 0, 0, transport_words},
-    {"ca", TEXT, CALLS, AT(ca), "FILE", "certificates that TLS servers are checked against", 0, 0,
+    {"ca", TEXT, SIP, AT(ca), "FILE", "certificates that TLS servers are checked against", 0, 0,
      NULL},
-    {"cert", TEXT, CALLS, AT(cert), "FILE", "our own TLS certificate and key, PEM", 0, 0, NULL},
-    {"insecure", FLAG, CALLS, AT(insecure), NULL, "do not check TLS certificates at all", 0, 0,
-     NULL},
-    {"user", TEXT, OUT, AT(user), "NAME", "user for digest authentication", 0, 0, NULL},
-    {"password-file", TEXT, OUT, AT(password_file), "FILE", "its password, on the first line", 0, 0,
-     NULL},
+    {"cert", TEXT, SIP, AT(cert), "FILE", "our own TLS certificate and key, PEM", 0, 0, NULL},
+    {"insecure", FLAG, SIP, AT(insecure), NULL, "do not check TLS certificates at all", 0, 0, NULL},
+    {"user", TEXT, OUT | REFER, AT(user), "NAME", "user for digest authentication", 0, 0, NULL},
+    {"password-file", TEXT, OUT | REFER, AT(password_file), "FILE",
+     "its password, on the first line", 0, 0, NULL},
     {"session-expires", NUMBER, CALLS, AT(session_expires_s), "S",
      "session timer, 0 for none (default 1800)", 0, 86400, NULL},
     {"answer-timeout", SECONDS, OUT, AT(answer_timeout_ms), "S",
@@ -88,6 +102,50 @@ static const Option table[] = {
      699, NULL},
     {"no-media", FLAG, OUT, AT(no_media), NULL,
      "offer no media line: create and control the conference alone", 0, 0, NULL},
+
+    {"refer-to", TEXT, REFER, AT(refer_to), "URI", "whom to call, or to remove", 0, 0, NULL},
+    {"refer-method", WORD, REFER, AT(refer_method), "INVITE|BYE", "bring him in, or throw him out",
+     0, 0, refer_method_words},
+    {"refer-body", WORD, SIP, AT(refer_body), "mikey|sdp|none",
+     "how a REFER carries its ticket (default mikey)", 0, 0, refer_body_words},
+    {"target-dialog", TEXT, REFER, AT(target_dialog), "DIALOG",
+     "of a call that the other side knows us by, as it is reported", 0, 0, NULL},
+    {"norefersub", FLAG, SIP, AT(no_refer_sub), NULL, "ask for no NOTIFY after a REFER", 0, 0,
+     NULL},
+    {"refer-timeout", SECONDS, SIP, AT(refer_timeout_ms), "S",
+     "wait so long for the last NOTIFY (default 60)", 0, 3600, NULL},
+    {"refer", STEPS, CALLS, AT(steps), "S:URI", "REFER the other side to it, S after the answer", 0,
+     0, refer_step},
+    {"remove", STEPS, CALLS, AT(steps), "S:URI", "REFER with method=BYE then", 0, 0, remove_step},
+    {"end-conference", STEPS, CALLS, AT(steps), "S", "REFER with method=BYE to the conference", 0,
+     0, end_step},
+    {"allow-at", STEPS, CALLS, AT(steps), "S:URI,...",
+     "replace the allowed set: another offer, with a ticket that names these", 0, 0, allow_step},
+    {"allow-method", WORD, CALLS, AT(allow_method), "reinvite|update",
+     "how other keys are offered (default reinvite)", 0, 0, allow_method_words},
+    {"rekey-at", STEPS, CALLS, AT(steps), "S", "take new keys by a ticket for the other side alone",
+     0, 0, rekey_step},
+    {"update-at", STEPS, CALLS, AT(steps), "S", "send a CSB update (RFC 6043 5.2)", 0, 0,
+     update_step},
+    {"supply-keys", FLAG, OUT | TICKET, AT(supply_keys), NULL,
+     "ask for the right to put keys of our own into updates, and do", 0, 0, NULL},
+    {"change-identity", STEPS, CALLS, AT(steps), "S:URI", "UPDATE with that From (RFC 4916)", 0, 0,
+     identity_step},
+
+    {"follow-refer", FLAG, ANSWER, AT(follow_refer), NULL,
+     "take a REFER: check its ticket and call the conference it names", 0, 0, NULL},
+    {"busy", FLAG, ANSWER, AT(busy), NULL, "refuse with 486", 0, 0, NULL},
+    {"send-181", FLAG, ANSWER, AT(send_181), NULL, "say 181 before anything else", 0, 0, NULL},
+    {"history-info", TEXT, ANSWER, AT(history_info), "VALUE", "put that History-Info into answers",
+     0, 0, NULL},
+    {"assert-identity", TEXT, SIP, AT(assert_identity), "URI",
+     "P-Asserted-Identity of our answers, INVITE and REFER", 0, 0, NULL},
+    {"no-transfer-resp", FLAG, ANSWER, AT(no_transfer_resp), NULL,
+     "answer RTP/SAVP without a=key-mgmt", 0, 0, NULL},
+    {"answer-plain", FLAG, ANSWER, AT(answer_plain), NULL, "answer RTP/AVP whatever was offered", 0,
+     0, NULL},
+    {"reliable", FLAG, ANSWER, AT(reliable), NULL,
+     "answer in a reliable 183, with early media, then 200 without SDP", 0, 0, NULL},
 
     {"keymgmt", WORD, CALLS, AT(keymgmt), "mikey|sdes|none",
      "key management (default mikey; call and answer: sdes)", 0, 0, keymgmt_words},
@@ -104,15 +162,16 @@ static const Option table[] = {
      NULL},
     {"ticket-file", TEXT, OUT | TICKET, AT(ticket_file), "FILE",
      "ticket: where to keep it; else: use that one", 0, 0, NULL},
-    {"for", TEXTS, TICKET, AT(ticket_for), "URI", "who may have it resolved; repeat it", 0, 0,
+    {"for", TEXTS, TICKET | REFER, AT(ticket_for), "URI",
+     "who may have it resolved; repeat it (default of refer: whom we ask, and --refer-to)", 0, 0,
      NULL},
-    {"purpose", TEXTS, CREATE | JOIN | CALL | TICKET, AT(purposes), "create|join|allow|TEXT",
+    {"purpose", TEXTS, OUT | REFER | TICKET, AT(purposes), "create|join|allow|refer|TEXT",
      "what the ticket is good for; repeat it (default: what the verb needs)", 0, 0, NULL},
-    {"valid-for", NUMBER, OUT | TICKET, AT(valid_for_s), "S", "how long (default: the KMS decides)",
-     1, 31536000, NULL},
+    {"valid-for", NUMBER, OUT | REFER | TICKET, AT(valid_for_s), "S",
+     "how long (default: the KMS decides)", 1, 31536000, NULL},
     {"reusable", FLAG, OUT | TICKET, AT(reusable), NULL, "ask for a ticket that may be used again",
      0, 0, NULL},
-    {"forge", WORD, OUT, AT(forge), "HOW",
+    {"forge", WORD, OUT | REFER, AT(forge), "HOW",
      "spoil the offer: bad-mac, bad-vi, stolen-ticket, replay, expired, no-sdp-ids", 0, 0,
      forge_words},
     {"save-message", TEXT, OUT, AT(save_message), "FILE",
@@ -151,7 +210,9 @@ static const Option table[] = {
     {"json", FLAG, KMS | DECODE, AT(json), NULL, "one JSON object a line", 0, 0, NULL},
     {"quiet", FLAG, KMS, AT(quiet), NULL, "the final report alone", 0, 0, NULL},
     {"interactive", FLAG, CALLS, AT(interactive), NULL,
-     "take commands from standard input: hold resume stats reset sleep bye", 0, 0, NULL},
+     "take commands from standard input: hold resume stats reset sleep refer remove end "
+     "allow rekey update identity bye",
+     0, 0, NULL},
 };
 
 #define AS(type, options, option) ((type *)G_STRUCT_MEMBER_P(options, (option)->offset))
@@ -298,6 +359,34 @@ set_list(ClvUaOptions *options, const Option *option, const char *text, GError *
     return TRUE;
 }
 
+static void
+free_step(gpointer data)
+{
+    g_free(((ClvUaStep *)data)->argument);
+    g_free(data);
+}
+
+static gboolean
+add_step(ClvUaOptions *options, const Option *option, const char *text, GError **error)
+{
+    gboolean takes_text = option->words[1] == NULL;
+    const char *colon = strchr(text, ':');
+    g_autofree char *seconds =
+        g_strndup(text, colon != NULL ? (gsize)(colon - text) : strlen(text));
+    ClvUaStep *step;
+    double at;
+
+    if (takes_text != (colon != NULL && colon[1] != '\0') || (!takes_text && colon != NULL) ||
+        !parse_double(seconds, &at) || at < 0.0 || at > 864000.0)
+        return bad_value(error, option, text, option->argument);
+    step = g_new0(ClvUaStep, 1);
+    step->at_ms = llrint(at * 1000.0);
+    step->command = option->words[0];
+    step->argument = g_strdup(takes_text ? colon + 1 : "");
+    g_ptr_array_add(*AS(GPtrArray *, options, option), step);
+    return TRUE;
+}
+
 static gboolean
 set_option(ClvUaOptions *options, const Option *option, const char *text, GError **error)
 {
@@ -322,6 +411,8 @@ set_option(ClvUaOptions *options, const Option *option, const char *text, GError
         return TRUE;
     case WORD:
         return set_word(options, option, text, error);
+    case STEPS:
+        return add_step(options, option, text, error);
     default:
         return set_list(options, option, text, error);
     }
@@ -341,6 +432,8 @@ with_defaults(void)
     for (guint i = 0; i < G_N_ELEMENTS(table); i++)
         if (table[i].kind == TEXTS)
             *AS(GPtrArray *, o, &table[i]) = g_ptr_array_new_with_free_func(g_free);
+    o->steps = g_ptr_array_new_with_free_func(free_step);
+    o->refer_timeout_ms = 60000;
     o->suites = array_of(sizeof(ClvSrtpSuite));
     o->tones = array_of(sizeof(ClvUaTone));
     o->listen_for = array_of(sizeof(double));
@@ -375,6 +468,7 @@ clv_ua_options_free(ClvUaOptions *options)
         else if (option->kind >= TONES)
             g_array_unref(*AS(GArray *, options, option));
     }
+    g_ptr_array_unref(options->steps);
     g_free(options->operand);
     g_free(options);
 }
@@ -477,6 +571,11 @@ check_together(const ClvUaOptions *o, GError **error)
         if (!needs(error, o, "a URI", o->operand != NULL))
             return FALSE;
         break;
+    case CLV_UA_REFER:
+        if (!needs(error, o, "the URI of whom is asked", o->operand != NULL) ||
+            !needs(error, o, "--refer-to", o->refer_to != NULL))
+            return FALSE;
+        break;
     case CLV_UA_TICKET:
         if (!needs(error, o, "--ticket-file", o->ticket_file != NULL) ||
             !needs(error, o, "--for", o->ticket_for->len > 0))
@@ -499,6 +598,8 @@ check_together(const ClvUaOptions *o, GError **error)
         return usage(error, "--forge needs --keymgmt mikey", NULL);
     if (o->forge == CLV_UA_FORGE_REPLAY && o->message_file == NULL)
         return usage(error, "--forge replay needs --message-file", NULL);
+    if (o->no_transfer_resp && o->keymgmt != CLV_UA_MIKEY)
+        return usage(error, "--no-transfer-resp needs --keymgmt mikey", NULL);
     if (o->resume_after_ms >= 0 && o->hold_after_ms < 0)
         return usage(error, "--resume-after needs --hold-after", NULL);
     return TRUE;
@@ -516,8 +617,11 @@ fill_in(ClvUaOptions *o)
     static const ClvSrtpSuite usual = CLV_SRTP_AES_CM_128_HMAC_SHA1_80;
 
     if (o->keymgmt < 0)
-        o->keymgmt =
-            o->verb == CLV_UA_CALL || o->verb == CLV_UA_ANSWER ? CLV_UA_SDES : CLV_UA_MIKEY;
+        o->keymgmt = o->verb == CLV_UA_CALL || o->verb == CLV_UA_ANSWER              ? CLV_UA_SDES
+                     : o->verb == CLV_UA_REFER && o->refer_body == CLV_UA_REFER_NONE ? CLV_UA_CLEAR
+                                                                                     : CLV_UA_MIKEY;
+    if (o->busy && o->answer_status == 0)
+        o->answer_status = 486;
     if (o->suites->len == 0)
         g_array_append_val(o->suites, usual);
     if (o->codecs->len == 0) {
@@ -570,7 +674,7 @@ static gboolean
 parse_words(ClvUaOptions *options, int argc, const char *const *argv, GError **error)
 {
     gboolean takes_operand = options->verb == CLV_UA_JOIN || options->verb == CLV_UA_CALL ||
-                             options->verb == CLV_UA_DECODE;
+                             options->verb == CLV_UA_REFER || options->verb == CLV_UA_DECODE;
 
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -613,6 +717,8 @@ clv_ua_options_help(void)
         "  conclave-ua join CONFERENCE-URI [option]...    dial into one\n"
         "  conclave-ua call URI [option]...               call anybody\n"
         "  conclave-ua answer [option]...                 wait for a call and answer it\n"
+        "  conclave-ua refer URI --refer-to URI [option]...  ask URI to call or to remove "
+        "somebody\n"
         "  conclave-ua ticket --for URI [option]...       get a ticket and keep it in a file\n"
         "  conclave-ua decode [FILE|-|BASE64] [--json]    show the MIKEY messages in a text\n"
         "\n"

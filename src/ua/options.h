@@ -17,6 +17,7 @@ typedef enum ClvUaVerb {
     CLV_UA_JOIN,
     CLV_UA_CALL,
     CLV_UA_ANSWER,
+    CLV_UA_REFER,
     CLV_UA_TICKET,
     CLV_UA_DECODE,
     CLV_UA_HELP,
@@ -26,6 +27,19 @@ typedef enum ClvUaVerb {
 typedef enum ClvUaKeymgmt { CLV_UA_MIKEY, CLV_UA_SDES, CLV_UA_CLEAR } ClvUaKeymgmt;
 typedef enum ClvUaTransport { CLV_UA_UDP, CLV_UA_TCP, CLV_UA_TLS } ClvUaTransport;
 typedef enum ClvUaHold { CLV_UA_HOLD_SENDONLY, CLV_UA_HOLD_INACTIVE } ClvUaHold;
+
+typedef enum ClvUaReferBody {
+    CLV_UA_REFER_MIKEY,
+    CLV_UA_REFER_SDP,
+    CLV_UA_REFER_NONE
+} ClvUaReferBody;
+
+/* Something to do in a call, so long after its beginning */
+typedef struct ClvUaStep {
+    gint64 at_ms;
+    const char *command; /* as on standard input (static) */
+    char *argument;      /* "" when there is none */
+} ClvUaStep;
 
 typedef enum ClvUaForge {
     CLV_UA_FORGE_NONE,
@@ -75,6 +89,27 @@ typedef struct ClvUaOptions {
     gint64 answer_after_ms;
     gint64 answer_status;
     gboolean no_media;
+
+    /* REFER, and what else happens in a call */
+    char *refer_to;
+    int refer_method; /* 0: INVITE, 1: BYE */
+    int refer_body;   /* a ClvUaReferBody */
+    char *target_dialog;
+    gboolean no_refer_sub;
+    gint64 refer_timeout_ms;
+    gboolean follow_refer;
+    GPtrArray *steps; /* of ClvUaStep */
+    int allow_method; /* 0: re-INVITE, 1: UPDATE */
+    gboolean supply_keys;
+
+    /* how to be called, also badly */
+    gboolean busy;
+    gboolean send_181;
+    gboolean reliable;
+    gboolean no_transfer_resp;
+    gboolean answer_plain;
+    char *history_info;
+    char *assert_identity;
 
     /* keys */
     int keymgmt;    /* a ClvUaKeymgmt */

@@ -23,6 +23,7 @@
 #define RTCP_EVERY_MS 5000
 #define NTP_OF_1970 2208988800u
 #define RESTART_AFTER_MS 1000 /* a stream that was silent for so long begins anew */
+#define OLD_KEYS_US (2 * G_USEC_PER_SEC)
 
 enum { RTCP_SR = 200, RTCP_RR = 201, RTCP_SDES = 202, RTCP_BYE = 203 };
 
@@ -45,6 +46,9 @@ struct ClvUaStream {
     guint8 pt;
     gboolean alaw;
     ClvUaCrypt *tx, *rx;
+    ClvUaCrypt *next_tx; /* (nullable) waits for the other side */
+    ClvUaCrypt *old_rx;  /* (nullable) what was in force before, for a while */
+    gint64 old_until_us;
 
     gint64 start_us;
     guint16 seq;
@@ -392,6 +396,29 @@ read_rtcp(ClvUaStream *stream, const guint8 *packet, gsize len)
     }
 }
 
+/* By the keys in force; for a while also by those before. A failure may leave the packet spoiled.
+ */
+static ClvUaVerdict
+unprotect(ClvUaStream *stream, guint8 *packet, gsize *len, gboolean rtcp)
+{
+    _Alignas(8) guint8 copy[MAX_PACKET];
+    gsize copy_len = *len;
+    ClvUaVerdict verdict;
+
+    if (stream->old_rx != NULL && g_get_monotonic_time() > stream->old_until_us)
+        g_clear_pointer(&stream->old_rx, clv_ua_crypt_free);
+    if (stream->old_rx != NULL)
+        memcpy(copy, packet, copy_len);
+    verdict = clv_ua_crypt_unprotect(stream->rx, packet, len, rtcp);
+    if (verdict == CLV_UA_GOOD || stream->old_rx == NULL ||
+        clv_ua_crypt_unprotect(stream->old_rx, copy, &copy_len, rtcp) != CLV_UA_GOOD)
+        return verdict;
+    memcpy(packet, copy, copy_len);
+    *len = copy_len;
+    stream->stats.under_old_keys++;
+    return CLV_UA_GOOD;
+}
+
 static void
 on_rtcp(void *user)
 {
@@ -404,7 +431,7 @@ on_rtcp(void *user)
 
         if (!stream->running)
             continue;
-        if (len < 8 || clv_ua_crypt_unprotect(stream->rx, packet, &len, TRUE) != CLV_UA_GOOD)
+        if (len < 8 || unprotect(stream, packet, &len, TRUE) != CLV_UA_GOOD)
             stream->stats.rtcp_bad++;
         else
             read_rtcp(stream, packet, len);
@@ -533,8 +560,7 @@ on_rtp(void *user)
 
         if (!stream->running)
             continue;
-        verdict =
-            len < 12 ? CLV_UA_MALFORMED : clv_ua_crypt_unprotect(stream->rx, packet, &len, FALSE);
+        verdict = len < 12 ? CLV_UA_MALFORMED : unprotect(stream, packet, &len, FALSE);
         header = verdict == CLV_UA_GOOD ? rtp_header_len(packet, &len) : 0;
         if (verdict == CLV_UA_BAD_AUTH)
             stream->stats.bad_auth++;
@@ -629,6 +655,13 @@ clv_ua_stream_open(const ClvUaStreamSetup *setup, GError **error)
 }
 
 static void
+drop_old_keys(ClvUaStream *stream)
+{
+    g_clear_pointer(&stream->old_rx, clv_ua_crypt_free);
+    g_clear_pointer(&stream->next_tx, clv_ua_crypt_free);
+}
+
+static void
 close_watched(ClvUaStream *stream, int *fd, int *watch)
 {
     if (*watch > 0)
@@ -647,6 +680,7 @@ clv_ua_stream_free(ClvUaStream *stream)
     clv_ua_stream_stop(stream);
     close_watched(stream, &stream->rtp_fd, &stream->rtp_watch);
     close_watched(stream, &stream->rtcp_fd, &stream->rtcp_watch);
+    drop_old_keys(stream);
     clv_ua_crypt_free(stream->tx);
     clv_ua_crypt_free(stream->rx);
     clv_ua_playout_free(stream->playout);
@@ -667,6 +701,15 @@ clv_ua_stream_ssrc(const ClvUaStream *stream)
     return stream->stats.tx_ssrc;
 }
 
+void
+clv_ua_stream_switch_tx(ClvUaStream *stream)
+{
+    if (stream->next_tx == NULL)
+        return;
+    clv_ua_crypt_free(stream->tx);
+    stream->tx = g_steal_pointer(&stream->next_tx);
+}
+
 static gboolean
 take_keys(ClvUaStream *stream, const ClvUaStreamPeer *peer, GError **error)
 {
@@ -677,10 +720,14 @@ take_keys(ClvUaStream *stream, const ClvUaStreamPeer *peer, GError **error)
         clv_ua_crypt_free(tx);
         return FALSE;
     }
-    clv_ua_crypt_free(stream->tx);
-    clv_ua_crypt_free(stream->rx);
-    stream->tx = tx;
+    drop_old_keys(stream);
+    stream->old_rx = stream->rx;
+    stream->old_until_us = g_get_monotonic_time() + OLD_KEYS_US;
+    stream->stats.key_changes += stream->rx != NULL ? 1 : 0;
     stream->rx = rx;
+    stream->next_tx = tx;
+    if (stream->tx == NULL || !peer->tx_later)
+        clv_ua_stream_switch_tx(stream);
     return TRUE;
 }
 

@@ -37,6 +37,7 @@ typedef struct ClvUaStreamPeer {
     gboolean alaw;      /* else mu-law */
     ClvSrtpKeys tx, rx; /* CLV_SRTP_NONE: in the clear */
     gboolean keep_keys; /* of a running stream: counters of SRTP go on, tx and rx are not read */
+    gboolean tx_later;  /* go on with the old tx until clv_ua_stream_switch_tx() */
 } ClvUaStreamPeer;
 
 typedef struct ClvUaStreamStats {
@@ -46,6 +47,8 @@ typedef struct ClvUaStreamStats {
     guint64 duplicates; /* same sequence number again, as far as decryption lets them through */
     guint64 late;       /* too late to be heard */
     guint64 bad_auth, replayed, malformed;
+    guint64 under_old_keys; /* after a change of keys */
+    guint key_changes;
     guint64 rtcp_sent, sr, rr, rtcp_bad, rtcp_bye;
     double jitter_ms;
     gint64 longest_gap_ms; /* between two packets that follow each other */
@@ -65,8 +68,11 @@ void clv_ua_stream_free(ClvUaStream *stream); /* NULL allowed; sends RTCP BYE if
 guint16 clv_ua_stream_port(const ClvUaStream *stream);
 guint32 clv_ua_stream_ssrc(const ClvUaStream *stream);
 
-/* Starts, or goes on with other keys and addresses. */
+/* Starts, or goes on with other keys and addresses. What still comes under the keys before is taken
+ * for two seconds. */
 gboolean clv_ua_stream_start(ClvUaStream *stream, const ClvUaStreamPeer *peer, GError **error);
+/* The other side has the answer with our new keys. */
+void clv_ua_stream_switch_tx(ClvUaStream *stream);
 gboolean clv_ua_stream_is_running(const ClvUaStream *stream);
 /* The other side's keys for us are not known yet, or we are on hold: say nothing */
 void clv_ua_stream_set_sending(ClvUaStream *stream, gboolean sending);

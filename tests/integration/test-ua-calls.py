@@ -1,134 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""conclave-ua against itself: both halves of a call, over real sockets, audio by frequency.
-
-Speaks TAP. The programs come from G_TEST_BUILDDIR (make check sets it). Ports are free ones of the
-loopback; nothing else is listened on.
-"""
+"""conclave-ua against itself: both halves of a call, over real sockets, audio by frequency."""
 import contextlib
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-BUILD = os.environ.get('G_TEST_BUILDDIR', '.')
-SOURCE = os.environ.get('G_TEST_SRCDIR', os.path.join(os.path.dirname(__file__), '../..'))
-UA = os.path.join(BUILD, 'conclave-ua')
-KMS = os.path.join(BUILD, 'conclave-kms')
-TIMEOUT = 30
-SUITES = ['AES_CM_128_HMAC_SHA1_80', 'AES_CM_128_HMAC_SHA1_32', 'AES_256_CM_HMAC_SHA1_80',
-          'AEAD_AES_128_GCM', 'AEAD_AES_256_GCM']
-
-tests = []
-work = None
-
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def check(condition, what):
-    if not condition:
-        raise AssertionError(what)
-
-
-class Ua:
-    """One conclave-ua --json; its events are read line by line."""
-
-    def __init__(self, *words, stdin=None):
-        self.process = subprocess.Popen([UA, *words, '--json'], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, stdin=stdin or subprocess.DEVNULL,
-                                        text=True)
-        self.events = []
-
-    def wait_for(self, name):
-        while True:
-            line = self.process.stdout.readline()
-            if line == '':
-                raise AssertionError(f'no "{name}"; saw {self.events}; '
-                                     f'stderr: {self.process.stderr.read()}')
-            event = json.loads(line)
-            self.events.append(event)
-            if event['event'] == name:
-                return event
-
-    def finish(self):
-        """Returns exit status and report."""
-        out, err = self.process.communicate(timeout=TIMEOUT)
-        self.events += [json.loads(line) for line in out.splitlines()]
-        check(self.events, f'no output; stderr: {err}')
-        return self.process.returncode, self.events[-1]
-
-    def names(self):
-        return [event['event'] for event in self.events]
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
-
-
-class Pair:
-    """Somebody waits for a call and somebody calls him."""
-
-    def __init__(self, host='127.0.0.1', transport='udp', answer=(), call=(), commands=False):
-        self.uas = []
-        try:
-            self.bob = self.start('answer', '--listen', f'[{host}]:0' if ':' in host else f'{host}:0',
-                                  '--transport', transport, '--identity', f'sip:bob@{host}',
-                                  *answer)
-            contact = self.bob.wait_for('listening')['contact']
-            self.alice = self.start('call', contact, *call,
-                                    stdin=subprocess.PIPE if commands else None)
-        except Exception:
-            self.stop()
-            raise
-
-    def start(self, *words, stdin=None):
-        ua = Ua(*words, stdin=stdin)
-        self.uas.append(ua)
-        return ua
-
-    def finish(self):
-        return self.alice.finish(), self.bob.finish()
-
-    def stop(self):
-        for ua in self.uas:
-            ua.stop()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.stop()
-
-
-def both_good(alice, bob, **wanted):
-    for who, (status, report) in (('caller', alice), ('called', bob)):
-        check(status == 0, f'{who}: exit {status}: {report}')
-        check(report['lost'] == 0 and report['bad_auth'] == 0 and report['malformed'] == 0,
-              f'{who}: {report}')
-        check(report['received'] > 40, f'{who}: {report}')
-        for key, value in wanted.items():
-            check(report.get(key) == value, f'{who}: {key} is {report.get(key)}, not {value}')
-
-
-HEAR = dict(answer=['--tone', '1000', '--expect-hear', '440:-20', '--expect-silent', '1000:-60'],
-            call=['--tone', '440', '--expect-hear', '1000:-20', '--expect-silent', '440:-60',
-                  '--duration', '1.5'])
-
-
-def talk(host='127.0.0.1', transport='udp', answer=(), call=(), **wanted):
-    with Pair(host, transport, [*HEAR['answer'], *answer], [*HEAR['call'], *call]) as pair:
-        both_good(*pair.finish(), **wanted)
+import uatest
+from uatest import HEAR, SOURCE, SUITES, TIMEOUT, UA, Kms, Pair, Ua, both_good, check, talk, test
 
 
 @test
@@ -169,7 +51,7 @@ def joined(key, cert):
 
 @test
 def they_hear_each_other_over_checked_tls():
-    key, cert = os.path.join(work, 'key.pem'), os.path.join(work, 'cert.pem')
+    key, cert = os.path.join(uatest.work, 'key.pem'), os.path.join(uatest.work, 'cert.pem')
     make_certificate(key, cert, 'IP:127.0.0.1')
     talk(transport='tls', answer=['--cert', joined(key, cert)], call=['--ca', cert])
 
@@ -186,7 +68,7 @@ def an_unknown_tls_server_is_refused_at_once():
 
 @test
 def a_certificate_for_somebody_else_is_refused():
-    key, cert = os.path.join(work, 'key2.pem'), os.path.join(work, 'cert2.pem')
+    key, cert = os.path.join(uatest.work, 'key2.pem'), os.path.join(uatest.work, 'cert2.pem')
     make_certificate(key, cert, 'IP:127.0.0.2,DNS:localhost')
     with Pair(transport='tls', answer=['--cert', joined(key, cert)],
               call=['--ca', cert, '--duration', '1']) as pair:
@@ -356,7 +238,7 @@ def nothing_measured_proves_no_silence():
 
 @test
 def sound_files_are_played_and_recorded():
-    sound, heard = os.path.join(work, 'sound.wav'), os.path.join(work, 'heard.wav')
+    sound, heard = os.path.join(uatest.work, 'sound.wav'), os.path.join(uatest.work, 'heard.wav')
     with Pair(answer=['--record', sound], call=['--tone', '700', '--duration', '1']) as pair:
         pair.finish()
     talk(call=['--record', heard])
@@ -368,43 +250,6 @@ def sound_files_are_played_and_recorded():
 
 
 # ---- with a KMS ------------------------------------------------------------------------------
-
-class Kms:
-    """A key management service with three users, on a port of its own."""
-
-    def __enter__(self):
-        self.keys = os.path.join(work, 'kms.conf')
-        if not os.path.exists(self.keys):
-            self.run('init', '--uri=sip:kms@127.0.0.1')
-            for user in ('alice', 'bob', 'mallory'):
-                self.run('user', 'add', user, f'--identity=sip:{user}@127.0.0.1',
-                         '--may-request=any', '--secure-conference',
-                         f'--write-psk={work}/{user}.psk')
-        self.process = subprocess.Popen([KMS, '-k', self.keys, '-l', '127.0.0.1:0'],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.url = None
-        for stream in (self.process.stdout, self.process.stderr):
-            if self.url is None:
-                for line in iter(stream.readline, ''):
-                    if 'http://' in line:
-                        self.url = 'http://' + line.split('http://')[1].split()[0]
-                        break
-        check(self.url is not None, 'the KMS does not say where it is')
-        return self
-
-    def run(self, *words):
-        subprocess.run([KMS, '-k', self.keys, *words], check=True, capture_output=True)
-
-    def options(self, user):
-        return ['--kms', self.url, '--kms-uri', 'sip:kms@127.0.0.1', '--psk-id', user,
-                '--psk-file', f'{work}/{user}.psk', '--identity', f'sip:{user}@127.0.0.1']
-
-    def __exit__(self, *unused):
-        self.process.terminate()
-        self.process.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
-
 
 def ticket_pair(kms, *call, caller='alice', kms_for_caller=True):
     who = kms.options(caller) if kms_for_caller else ['--identity', f'sip:{caller}@127.0.0.1']
@@ -464,7 +309,7 @@ def forged_offers_are_refused():
 
 @test
 def a_stolen_ticket_opens_nothing():
-    ticket = os.path.join(work, 'ticket')
+    ticket = os.path.join(uatest.work, 'ticket')
     with Kms() as kms:
         status = subprocess.run([UA, 'ticket', '--for', 'sip:bob@127.0.0.1', '--ticket-file',
                                  ticket, '--reusable', *kms.options('alice')],
@@ -482,7 +327,7 @@ def a_stolen_ticket_opens_nothing():
 
 @test
 def a_replayed_offer_gives_no_keys():
-    message = os.path.join(work, 'message')
+    message = os.path.join(uatest.work, 'message')
     with Kms() as kms:
         with ticket_pair(kms, '--save-message', message) as pair:
             both_good(*pair.finish())
@@ -497,7 +342,7 @@ def a_replayed_offer_gives_no_keys():
 def a_wrong_key_at_the_kms_is_told():
     with Kms() as kms:
         options = kms.options('alice')
-        options[options.index('--psk-file') + 1] = f'{work}/mallory.psk'
+        options[options.index('--psk-file') + 1] = f'{uatest.work}/mallory.psk'
         ua = Ua('call', 'sip:bob@127.0.0.1:9', '--keymgmt', 'mikey', *options)
         try:
             status, report = ua.finish()
@@ -511,7 +356,7 @@ def a_wrong_key_at_the_kms_is_told():
 def a_dead_kms_is_told():
     ua = Ua('call', 'sip:bob@127.0.0.1:9', '--keymgmt', 'mikey', '--kms', 'http://127.0.0.1:9/',
             '--kms-uri', 'sip:kms@127.0.0.1', '--psk-id', 'alice', '--psk-file',
-            f'{work}/alice.psk', '--identity', 'sip:alice@127.0.0.1')
+            f'{uatest.work}/alice.psk', '--identity', 'sip:alice@127.0.0.1')
     try:
         status, report = ua.finish()
     finally:
@@ -521,7 +366,7 @@ def a_dead_kms_is_told():
 
 @test
 def a_trace_that_is_not_there_is_told():
-    for path in (f'{work}/nosuch', '/nosuch', 'nosuch'):
+    for path in (f'{uatest.work}/nosuch', '/nosuch', 'nosuch'):
         done = subprocess.run([UA, 'decode', path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, timeout=20)
         check(done.returncode == 1, done)
@@ -533,25 +378,5 @@ def a_trace_that_is_not_there_is_told():
         check('No such file' not in done.stderr, done)
 
 
-def main():
-    global work
-    work = tempfile.mkdtemp(prefix='ua-calls-')
-    wanted = [t for t in tests if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]
-    print(f'1..{len(wanted)}', flush=True)
-    bad = 0
-    for number, function in enumerate(wanted, 1):
-        name = function.__name__.replace('_', '-')
-        try:
-            skip = function()
-            print(f'ok {number} - {name}' + (f' # SKIP {skip}' if skip else ''), flush=True)
-        except (AssertionError, subprocess.SubprocessError, OSError, ValueError, KeyError) as error:
-            bad += 1
-            print(f'not ok {number} - {name}', flush=True)
-            for line in str(error).splitlines():
-                print(f'# {line}', flush=True)
-    shutil.rmtree(work)
-    return 1 if bad else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(uatest.main())

@@ -14,6 +14,7 @@
 #include "ua/digest.h"
 #include "ua/options.h"
 #include "ua/report.h"
+#include "ua/sipfrag.h"
 #include "ua/suite.h"
 #include "ua/ticket-file.h"
 
@@ -61,6 +62,75 @@ test_a_whole_line_is_understood(void)
 }
 
 static void
+test_steps_are_kept_in_their_order(void)
+{
+    static const struct {
+        gint64 at_ms;
+        const char *command, *argument;
+    } expected[] = {
+        {2500, "refer", "sip:carol@example.org"},
+        {0, "allow", "sip:carol@example.org,sip:dave@example.org"},
+        {9000, "end", ""},
+        {1000, "remove", "sip:carol@example.org"},
+    };
+    g_autoptr(GError) error = NULL;
+    ClvUaOptions *o = parse("ua call sip:a@b --refer 2.5:sip:carol@example.org "
+                            "--allow-at 0:sip:carol@example.org,sip:dave@example.org "
+                            "--end-conference 9 --remove 1:sip:carol@example.org",
+                            &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(o->steps->len, ==, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < o->steps->len; i++) {
+        const ClvUaStep *step = g_ptr_array_index(o->steps, i);
+
+        g_assert_cmpint(step->at_ms, ==, expected[i].at_ms);
+        g_assert_cmpstr(step->command, ==, expected[i].command);
+        g_assert_cmpstr(step->argument, ==, expected[i].argument);
+    }
+    clv_ua_options_free(o);
+}
+
+/* ---- sipfrag ----------------------------------------------------------------------------- */
+
+static void
+test_a_status_line_is_read_and_nothing_else(void)
+{
+    static const struct {
+        const char *text;
+        guint status; /* 0: refused */
+        const char *phrase;
+    } cases[] = {
+        {"SIP/2.0 200 OK\r\nTo: <sip:a@b>\r\n", 200, "OK"},
+        {"SIP/2.0 100 Trying", 100, "Trying"},
+        {"sip/2.0 603 Not Now\n", 603, "Not Now"},
+        {"SIP/2.0 180\r\n", 180, ""},
+        {"SIP/2.0 180", 180, ""},
+        {"SIP/2.0 700 No", 0, NULL},
+        {"SIP/2.0 099 No", 0, NULL},
+        {"SIP/2.0 20 OK", 0, NULL},
+        {"SIP/2.0 2000 OK", 0, NULL},
+        {"SIP/3.0 200 OK", 0, NULL},
+        {" SIP/2.0 200 OK", 0, NULL},
+        {"SIP/2.0 20", 0, NULL},
+        {"", 0, NULL},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        gsize len = strlen(cases[i].text);
+        /* without a NUL behind it, so that a sanitizer sees who reads too far */
+        g_autofree char *octets = g_memdup2(cases[i].text, MAX(len, 1));
+        g_autofree char *phrase = NULL;
+        guint status = 0;
+
+        g_assert_cmpint(clv_ua_sipfrag_parse(octets, len, &status, &phrase), ==,
+                        cases[i].status != 0);
+        g_assert_cmpuint(status, ==, cases[i].status);
+        g_assert_cmpstr(phrase, ==, cases[i].phrase);
+    }
+}
+
+static void
 test_defaults_fit_the_verb(void)
 {
     ClvUaOptions *o = parse("ua call sip:bob@127.0.0.1", NULL);
@@ -102,6 +172,17 @@ test_every_mistake_has_a_sentence(void)
         {"ua call sip:a@b --user alice", "go together"},
         {"ua call sip:a@b --forge bad-mac", "--forge needs --keymgmt mikey"},
         {"ua call sip:a@b --resume-after 2", "needs --hold-after"},
+        {"ua call sip:a@b --refer sip:c@b", "--refer: 'sip:c@b' found, S:URI expected"},
+        {"ua call sip:a@b --refer 1:", "--refer: '1:' found"},
+        {"ua call sip:a@b --refer -1:sip:c@b", "--refer"},
+        {"ua call sip:a@b --rekey-at 1:now", "--rekey-at: '1:now' found, S expected"},
+        {"ua call sip:a@b --rekey-at soon", "--rekey-at"},
+        {"ua call sip:a@b --refer-to sip:c@b", "means nothing to 'call'"},
+        {"ua refer --refer-to sip:c@b", "the URI of whom is asked"},
+        {"ua refer sip:a@b", "--refer-to"},
+        {"ua refer sip:a@b --refer-to sip:c@b", "--kms and its companions"},
+        {"ua refer sip:a@b --refer-to sip:c@b --refer-method OPTIONS", "INVITE|BYE expected"},
+        {"ua answer --no-transfer-resp", "--no-transfer-resp needs --keymgmt mikey"},
         {"ua join", "the conference's URI"},
         {"ua join sip:c@b", "--ticket-file"},
         {"ua join sip:c@b --kms http://k/", "--kms-uri"},
@@ -559,6 +640,9 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/options/a-whole-line-is-understood", test_a_whole_line_is_understood);
     g_test_add_func("/options/defaults-fit-the-verb", test_defaults_fit_the_verb);
+    g_test_add_func("/options/steps-are-kept-in-their-order", test_steps_are_kept_in_their_order);
+    g_test_add_func("/sipfrag/a-status-line-is-read-and-nothing-else",
+                    test_a_status_line_is_read_and_nothing_else);
     g_test_add_func("/options/every-mistake-has-a-sentence", test_every_mistake_has_a_sentence);
     g_test_add_func("/options/help-names-every-option", test_help_names_every_option);
     g_test_add_func("/report/json-text-is-escaped", test_json_text_is_escaped);
