@@ -88,6 +88,28 @@ system_free(gpointer data)
     g_free(system);
 }
 
+static ClvKmsGroup *
+group_new(const char *name, guint line)
+{
+    ClvKmsGroup *group = g_new0(ClvKmsGroup, 1);
+
+    group->name = g_strdup(name);
+    group->line = line;
+    group->members = g_ptr_array_new_with_free_func(g_free);
+    return group;
+}
+
+static void
+group_free(gpointer data)
+{
+    ClvKmsGroup *group = data;
+
+    g_ptr_array_unref(group->members);
+    g_free(group->uri);
+    g_free(group->name);
+    g_free(group);
+}
+
 static ClvKmsKeyFile *
 keyfile_new(void)
 {
@@ -101,6 +123,8 @@ keyfile_new(void)
     keys->tpks = g_ptr_array_new_with_free_func((GDestroyNotify)clv_secret_free);
     keys->users = g_ptr_array_new_with_free_func(user_free);
     keys->systems = g_ptr_array_new_with_free_func(system_free);
+    keys->groups = g_ptr_array_new_with_free_func(group_free);
+    keys->groups_by_uri = g_hash_table_new(g_str_hash, g_str_equal);
     keys->users_by_name = g_hash_table_new(g_str_hash, g_str_equal);
     keys->users_by_identity = g_hash_table_new(g_str_hash, g_str_equal);
     keys->users_by_certificate = g_hash_table_new(g_str_hash, g_str_equal);
@@ -126,6 +150,8 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
     g_hash_table_unref(keys->systems_by_factory);
     g_ptr_array_unref(keys->users);
     g_ptr_array_unref(keys->systems);
+    g_hash_table_unref(keys->groups_by_uri);
+    g_ptr_array_unref(keys->groups);
     g_ptr_array_unref(keys->tpks);
     g_free(keys->uri);
     g_free(keys->canonical_uri);
@@ -202,13 +228,15 @@ set_uris(const Loader *loader, const ClvIniEntry *entry, GPtrArray *list)
     for (guint i = 0; words[i] != NULL; i++) {
         char *canonical = clv_identity_canonical(words[i], -1);
 
-        if (canonical == NULL)
-            complain(loader, entry->line,
-                     "%s: found '%s', expected a SIP, SIPS or global tel URI such as "
-                     "sip:alice@example.org",
-                     entry->key, words[i]);
-        else
+        if (canonical != NULL && !clv_kms_is_wildcard(canonical)) {
             add_unique(list, canonical);
+            continue;
+        }
+        complain(loader, entry->line,
+                 "%s: found '%s', expected a SIP, SIPS or global tel URI such as "
+                 "sip:alice@example.org",
+                 entry->key, words[i]);
+        g_free(canonical);
     }
     if (words[0] == NULL)
         complain(loader, entry->line, "%s: found nothing, expected at least one URI", entry->key);
@@ -513,6 +541,7 @@ static const char *const scope_words[] = {
     [CLV_KMS_SCOPE_NOBODY] = "nobody",
     [CLV_KMS_SCOPE_USERS] = "users",
     [CLV_KMS_SCOPE_SERVICES] = "services",
+    [CLV_KMS_SCOPE_GROUPS] = "groups",
 };
 
 static gboolean
@@ -548,7 +577,7 @@ set_may_request(const Loader *loader, gpointer target, const ClvIniEntry *entry)
             continue;
         }
         complain(loader, entry->line,
-                 "%s: found '%s', expected any, users, services, nobody or an identity pattern "
+                 "%s: found '%s', expected any, users, services, groups, nobody or an identity pattern "
                  "(%s)",
                  entry->key, words[i], error->message);
         g_error_free(error);
@@ -587,6 +616,12 @@ static void
 set_reuse(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_bool(loader, entry, &((ClvKmsUser *)target)->reuse);
+}
+
+static void
+set_wildcards(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_bool(loader, entry, &((ClvKmsUser *)target)->wildcards);
 }
 
 static void
@@ -712,6 +747,27 @@ set_conferences(const Loader *loader, gpointer target, const ClvIniEntry *entry)
     set_uris(loader, entry, ((ClvKmsSystem *)target)->conferences);
 }
 
+/* ---- [group NAME] ---- */
+
+static void
+set_group_uri(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsGroup *group = target;
+
+    g_free(group->uri);
+    group->uri = clv_identity_canonical(entry->value, -1);
+    if (group->uri == NULL || clv_kms_is_wildcard(group->uri))
+        complain(loader, entry->line,
+                 "%s: found '%s', expected a URI such as sip:board@example.org", entry->key,
+                 entry->value);
+}
+
+static void
+set_members(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_uris(loader, entry, ((ClvKmsGroup *)target)->members);
+}
+
 /* ---- the table of all keys ---- */
 
 static const struct Key {
@@ -742,6 +798,7 @@ static const struct Key {
     {"user", "max-lifetime", set_lifetime},
     {"user", "secure-conference", set_secure_conference},
     {"user", "reuse", set_reuse},
+    {"user", "wildcards", set_wildcards},
     {"user", "certificate", set_certificates},
     {"user", "rate", set_user_rate},
     {"user", "revoked", set_revoked},
@@ -751,6 +808,8 @@ static const struct Key {
     {"service", "factory", set_factories},
     {"service", "conference-rule", set_rules},
     {"service", "conferences", set_conferences},
+    {"group", "uri", set_group_uri},
+    {"group", "members", set_members},
 };
 
 static char *
@@ -816,19 +875,42 @@ clv_kms_name_check(const char *name, GError **error)
     return FALSE;
 }
 
+static gboolean
+is_kind(const char *group)
+{
+    return g_str_has_prefix(group, "user ") || g_str_has_prefix(group, "service ") ||
+           g_str_has_prefix(group, "group ");
+}
+
+static gpointer
+add_to(GPtrArray *list, gpointer target)
+{
+    g_ptr_array_add(list, target);
+    return target;
+}
+
+static gpointer
+add_target(ClvKmsKeyFile *keys, const char *group, const char *name, guint line)
+{
+    if (g_str_has_prefix(group, "user "))
+        return add_to(keys->users, user_new(name, line));
+    if (g_str_has_prefix(group, "service "))
+        return add_to(keys->systems, system_new(name, line));
+    return add_to(keys->groups, group_new(name, line));
+}
+
 /* Returns: (transfer none) (nullable): what the keys of the group are set in */
 static gpointer
 open_group(const Loader *loader, const char *group, guint line)
 {
-    gboolean is_user = g_str_has_prefix(group, "user ");
     const char *name = group[kind_len(group)] == ' ' ? group + kind_len(group) + 1 : NULL;
     GError *error = NULL;
-    gpointer target;
 
     if (strcmp(group, "kms") == 0)
         return loader->keys;
-    if (!is_user && !g_str_has_prefix(group, "service ")) {
-        complain(loader, line, "found [%s], expected [kms], [user NAME] or [service NAME]", group);
+    if (name == NULL || !is_kind(group)) {
+        complain(loader, line,
+                 "found [%s], expected [kms], [user NAME], [service NAME] or [group NAME]", group);
         return NULL;
     }
     if (!clv_kms_name_check(name, &error)) {
@@ -836,9 +918,7 @@ open_group(const Loader *loader, const char *group, guint line)
         g_error_free(error);
         return NULL;
     }
-    target = is_user ? (gpointer)user_new(name, line) : (gpointer)system_new(name, line);
-    g_ptr_array_add(is_user ? loader->keys->users : loader->keys->systems, target);
-    return target;
+    return add_target(loader->keys, group, name, line);
 }
 
 static void
@@ -1029,6 +1109,39 @@ check_rules(const Loader *loader)
     }
 }
 
+/* A group is nobody's own name, or one would resolve what is for all, and no group of groups. */
+static void
+index_groups(const Loader *loader)
+{
+    ClvKmsKeyFile *keys = loader->keys;
+
+    for (guint i = 0; i < keys->groups->len; i++) {
+        const ClvKmsGroup *group = keys->groups->pdata[i];
+
+        if (group->uri == NULL || group->members->len == 0) {
+            complain(loader, group->line, "[group %s]: found no %s=, expected one", group->name,
+                     group->uri == NULL ? "uri" : "members");
+            continue;
+        }
+        if (clv_kms_keyfile_owner(keys, group->uri) != NULL ||
+            clv_kms_keyfile_group(keys, group->uri) != NULL)
+            complain(loader, group->line,
+                     "[group %s]: found %s, which is somebody's already, expected a URI of its own",
+                     group->name, group->uri);
+        g_hash_table_insert(keys->groups_by_uri, group->uri, (gpointer)group);
+    }
+    for (guint i = 0; i < keys->groups->len; i++) {
+        const ClvKmsGroup *group = keys->groups->pdata[i];
+
+        for (guint n = 0; n < group->members->len; n++)
+            if (clv_kms_keyfile_group(keys, group->members->pdata[n]) != NULL ||
+                clv_kms_is_wildcard(group->members->pdata[n]))
+                complain(loader, group->line,
+                         "[group %s]: found the member %s, expected the identity of one user",
+                         group->name, (const char *)group->members->pdata[n]);
+    }
+}
+
 static void
 index_certificates(const Loader *loader)
 {
@@ -1097,6 +1210,7 @@ check_whole(const Loader *loader)
     index_systems(loader);
     check_rules(loader);
     check_rotation(loader);
+    index_groups(loader);
     index_certificates(loader);
     check_http_auth(loader);
 }

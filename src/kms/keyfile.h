@@ -21,6 +21,7 @@ typedef enum ClvKmsScopeKind {
     CLV_KMS_SCOPE_NOBODY,
     CLV_KMS_SCOPE_USERS,    /* identities of users of this file */
     CLV_KMS_SCOPE_SERVICES, /* factories and conferences of services of this file */
+    CLV_KMS_SCOPE_GROUPS,   /* identities of groups of this file */
     CLV_KMS_SCOPE_PATTERN,
 } ClvKmsScopeKind;
 
@@ -41,6 +42,7 @@ typedef struct ClvKmsUser {
     gint64 max_lifetime_s; /* 0: that of [kms] */
     gboolean secure_conference;
     gboolean reuse;          /* tickets may have the J flag */
+    gboolean wildcards;      /* tickets may be for *@example.org */
     GPtrArray *certificates; /* (element-type utf8) URIs, or "cn:" and a common name */
     gint64 rate;             /* messages a second; 0: user-rate of [kms] */
     gboolean revoked;
@@ -58,6 +60,14 @@ typedef struct ClvKmsSystem {
     GPtrArray *rules;       /* (element-type utf8) ".conf1@example.org": after one label */
     GPtrArray *conferences; /* (element-type utf8) canonical */
 } ClvKmsSystem;
+
+/* [group NAME]: an identity whose tickets each of the members resolves */
+typedef struct ClvKmsGroup {
+    char *name;
+    guint line;
+    char *uri;          /* canonical */
+    GPtrArray *members; /* (element-type utf8) canonical */
+} ClvKmsGroup;
 
 struct ClvKmsKeyFile {
     gint refs; /* atomic */
@@ -79,10 +89,12 @@ struct ClvKmsKeyFile {
     GPtrArray *tpks;    /* (element-type ClvSecret) first one is for new tickets; may be empty */
     GPtrArray *users;   /* (element-type ClvKmsUser) in file order */
     GPtrArray *systems; /* (element-type ClvKmsSystem) in file order */
+    GPtrArray *groups;  /* (element-type ClvKmsGroup) in file order */
     GHashTable *users_by_name;
     GHashTable *users_by_identity;
     GHashTable *users_by_certificate;
     GHashTable *systems_by_factory;
+    GHashTable *groups_by_uri;
 };
 
 ClvKmsKeyFile *clv_kms_keyfile_ref(ClvKmsKeyFile *keys);
@@ -96,6 +108,14 @@ const ClvKmsUser *clv_kms_keyfile_user(const ClvKmsKeyFile *keys, const char *na
 const ClvKmsUser *clv_kms_keyfile_owner(const ClvKmsKeyFile *keys, const char *identity);
 const ClvKmsSystem *clv_kms_keyfile_factory(const ClvKmsKeyFile *keys, const char *identity);
 const ClvKmsSystem *clv_kms_keyfile_focus(const ClvKmsKeyFile *keys, const char *identity);
+
+const ClvKmsGroup *clv_kms_keyfile_group(const ClvKmsKeyFile *keys, const char *identity);
+gboolean clv_kms_group_has(const ClvKmsGroup *group, const char *identity);
+/* Does it stand for several ("sip:*@example.org"), and is @identity one of them? Never a factory, a
+ * conference or a group. */
+gboolean clv_kms_is_wildcard(const char *identity);
+gboolean clv_kms_wildcard_holds(const ClvKmsKeyFile *keys, const char *wildcard,
+                                const char *identity);
 
 /* Longest lifetime that any ticket can have */
 gint64 clv_kms_keyfile_longest_s(const ClvKmsKeyFile *keys);

@@ -61,6 +61,35 @@ clv_kms_keyfile_focus(const ClvKmsKeyFile *keys, const char *identity)
     return NULL;
 }
 
+const ClvKmsGroup *
+clv_kms_keyfile_group(const ClvKmsKeyFile *keys, const char *identity)
+{
+    return g_hash_table_lookup(keys->groups_by_uri, identity);
+}
+
+gboolean
+clv_kms_group_has(const ClvKmsGroup *group, const char *identity)
+{
+    return g_ptr_array_find_with_equal_func(group->members, identity, g_str_equal, NULL);
+}
+
+gboolean
+clv_kms_is_wildcard(const char *identity)
+{
+    return strchr(identity, '*') != NULL;
+}
+
+gboolean
+clv_kms_wildcard_holds(const ClvKmsKeyFile *keys, const char *wildcard, const char *identity)
+{
+    if (clv_kms_keyfile_factory(keys, identity) != NULL ||
+        clv_kms_keyfile_focus(keys, identity) != NULL ||
+        clv_kms_keyfile_group(keys, identity) != NULL)
+        return FALSE;
+    return g_str_has_prefix(wildcard, "sip:*@") &&
+           clv_identity_match(wildcard + strlen("sip:"), identity);
+}
+
 const ClvKmsUser *
 clv_kms_keyfile_owner(const ClvKmsKeyFile *keys, const char *identity)
 {
@@ -96,6 +125,8 @@ scope_holds(const ClvKmsKeyFile *keys, const ClvKmsScope *scope, const char *ide
     case CLV_KMS_SCOPE_SERVICES:
         return clv_kms_keyfile_factory(keys, identity) != NULL ||
                clv_kms_keyfile_focus(keys, identity) != NULL;
+    case CLV_KMS_SCOPE_GROUPS:
+        return clv_kms_keyfile_group(keys, identity) != NULL;
     case CLV_KMS_SCOPE_PATTERN:
         return clv_identity_match(scope->pattern, identity);
     case CLV_KMS_SCOPE_NOBODY:

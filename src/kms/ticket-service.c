@@ -277,6 +277,16 @@ policy_says_purpose(const MikeyPolicy *policy, const char *purpose)
            mikey_policy_allows_application(policy, mikey_bytes_str(purpose));
 }
 
+/* The factory is nobody's to speak for: a conference has its URI before anybody is called. */
+static MikeyStatus
+check_asker(Handling *h, const MikeyPolicy *policy)
+{
+    if (clv_kms_keyfile_factory(h->keys, h->identity) != NULL)
+        return because(h, MIKEY_BAD_IDENTITY, "%.100s is a factory, expected a conference",
+                       h->identity);
+    return MIKEY_OK;
+}
+
 static MikeyStatus
 check_type(Handling *h, const MikeyPolicy *policy)
 {
@@ -297,6 +307,14 @@ check_flags(Handling *h, const MikeyPolicy *policy)
     return MIKEY_OK;
 }
 
+/* All users of one host, and nothing cleverer: what a star inside of a name means is not agreed. */
+static gboolean
+is_good_wildcard(const ClvKmsUser *user, const char *responder)
+{
+    return user->wildcards && g_str_has_prefix(responder, "sip:*@") &&
+           !clv_kms_is_wildcard(responder + strlen("sip:*@"));
+}
+
 static MikeyStatus
 check_policy_names(Handling *h, const MikeyPolicy *policy)
 {
@@ -312,10 +330,16 @@ check_policy_names(Handling *h, const MikeyPolicy *policy)
     responders = responders_of(h, policy);
     if (responders == NULL)
         return MIKEY_BAD_IDENTITY;
-    for (guint i = 0; i < responders->len; i++)
-        if (!clv_kms_user_may_request(h->keys, h->user, responders->pdata[i]))
-            return because(h, MIKEY_BAD_IDENTITY, "may-request does not hold %.100s",
-                           (const char *)responders->pdata[i]);
+    for (guint i = 0; i < responders->len; i++) {
+        const char *responder = responders->pdata[i];
+
+        if (clv_kms_is_wildcard(responder) && !is_good_wildcard(h->user, responder))
+            return because(h, MIKEY_BAD_IDENTITY,
+                           "%.100s: tickets for many are of the form sip:*@host, with wildcards=yes",
+                           responder);
+        if (!clv_kms_user_may_request(h->keys, h->user, responder))
+            return because(h, MIKEY_BAD_IDENTITY, "may-request does not hold %.100s", responder);
+    }
     return MIKEY_OK;
 }
 
@@ -339,20 +363,31 @@ check_purposes(Handling *h, const MikeyPolicy *policy)
 
 /* A ticket that several may resolve carries TGKs alone: they are forked, the others would be one
  * key for all of them. */
+static gboolean
+is_for_several(const Handling *h, const MikeyPolicy *policy)
+{
+    g_autofree char *first = canonical_of(&policy->responders[0]);
+
+    return policy->n_responders > 1 || first == NULL || clv_kms_is_wildcard(first) ||
+           clv_kms_keyfile_group(h->keys, first) != NULL;
+}
+
 static MikeyStatus
 check_wishes(Handling *h, const MikeyPolicy *policy)
 {
+    gboolean for_several = is_for_several(h, policy);
+
     if (policy->n_wishes > MAX_WISHES)
         return because(h, MIKEY_BAD_POLICY, "%" G_GSIZE_FORMAT " session keys wanted, at most %u",
                        policy->n_wishes, MAX_WISHES);
     for (gsize i = 0; i < policy->n_wishes; i++) {
         MikeyKeyType type = policy->wishes[i].type;
 
-        if (policy->n_responders > 1 && type != MIKEY_KEY_TGK && type != MIKEY_KEY_TGK_SALT)
+        if (for_several && type != MIKEY_KEY_TGK && type != MIKEY_KEY_TGK_SALT)
             return because(h, MIKEY_BAD_POLICY,
-                           "a %s in a ticket for %" G_GSIZE_FORMAT
-                           " responders would be one key for all of them",
-                           mikey_key_type_string(type), policy->n_responders);
+                           "a %s in a ticket for several responders would be one key for all of "
+                           "them",
+                           mikey_key_type_string(type));
     }
     return MIKEY_OK;
 }
@@ -435,7 +470,7 @@ static MikeyStatus
 answer_request(Handling *h)
 {
     static MikeyStatus (*const checks[])(Handling * h, const MikeyPolicy *policy) = {
-        check_type, check_flags, check_policy_names, check_purposes, check_wishes,
+        check_asker, check_type, check_flags, check_policy_names, check_purposes, check_wishes,
     };
     const MikeyPolicy *wanted = mikey_query_policy(h->query);
     MikeyStatus status = mikey_policy_check(wanted, FALSE, &h->env);
@@ -517,6 +552,39 @@ names_responder(GPtrArray *responders, const char *identity)
     return g_ptr_array_find_with_equal_func(responders, identity, g_str_equal, NULL);
 }
 
+/* The name that goes back, and that keys are forked for, is the member's (RFC 6043, 4.2.3.5: the
+ * one who answers). */
+static gboolean
+names_group_of(Handling *h, const GPtrArray *responders)
+{
+    for (guint i = 0; i < responders->len; i++) {
+        const ClvKmsGroup *group = clv_kms_keyfile_group(h->keys, responders->pdata[i]);
+
+        if (group == NULL || !clv_kms_group_has(group, h->identity))
+            continue;
+        because(h, MIKEY_OK, "member of group '%s', which the ticket names", group->name);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whom the initiator may not ask for by name, he does not reach by a star either. */
+static gboolean
+names_many_with(Handling *h, const GPtrArray *responders, const ClvKmsUser *initiator)
+{
+    for (guint i = 0; i < responders->len; i++) {
+        const char *responder = responders->pdata[i];
+
+        if (!clv_kms_is_wildcard(responder) || !initiator->wildcards ||
+            !clv_kms_wildcard_holds(h->keys, responder, h->identity) ||
+            !clv_kms_user_may_request(h->keys, initiator, h->identity))
+            continue;
+        because(h, MIKEY_OK, "one of %.100s, which the ticket names", responder);
+        return TRUE;
+    }
+    return FALSE;
+}
+
 /* A ticket for the factory opens one conference of the same service that is being set up. One
  * that also names a conference is for that conference alone: never from focus to focus. */
 static MikeyStatus
@@ -563,8 +631,12 @@ check_responder(Handling *h, const MikeyPolicy *policy)
     responders = responders_of(h, policy);
     if (responders == NULL)
         return MIKEY_BAD_IDENTITY;
+    if (clv_kms_is_wildcard(h->identity))
+        return because(h, MIKEY_BAD_IDENTITY, "%.100s is nobody", h->identity);
     if (names_responder(responders, h->identity))
         return because(h, MIKEY_OK, "named in the ticket");
+    if (names_group_of(h, responders) || names_many_with(h, responders, initiator))
+        return MIKEY_OK;
     return check_naming_rule(h, policy, responders, initiator);
 }
 

@@ -195,7 +195,8 @@ static const Mistake mistakes[] = {
     {"no-uri", "[kms]\n", "keys: found no uri= in [kms], expected *sip:kms@example.org"},
     {"uri-no-sip", "[kms]\nuri = http://x\n", "keys:2: uri: found 'http://x', expected a SIP URI*"},
     {"unknown-group", KMS "[users]\n",
-     "keys:3: found [users], expected [kms], [user NAME] or [service NAME]"},
+     "keys:3: found [users], expected [kms], [user NAME], [service NAME] or "
+     "[group NAME]"},
     {"unknown-key", KMS "color = red\n", "keys:3: found 'color' in [kms], expected one of: uri,*"},
     {"key-of-another-group", KMS USER_A "host = x\n",
      "keys:5: found 'host' in [user a], expected one of: psk,*"},
@@ -348,7 +349,9 @@ test_man_page_knows_every_key(void)
     } parts[] = {
         {"kms", ".SH [kms]\n", ".SH [user NAME]\n"},
         {"user a", ".SH [user NAME]\n", ".SH [service NAME]\n"},
-        {"service a", ".SH [service NAME]\n", ".SH WHO MAY RESOLVE\n"},
+        {"service a", ".SH [service NAME]\n", ".SH [group NAME]\n"},
+        {"group a", ".SH [group NAME]\n", ".SH WHO MAY RESOLVE\n"},
+
     };
     g_autofree char *page = read_man_page();
     g_auto(GStrv) pieces = g_strsplit(page, "\\-", -1);
