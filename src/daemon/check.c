@@ -7,6 +7,7 @@
 #include "base/option.h"
 #include "base/secret.h"
 #include "daemon/check.h"
+#include "daemon/papers.h"
 #include "kms/kms.h"
 #include "media/prompts.h"
 #include "policy/policy.h"
@@ -86,6 +87,17 @@ check_policy(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
         g_ptr_array_add(warnings, g_strdup(*w));
 }
 
+/* Readable, fitting each other, and good at this moment. */
+static void
+check_papers(const ClvConfig *c, GPtrArray *errors)
+{
+    g_autoptr(GError) error = NULL;
+
+    clv_papers_free(kms_papers_load(c, g_get_real_time(), &error));
+    if (error != NULL)
+        g_ptr_array_add(errors, g_strdup_printf("[kms] %s", error->message));
+}
+
 /* The key comes from a file of its own, or is that of a user of the embedded KMS. */
 static void
 check_psk(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
@@ -94,7 +106,9 @@ check_psk(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
     g_autoptr(ClvSecret) psk = NULL;
     gsize len;
 
-    if (c->kms_psk_file != NULL) {
+    if (c->mikey_cert != NULL) {
+        check_papers(c, errors);
+    } else if (c->kms_psk_file != NULL) {
         psk = clv_secret_read_file(c->kms_psk_file, &error);
         if (psk == NULL)
             g_ptr_array_add(errors, g_strdup(error->message));

@@ -98,6 +98,16 @@ static const ClvOption options[] = {
      "This server's user name (IDRpsk) at the KMS."},
     {"kms", "psk-file", CLV_OPTION_PATH, AT(kms_psk_file), NULL, 0, 0, NULL, FALSE,
      "The key shared with the KMS; unset with an embedded KMS, whose key file has it."},
+    {"kms", "mikey-cert-file", CLV_OPTION_PATH, AT(mikey_cert), NULL, 0, 0, NULL, FALSE,
+     "In place of psk-file: this server's certificate, signed messages go to the KMS."},
+    {"kms", "mikey-key-file", CLV_OPTION_PATH, AT(mikey_key), NULL, 0, 0, NULL, FALSE,
+     "Private key of mikey-cert-file: RSA, 2048 bits or more."},
+    {"kms", "mikey-kms-cert-file", CLV_OPTION_PATH, AT(mikey_kms_cert), NULL, 0, 0, NULL, FALSE,
+     "Certificate of the KMS with uri= in its names; its RSA key takes the envelope keys."},
+    {"kms", "mikey-ca-file", CLV_OPTION_PATH, AT(mikey_ca), NULL, 0, 0, NULL, FALSE,
+     "Those who may have signed mikey-kms-cert-file; unset: that very certificate is trusted."},
+    {"kms", "mikey-crl-file", CLV_OPTION_PATH, AT(mikey_crl), NULL, 0, 0, NULL, FALSE,
+     "Revocation lists of those who sign; unset: none are looked at."},
     {"kms", "ca-file", CLV_OPTION_PATH, AT(kms_ca), NULL, 0, 0, NULL, FALSE,
      "Certificates that the KMS's certificate is checked against; unset: the system's."},
     {"kms", "cert-file", CLV_OPTION_PATH, AT(kms_cert), NULL, 0, 0, NULL, FALSE,
@@ -181,6 +191,15 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
            "[media] address must be an IP address");
     expect(errors, path, (c->kms_cert == NULL) == (c->kms_key == NULL),
            "[kms] cert-file and key-file go together");
+    expect(errors, path, c->kms_psk_file == NULL || c->mikey_cert == NULL,
+           "[kms] psk-file and mikey-cert-file are both set: expected one of them");
+    expect(errors, path,
+           (c->mikey_cert == NULL) == (c->mikey_key == NULL) &&
+               (c->mikey_cert == NULL) == (c->mikey_kms_cert == NULL),
+           "[kms] mikey-cert-file, mikey-key-file and mikey-kms-cert-file go together");
+    expect(errors, path,
+           c->mikey_cert != NULL || (c->mikey_ca == NULL && c->mikey_crl == NULL),
+           "[kms] mikey-ca-file and mikey-crl-file go with mikey-cert-file");
     if (path == NULL)
         return;
     expect(errors, path, c->kms_urls != NULL || c->embedded_keys != NULL,
@@ -188,10 +207,12 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
     expect(errors, path, c->kms_uri != NULL,
            "[kms] uri= is missing: expected the KMS's identity, "
            "such as sip:kms@operator.example");
-    expect(errors, path, c->kms_user != NULL,
+    expect(errors, path, c->kms_user != NULL || c->mikey_cert != NULL,
            "[kms] user= is missing: expected this server's user name at the KMS");
-    expect(errors, path, c->kms_psk_file != NULL || c->embedded_keys != NULL,
-           "[kms] psk-file= is missing: expected the file with the key shared with the KMS");
+    expect(errors, path,
+           c->kms_psk_file != NULL || c->mikey_cert != NULL || c->embedded_keys != NULL,
+           "[kms] psk-file= is missing: expected the file with the key shared with the KMS, or "
+           "mikey-cert-file=");
 }
 
 gboolean

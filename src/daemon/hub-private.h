@@ -22,6 +22,8 @@ typedef struct Kms {
     ClvKmsServer *server;   /* (nullable) embedded */
     ClvReplay *replay;
     guint8 *psk; /* a block of the largest size; keymgmt knows how much of it is the key */
+    ClvPapers *papers; /* (nullable) in place of the key */
+    GPtrArray *old_papers; /* (nullable) before reloads */
     char *url; /* all of them, ';' between */
     ClvKmsBreaker breakers[CLV_KMS_MAX_URLS]; /* as last logged */
     ClvKeymgmtConfig keymgmt;

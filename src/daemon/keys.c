@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "daemon/hub-private.h"
+#include "daemon/papers.h"
 
 /* RFC 6043: 128 bits at least; libmikey takes keys up to 64 octets */
 #define KMS_MIN_PSK 16
@@ -56,6 +57,8 @@ read_psk(Kms *kms, const ClvConfig *config, const ClvKmsKeyFile *keys, GError **
     const guint8 *bytes;
     gsize len = 0;
 
+    if (config->mikey_cert != NULL)
+        return TRUE;
     if (config->kms_psk_file != NULL) {
         secret = clv_secret_read_file(config->kms_psk_file, error);
         if (secret == NULL)
@@ -125,6 +128,11 @@ gboolean
 kms_open(Kms *kms, const ClvConfig *config, GError **error)
 {
     kms->psk = OPENSSL_secure_zalloc(KMS_MAX_PSK);
+    if (config->mikey_cert != NULL) {
+        kms->papers = kms_papers_load(config, g_get_real_time(), error);
+        if (kms->papers == NULL)
+            return FALSE;
+    }
     if (!open_embedded(kms, config, error))
         return FALSE;
     kms->url = config->kms_urls != NULL ? g_strjoinv(";", config->kms_urls)
@@ -133,8 +141,9 @@ kms_open(Kms *kms, const ClvConfig *config, GError **error)
     kms->keymgmt = (ClvKeymgmtConfig){
         .kms_uri = config->kms_uri,
         .psk_id = (const guint8 *)config->kms_user,
-        .psk_id_len = strlen(config->kms_user),
+        .psk_id_len = config->kms_user != NULL ? strlen(config->kms_user) : 0,
         .psk = kms->psk,
+        .papers = kms->papers,
         .psk_len = kms->keymgmt.psk_len,
         .skew_s = config->kms_skew_ms / 1000,
         .allow_128 = config->kms_allow_128,
@@ -182,8 +191,29 @@ kms_close(Kms *kms)
     clv_kms_service_free(kms->service);
     clv_replay_free(kms->replay);
     OPENSSL_secure_clear_free(kms->psk, KMS_MAX_PSK);
+    clv_papers_free(kms->papers);
+    if (kms->old_papers != NULL)
+        g_ptr_array_unref(kms->old_papers);
     g_free(kms->url);
     memset(kms, 0, sizeof *kms);
+}
+
+/* New papers for new calls; exchanges under way may still point to the old ones. */
+static gboolean
+renew_papers(Kms *kms, const ClvConfig *config, GError **error)
+{
+    ClvPapers *papers;
+
+    if (config->mikey_cert == NULL)
+        return TRUE;
+    papers = kms_papers_load(config, g_get_real_time(), error);
+    if (papers == NULL)
+        return FALSE;
+    if (kms->old_papers == NULL)
+        kms->old_papers = g_ptr_array_new_with_free_func((GDestroyNotify)clv_papers_free);
+    g_ptr_array_add(kms->old_papers, kms->papers);
+    kms->keymgmt.papers = kms->papers = papers;
+    return TRUE;
 }
 
 gboolean
@@ -197,7 +227,7 @@ kms_reload(Kms *kms, const ClvConfig *config, GPtrArray *errors)
         if (keys == NULL)
             return FALSE;
     }
-    if (!read_psk(kms, config, keys, &error)) {
+    if (!read_psk(kms, config, keys, &error) || !renew_papers(kms, config, &error)) {
         g_ptr_array_add(errors, g_strdup(error->message));
         clv_kms_keyfile_free(keys);
         return FALSE;

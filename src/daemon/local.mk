@@ -7,8 +7,8 @@ libclv_config_la_LIBADD = libclv-base.la
 
 # Whoever links it needs the rooms whose files it reads; only what reads files comes along.
 noinst_LTLIBRARIES += libclv-check.la
-libclv_check_la_SOURCES = %D%/check.h %D%/check.c %D%/explain.h %D%/explain.c
-libclv_check_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+libclv_check_la_SOURCES = %D%/check.h %D%/check.c %D%/explain.h %D%/explain.c %D%/papers.h %D%/papers.c
+libclv_check_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 CHECK_LIBS = libclv-check.la libclv-config.la libclv-policy.la libclv-sip.la libclv-kms.la libclv-prompts.la \
 	libmikey.la libclv-base.la
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/papers.h"
 #include "conference/vocabulary.h"
 
 #define CLV_KEYMGMT_ERROR (clv_keymgmt_error_quark())
@@ -42,6 +43,8 @@ typedef struct ClvKeymgmtConfig {
     gsize psk_id_len;
     const guint8 *psk;       /* key shared with the KMS; owned by the configuration */
     gsize psk_len;           /* octets, 16..64 */
+    const ClvPapers *papers; /* (nullable) in place of psk_id and psk: our certificate with its key,
+                                that of the KMS as peer, and whom to trust for it */
     gint64 skew_s;           /* 300 */
     gint64 max_ticket_lifetime_s;
     gboolean allow_128;      /* suite "128" beside "256" */

@@ -159,6 +159,11 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
     g_free(keys->audit_file);
     g_free(keys->http_host);
     g_free(keys->client_ca);
+    g_free(keys->mikey_cert);
+    g_free(keys->mikey_key);
+    g_free(keys->mikey_ca);
+    g_free(keys->mikey_crl);
+    clv_papers_free(keys->papers);
     g_free(keys);
 }
 
@@ -511,6 +516,28 @@ set_client_ca(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 }
 
 static void
+set_mikey_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsKeyFile *keys = target;
+    const struct {
+        const char *key;
+        char **path;
+    } files[] = {
+        {"mikey-cert-file", &keys->mikey_cert},
+        {"mikey-key-file", &keys->mikey_key},
+        {"mikey-ca-file", &keys->mikey_ca},
+        {"mikey-crl-file", &keys->mikey_crl},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        if (strcmp(files[i].key, entry->key) != 0)
+            continue;
+        g_free(*files[i].path);
+        *files[i].path = read_path(loader, entry);
+    }
+}
+
+static void
 set_rate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_int(loader, entry, 0, 1000000, &((ClvKmsKeyFile *)target)->rate);
@@ -788,6 +815,10 @@ static const struct Key {
     {"kms", "http-auth", set_http_auth},
     {"kms", "http-host", set_http_host},
     {"kms", "client-ca", set_client_ca},
+    {"kms", "mikey-cert-file", set_mikey_file},
+    {"kms", "mikey-key-file", set_mikey_file},
+    {"kms", "mikey-ca-file", set_mikey_file},
+    {"kms", "mikey-crl-file", set_mikey_file},
     {"kms", "rate", set_rate},
     {"kms", "user-rate", set_default_user_rate},
     {"user", "psk", set_psk},
@@ -1177,6 +1208,31 @@ check_http_auth(const Loader *loader)
                  "those who sign them");
 }
 
+/* Messages with certificates (REQUEST_INIT_PK, RESOLVE_INIT_PK): all three files or none. */
+static void
+load_papers(const Loader *loader)
+{
+    ClvKmsKeyFile *keys = loader->keys;
+    ClvPaperFiles files = {.cert = keys->mikey_cert,
+                           .key = keys->mikey_key,
+                           .ca = keys->mikey_ca,
+                           .crl = keys->mikey_crl};
+    guint n = (files.cert != NULL) + (files.key != NULL) + (files.ca != NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (n == 0 && files.crl == NULL)
+        return;
+    if (n != 3) {
+        complain(loader, 0,
+                 "[kms]: found some of mikey-cert-file, mikey-key-file and mikey-ca-file, expected "
+                 "all of them");
+        return;
+    }
+    keys->papers = clv_papers_load(&files, &error);
+    if (keys->papers == NULL)
+        complain(loader, 0, "[kms]: %s", error->message);
+}
+
 static void
 check_rotation(const Loader *loader)
 {
@@ -1213,6 +1269,7 @@ check_whole(const Loader *loader)
     index_groups(loader);
     index_certificates(loader);
     check_http_auth(loader);
+    load_papers(loader);
 }
 
 /* ---- the doors ---- */

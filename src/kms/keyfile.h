@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "kms/kms.h"
+#include "base/papers.h"
 #include "kms/tpk.h"
 
 #define CLV_KMS_KEYFILE_MAX_BYTES (1u << 20)
@@ -84,6 +85,8 @@ struct ClvKmsKeyFile {
     ClvKmsHttpAuth http_auth;
     char *http_host;    /* (nullable) */
     char *client_ca;    /* (nullable) */
+    char *mikey_cert, *mikey_key, *mikey_ca, *mikey_crl; /* (nullable) paths */
+    ClvPapers *papers;  /* (nullable) what those four hold: messages with certificates are taken */
     gint64 rate;        /* messages a second, 0: no limit */
     gint64 user_rate;   /* of one user */
     GPtrArray *tpks;    /* (element-type ClvSecret) first one is for new tickets; may be empty */

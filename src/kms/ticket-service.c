@@ -12,6 +12,7 @@
 
 #include <libmikey/mikey.h>
 #include <openssl/crypto.h>
+#include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -199,14 +200,68 @@ find_user(Handling *h)
     return MIKEY_OK;
 }
 
+/* Names that a certificate of this user may have: those of his section, else his identities, and
+ * the factories of his services. (element-type MikeyIdentity) */
+static GArray *
+names_of_user(const Handling *h)
+{
+    GArray *names = g_array_new(FALSE, FALSE, sizeof(MikeyIdentity));
+    const GPtrArray *own =
+        h->user->certificates->len > 0 ? h->user->certificates : h->user->identities;
+
+    for (guint i = 0; i < own->len; i++) {
+        MikeyIdentity name = mikey_identity_uri(own->pdata[i]);
+
+        if (!g_str_has_prefix(own->pdata[i], "cn:"))
+            g_array_append_val(names, name);
+    }
+    for (guint i = 0; i < h->keys->systems->len; i++) {
+        const ClvKmsSystem *system = h->keys->systems->pdata[i];
+
+        for (guint k = 0; system->user == h->user && k < system->factories->len; k++) {
+            MikeyIdentity name = mikey_identity_uri(system->factories->pdata[k]);
+
+            g_array_append_val(names, name);
+        }
+    }
+    return names;
+}
+
+static MikeyStatus
+authenticate_by_certificate(Handling *h)
+{
+    const ClvPapers *papers = h->keys->papers;
+    g_autoptr(GArray) names = names_of_user(h);
+    MikeyKmsKeyPair pair = {papers->key, papers->chain[0]};
+    MikeyPkVerifier verifier = {.store = papers->trust,
+                                .pairs = &pair,
+                                .n_pairs = 1,
+                                .owner_names = (const MikeyIdentity *)(gpointer)names->data,
+                                .n_owner_names = names->len};
+    int x509_error = 0;
+    MikeyStatus status = names->len == 0 ? MIKEY_BAD_IDENTITY
+                                         : mikey_query_authenticate_pk(h->query, &verifier, &h->env,
+                                                                       &x509_error);
+
+    if (status != MIKEY_OK)
+        return because(h, status, "not proven to be the user: %s%s%s", mikey_status_string(status),
+                       x509_error != 0 ? ": " : "",
+                       x509_error != 0 ? X509_verify_cert_error_string(x509_error) : "");
+    h->decision->authenticated = TRUE;
+    return MIKEY_OK;
+}
+
 static MikeyStatus
 authenticate(Handling *h)
 {
     MikeyKey psk;
     gsize len = 0;
     const guint8 *bytes = clv_secret_bytes(h->user->psk, &len);
-    MikeyStatus status = mikey_key_set(&psk, bytes, len);
+    MikeyStatus status;
 
+    if (mikey_query_is_pk(h->query))
+        return authenticate_by_certificate(h);
+    status = mikey_key_set(&psk, bytes, len);
     if (status == MIKEY_OK) {
         status = mikey_query_authenticate(h->query, &psk);
         mikey_key_clear(&psk);
@@ -929,6 +984,7 @@ clv_kms_service_handle_from(ClvKmsService *service, ClvKmsRequest request, const
         .allow_128 = keys->allow_128,
         .random = random_octets,
         .random_data = service,
+        .allow = keys->papers != NULL ? MIKEY_ALLOW_PK : 0,
     };
     handle(&h, mikey_bytes(bytes, len));
     count(service, request, out_decision);

@@ -511,6 +511,22 @@ mikey_pk_init_end(MikeyLink *link, const MikeyPkAccount *account, const MikeyKey
 
 /* ---- the side of the KMS ---- */
 
+/* The certificate is @identity's, or that of one of those to whom the identity belongs */
+static MikeyStatus
+verify_certificate(const Chain *chain, X509 *leaf, const MikeyPkVerifier *verifier,
+                   const MikeyIdentity *identity, const MikeyEnv *env, int *out_x509_error)
+{
+    const MikeyIdentity *names = verifier->n_owner_names > 0 ? verifier->owner_names : identity;
+    size_t n = verifier->n_owner_names > 0 ? verifier->n_owner_names : 1;
+    MikeyStatus status = MIKEY_BAD_IDENTITY;
+
+    for (size_t i = 0; i < n && status == MIKEY_BAD_IDENTITY; i++)
+        status = mikey_certificate_verify(verifier->store, leaf, chain->certificates + 1,
+                                          chain->n > 0 ? chain->n - 1 : 0, &names[i],
+                                          MIKEY_USE_SIGN, env, out_x509_error);
+    return status;
+}
+
 static MikeyStatus
 verify_user(const MikeyMessage *init, const MikeyPkVerifier *verifier,
             const MikeyIdentity *identity, const MikeyBytes tail[2], const MikeyEnv *env,
@@ -523,9 +539,7 @@ verify_user(const MikeyMessage *init, const MikeyPkVerifier *verifier,
     if (status == MIKEY_OK && leaf == NULL)
         status = MIKEY_BAD_CERTIFICATE;
     if (status == MIKEY_OK)
-        status = mikey_certificate_verify(verifier->store, leaf, chain.certificates + 1,
-                                          chain.n > 0 ? chain.n - 1 : 0, identity, MIKEY_USE_SIGN,
-                                          env, out_x509_error);
+        status = verify_certificate(&chain, leaf, verifier, identity, env, out_x509_error);
     if (status == MIKEY_OK)
         status = verify_signature(init, X509_get0_pubkey(leaf), verifier->ecdsa_type, tail);
     chain_clear(&chain);

@@ -104,6 +104,9 @@ typedef struct MikeyKmsKeyPair {
  * @pairs: (array length=n_pairs): keys of the KMS; the first one is meant when there is no CHASH
  * @oaep: envelope keys are under RSA-OAEP; otherwise under PKCS#1 v1.5. The message does not say.
  * @ecdsa_type: free number agreed on for ECDSA; 0: ECDSA is refused
+ * @owner_names: (array length=n_owner_names): names of whom the identity belongs to, one of which the
+ *   certificate must have; none: the identity itself. A conference has no certificate of its own,
+ *   its service has.
  */
 typedef struct MikeyPkVerifier {
     X509_STORE *store;
@@ -112,6 +115,8 @@ typedef struct MikeyPkVerifier {
     size_t n_pairs;
     bool oaep;
     uint8_t ecdsa_type;
+    const MikeyIdentity *owner_names;
+    size_t n_owner_names;
 } MikeyPkVerifier;
 
 /* Is the query of a public-key variant? mikey_query_open() takes them only with MIKEY_ALLOW_PK.

@@ -16,15 +16,14 @@ typedef struct Town {
 } Town;
 
 /* @alice: more lines in alice's section; NULL: she is not there. @conf1: what the server's own
- * section says of what it may */
-static ClvKmsKeyFile *
-key_file(const char *alice, const char *conf1)
+ * section says of what it may; @kms: more lines in [kms] */
+static char *
+key_text(const char *alice, const char *conf1, const char *kms)
 {
     static const char *const names[] = {"alice", "bob", "carol", "conf1", "conf2"};
-    g_autoptr(GString) text = g_string_new("[kms]\nuri = " KMS "\nmax-lifetime = 2h\n");
-    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-    ClvKmsKeyFile *keys;
+    GString *text = g_string_new("[kms]\nuri = " KMS "\nmax-lifetime = 2h\n");
 
+    g_string_append(text, kms);
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
         MikeyKey psk = psk_of(names[i], strlen(names[i]));
         g_autofree char *base64 = g_base64_encode(psk.bytes, psk.len);
@@ -41,7 +40,16 @@ key_file(const char *alice, const char *conf1)
     g_string_append(text, "[service conf1]\nuser = conf1\nhost = operator.example\n"
                           "factory = " ALIAS "\n"
                           "[service conf2]\nuser = conf2\nhost = operator.example\n");
-    keys = clv_kms_keyfile_parse("town", text->str, text->len, errors);
+    return g_string_free(text, FALSE);
+}
+
+static ClvKmsKeyFile *
+key_file(const char *alice, const char *conf1)
+{
+    g_autofree char *text = key_text(alice, conf1, "");
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvKmsKeyFile *keys = clv_kms_keyfile_parse("town", text, strlen(text), errors);
+
     if (errors->len > 0)
         g_error("%s", (const char *)errors->pdata[0]);
     return keys;

@@ -66,6 +66,11 @@ static const Bad bad[] = {
     {KMS "[sip]\nmin-se=2h\n", "2h"},
     {"[kms]\nuri=sip:kms@x.example\nuser=conf1\n", "no KMS"},
     {"[kms]\nurl=http://127.0.0.1:1/k\nuser=conf1\npsk-file=x\n", "uri= is missing"},
+    {KMS "mikey-cert-file=a\nmikey-key-file=b\nmikey-kms-cert-file=c\n", "both set"},
+    {KMS "mikey-key-file=b\n", "mikey-kms-cert-file go together"},
+    {KMS "mikey-kms-cert-file=b\n", "mikey-kms-cert-file go together"},
+    {KMS "mikey-crl-file=b\n", "go with mikey-cert-file"},
+    {KMS "mikey-ca-file=b\n", "go with mikey-cert-file"},
     {KMS "cert-file=x\n", "go together"},
     {KMS "[kmss]\nurl=x\n", "kmss"},
 };

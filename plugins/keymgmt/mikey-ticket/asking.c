@@ -32,6 +32,48 @@ ask_by_psk(const ClvKeymgmtConfig *config, const char *self, const MikeyEnv *env
     return status;
 }
 
+static MikeyStatus
+ask_by_papers(const ClvKeymgmtConfig *config, const char *self, const MikeyEnv *env, Question *q)
+{
+    const ClvPapers *papers = config->papers;
+    MikeyPkAccount account = {
+        .key = papers->key,
+        .chain = papers->chain,
+        .n_chain = papers->n_chain,
+        .sign_type = MIKEY_SIGN_RSA_PKCS1,
+        .kms_certificate = papers->peer,
+        .self = mikey_identity_uri(self),
+        .kms = mikey_identity_uri(config->kms_uri),
+        .prf = MIKEY_PRF_HMAC_SHA_256,
+    };
+    /* each time: certificates end, and so do lists of those that are revoked */
+    MikeyStatus status = mikey_certificate_verify(papers->trust, papers->peer, NULL, 0,
+                                                  &account.kms, MIKEY_USE_ENVELOPE, env, NULL);
+
+    if (status != MIKEY_OK)
+        return status;
+    return q->offer != NULL ? mikey_resolve_new_pk(q->offer, &account, env, &q->resolve)
+                            : mikey_request_new_pk(&account, q->policy, env, &q->request);
+}
+
+static gboolean
+ask(const ClvKeymgmtConfig *config, const char *self, const MikeyEnv *env, Question *q,
+    TicketRefusal *refusal)
+{
+    MikeyStatus status = config->papers != NULL ? ask_by_papers(config, self, env, q)
+                                                : ask_by_psk(config, self, env, q);
+
+    if (status == MIKEY_OK)
+        return TRUE;
+    if (status == MIKEY_BAD_CERTIFICATE || status == MIKEY_BAD_IDENTITY)
+        return clv_ticket_refuse(refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
+                                 "ALARM: the certificate of the KMS is not good for %s: %s",
+                                 config->kms_uri, mikey_status_string(status));
+    return clv_ticket_refuse(refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED, "making a %s: %s",
+                             q->offer != NULL ? "RESOLVE_INIT" : "REQUEST_INIT",
+                             mikey_status_string(status));
+}
+
 static void
 put_question(ClvKeymgmtOutput *out, ClvKmsRequest kind, MikeyBytes octets)
 {
@@ -46,11 +88,9 @@ clv_ticket_ask_resolve(const ClvKeymgmtConfig *config, const char *self, const M
                        TicketRefusal *refusal)
 {
     Question q = {.offer = offer};
-    MikeyStatus status = ask_by_psk(config, self, env, &q);
 
-    if (status != MIKEY_OK)
-        return clv_ticket_refuse(refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
-                                 "making a RESOLVE_INIT: %s", mikey_status_string(status));
+    if (!ask(config, self, env, &q, refusal))
+        return FALSE;
     *out_resolve = q.resolve;
     put_question(out, CLV_KMS_TICKET_RESOLVE, mikey_resolve_octets(q.resolve));
     return TRUE;
@@ -62,11 +102,9 @@ clv_ticket_ask_request(const ClvKeymgmtConfig *config, const char *self, const M
                        TicketRefusal *refusal)
 {
     Question q = {.policy = policy};
-    MikeyStatus status = ask_by_psk(config, self, env, &q);
 
-    if (status != MIKEY_OK)
-        return clv_ticket_refuse(refusal, CLV_CODE_INTERNAL, MIKEY_REFUSED,
-                                 "making a REQUEST_INIT: %s", mikey_status_string(status));
+    if (!ask(config, self, env, &q, refusal))
+        return FALSE;
     *out_request = q.request;
     put_question(out, CLV_KMS_TICKET_REQUEST, mikey_request_octets(q.request));
     return TRUE;

@@ -42,3 +42,13 @@ tests_exchange_test_ticket_refer_SOURCES = tests/exchange/ticket-world.h \
 	tests/exchange/test-ticket-refer.c
 tests_exchange_test_ticket_refer_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 tests_exchange_test_ticket_refer_LDADD = libclv-keymgmt.la libmikey.la libclv-base.la $(TEST_LIBS)
+
+check_PROGRAMS += tests/exchange/test-ticket-papers
+TESTS += tests/exchange/test-ticket-papers
+tests_exchange_test_ticket_papers_SOURCES = tests/exchange/ticket-world.h \
+	tests/exchange/ticket-town.h tests/exchange/test-ticket-papers.c tests/unit/mikey-certs.h \
+	tests/unit/mikey-certs.c
+tests_exchange_test_ticket_papers_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) \
+	-I$(top_srcdir)
+tests_exchange_test_ticket_papers_LDADD = libclv-keymgmt.la libclv-kms.la libmikey.la \
+	libclv-base.la $(TEST_LIBS)
