@@ -16,7 +16,10 @@
 #define NS_PER_S INT64_C(1000000000)
 #define TICK_NS (20 * NS_PER_MS)
 #define PACKET_ROOM 2048
-#define MAX_PER_TICK 32              /* packets of one leg; a flood waits, and overflows, alone */
+#define DUE_PER_TICK 4               /* packets of a leg, whatever the others get */
+#define MAX_PER_TICK 256             /* of one leg, about what its socket holds; a flood is weeded out, */
+#define MAX_AUTHENTIC 32             /* or, when it is his own, waits and overflows alone */
+#define MAX_REPORTS 8                /* at a time */
 #define GRACE_NS (2 * NS_PER_S)      /* old receive keys after a re-key */
 #define TALK_PAUSE_NS (NS_PER_S / 2) /* between two events about talking */
 #define REPORT_NS (5 * NS_PER_S)
@@ -284,9 +287,10 @@ take_keys(ClvMediaLeg *leg, const ClvRtpPacket *packet)
 static void
 tell_key(ClvMediaLeg *leg)
 {
-    uint32_t pending = atomic_load_explicit(&leg->pending, memory_order_acquire);
+    const uint32_t told = 1u << CLV_MEDIA_DTMF;
 
-    if (leg->n_keys == 0 || (pending & 1u << CLV_MEDIA_DTMF) != 0)
+    if (leg->n_keys == 0 ||
+        (atomic_load_explicit(&leg->pending, memory_order_acquire) & told) != 0)
         return;
     set(leg, CLV_LEG_KEY, (uint64_t)leg->keys[0]);
     leg->n_keys--;
@@ -422,16 +426,18 @@ may_be_all(const ClvMediaLeg *leg, const Incoming *in, const ClvNow *now)
 }
 
 void
-clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now)
+clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now, unsigned *budget)
 {
+    uint64_t enough = clv_leg_count(leg, CLV_LEG_RX_PACKETS) + MAX_AUTHENTIC;
     unsigned n = 0;
     Incoming in;
 
     if (leg->rx_old != NULL && now->monotonic_ns > leg->rx_old_until_ns)
         leg->rx_old = NULL;
     clv_stage(CLV_STAGE_RECEIVE);
-    while (n < MAX_PER_TICK && take(leg->rtp_fd, &in)) {
-        n++;
+    while (n < MAX_PER_TICK && (n < DUE_PER_TICK || *budget > 0) &&
+           clv_leg_count(leg, CLV_LEG_RX_PACKETS) < enough && take(leg->rtp_fd, &in)) {
+        *budget -= n++ >= DUE_PER_TICK;
         receive_any(leg, &in, now);
         if (n == 1 && may_be_all(leg, &in, now))
             break;
@@ -443,11 +449,12 @@ clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now)
 }
 
 void
-clv_leg_receive_rtcp(ClvMediaLeg *leg, const ClvNow *now)
+clv_leg_receive_rtcp(ClvMediaLeg *leg, const ClvNow *now, unsigned *budget)
 {
     Incoming in;
 
-    for (unsigned n = 0; n < MAX_PER_TICK && take(leg->rtcp_fd, &in); n++) {
+    for (unsigned n = 0; n < MAX_REPORTS && *budget > 0 && take(leg->rtcp_fd, &in); n++) {
+        --*budget;
         if (clv_rtp_kind(in.bytes, in.len) == CLV_RTP_KIND_RTCP)
             receive_rtcp(leg, &in, now, false);
         else

@@ -73,8 +73,8 @@ struct ClvMediaLeg {
     ClvLegId id;
     ClvShard *shard;
     ClvRoom *room;
-    ClvMediaLeg *next, *prev; /* in the room; the media thread's */
-    bool closing;             /* signalling: no event but CLOSED any more */
+    ClvMediaLeg *next, *prev;           /* in the room; the media thread's */
+    bool closing;                       /* signalling: no event but CLOSED any more */
     uint32_t prompt_asked, prompt_told; /* signalling: serial numbers of prompts */
 
     int rtp_fd, rtcp_fd;
@@ -111,15 +111,17 @@ struct ClvMediaLeg {
     ClvTalk talk;
     bool talk_told;
     int64_t talk_told_ns;
-    ClvDtmf dtmf;
-    unsigned n_keys;
-    char keys[CLV_LEG_KEYS];
     const int16_t *own; /* this tick's part of the sum, NULL: none */
     uint32_t power;
     int64_t report_ns; /* when the next RTCP report is due */
+    unsigned n_keys;   /* pressed, and not told yet */
 
     _Atomic uint32_t pending; /* bits of events on their way; one of each kind at most */
     _Atomic uint64_t counters[CLV_N_LEG_COUNTERS];
+
+    /* seldom touched, and so not between what is touched at each tick */
+    char keys[CLV_LEG_KEYS];
+    ClvDtmf dtmf;
 };
 
 /* One moment as the media thread sees it. */
@@ -141,8 +143,9 @@ bool clv_room_has_ssrc(const ClvRoom *room, const ClvMediaLeg *but, uint32_t ssr
 /* ---- on the media thread ------------------------------------------------------------------ */
 
 void clv_leg_start(ClvMediaLeg *leg, const ClvNow *now);
-void clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now);
-void clv_leg_receive_rtcp(ClvMediaLeg *leg, const ClvNow *now);
+/* The budget is that of all legs together: what is beyond a leg's due is taken from it. */
+void clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now, unsigned *budget);
+void clv_leg_receive_rtcp(ClvMediaLeg *leg, const ClvNow *now, unsigned *budget);
 /* The frame that is due, decoded or concealed, with its power; events about silence and talk. */
 void clv_leg_play(ClvMediaLeg *leg, const ClvNow *now, int16_t out[CLV_MIX_SAMPLES]);
 void clv_leg_send(ClvMediaLeg *leg, ClvMix *mix);

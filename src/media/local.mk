@@ -17,7 +17,7 @@ media_tests = tests/unit/test-srtp tests/unit/test-rtp tests/unit/test-rtcp test
 	tests/unit/test-jitter tests/unit/test-plc tests/unit/test-mixer tests/unit/test-dtmf \
 	tests/unit/test-prompts
 media_tests += tests/integration/test-media tests/integration/test-media-dtmf \
-	tests/integration/test-media-prompts
+	tests/integration/test-media-prompts tests/integration/test-media-flood
 check_PROGRAMS += $(media_tests)
 TESTS += $(media_tests)
 media_test_cflags = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
@@ -52,5 +52,8 @@ tests_integration_test_media_prompts_CFLAGS = $(media_test_cflags)
 tests_integration_test_media_prompts_LDADD = $(media_test_libs) -lm
 tests_integration_test_media_CFLAGS = $(media_test_cflags)
 tests_integration_test_media_LDADD = $(media_test_libs) -lm
+tests_integration_test_media_flood_SOURCES = tests/integration/test-media-flood.c $(media_stage)
+tests_integration_test_media_flood_CFLAGS = $(media_test_cflags)
+tests_integration_test_media_flood_LDADD = $(media_test_libs) -lm
 
 EXTRA_DIST += tests/vectors/srtp.ini

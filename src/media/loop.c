@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <openssl/rand.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -25,6 +26,8 @@
 #define MAX_EVENTS 64
 #define EVENT_KINDS CLV_MEDIA_CLOSED /* but that one, which is a command that came home */
 #define MINUTE_TICKS 3000
+#define RTP_BUDGET 1024    /* packets a tick beyond the due of each leg */
+#define REPORTS_BUDGET 512 /* RTCP packets from one tick to the next */
 
 struct ClvShard {
     GThread *thread;
@@ -40,6 +43,7 @@ struct ClvShard {
     ClvMix mix;
     uint64_t dice;
     bool realtime;
+    unsigned reports_left; /* until the next tick */
     bool told; /* something has been pushed since the eventfd was last written */
 
     /* counters; read from outside */
@@ -290,10 +294,10 @@ drain_commands(ClvShard *shard, const ClvNow *now)
 /* ---- a tick ------------------------------------------------------------------------------- */
 
 static void
-receive_room(ClvShard *shard, ClvRoom *room, const ClvNow *now)
+receive_room(ClvShard *shard, ClvRoom *room, const ClvNow *now, unsigned *budget)
 {
     for (ClvMediaLeg *leg = room->legs; leg != NULL; leg = leg->next) {
-        clv_leg_receive(leg, now);
+        clv_leg_receive(leg, now, budget);
         if (leg->rekeying != NULL && leg->rx_old == NULL)
             end_rekeying(shard, leg);
     }
@@ -341,10 +345,12 @@ skip_room(ClvRoom *room, unsigned frames)
 static void
 tick(ClvShard *shard, const ClvNow *now, unsigned skipped)
 {
+    unsigned budget = RTP_BUDGET;
+
     for (ClvRoom *room = shard->rooms; room != NULL; room = room->next) {
         if (skipped > 0)
             skip_room(room, skipped);
-        receive_room(shard, room, now);
+        receive_room(shard, room, now, &budget);
         sum_room(shard, room, now);
         send_room(shard, room, now);
     }
@@ -403,6 +409,7 @@ ring(ClvShard *shard)
     skipped = due > MAX_CATCH_UP ? (unsigned)(due - 1 > 1000000 ? 1000000 : due - 1) : 0;
     if (due > 1)
         add(&shard->ticks_late, due - 1);
+    shard->reports_left = REPORTS_BUDGET;
     drain_commands(shard, &now);
     for (; run > 0; run--, skipped = 0) {
         int64_t before = clock_ns(CLOCK_MONOTONIC);
@@ -422,8 +429,20 @@ receive_reports(ClvShard *shard, struct epoll_event *events, int n)
 
     for (int i = 0; i < n; i++) {
         if (events[i].data.ptr != shard)
-            clv_leg_receive_rtcp(events[i].data.ptr, &now);
+            clv_leg_receive_rtcp(events[i].data.ptr, &now, &shard->reports_left);
     }
+}
+
+/* With so many reports as nobody sends who means well, they have to wait for the tick. */
+static int
+wait_for_events(ClvShard *shard, struct epoll_event events[MAX_EVENTS])
+{
+    struct pollfd timer = {.fd = shard->timer_fd, .events = POLLIN};
+
+    if (shard->reports_left > 0)
+        return epoll_wait(shard->epoll_fd, events, MAX_EVENTS, -1);
+    events[0].data.ptr = shard;
+    return poll(&timer, 1, -1);
 }
 
 static gpointer
@@ -436,7 +455,7 @@ run_shard(gpointer data)
     if (shard->realtime)
         (void)pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
     while (!atomic_load_explicit(&shard->stop, memory_order_acquire)) {
-        int n = epoll_wait(shard->epoll_fd, events, MAX_EVENTS, -1);
+        int n = wait_for_events(shard, events);
         bool rang = false;
 
         for (int i = 0; i < n; i++)
@@ -479,6 +498,7 @@ clv_shard_new(const ClvShardSetup *setup, GError **error)
 
     shard->event_fd = setup->event_fd;
     shard->silence_ns = setup->silence_ns;
+    shard->reports_left = REPORTS_BUDGET;
     shard->max_legs = setup->max_legs;
     shard->realtime = setup->realtime;
     g_strlcpy(shard->cname, setup->cname, sizeof shard->cname);

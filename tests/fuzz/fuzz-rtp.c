@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "media/dtmf.h"
 #include "media/jitter.h"
 #include "media/rtp.h"
 #include "media/srtp.h"
@@ -58,8 +59,26 @@ engines_close(Engines *engines)
     }
 }
 
+/* Told anew at once, nothing is news; and no more keys than reports. */
 static void
-check_plain(ClvJitter *jitter, const uint8_t *bytes, size_t len)
+check_events(ClvDtmf *dtmf, const ClvRtpPacket *packet)
+{
+    ClvDtmfTaken taken, again;
+
+    clv_dtmf_take(dtmf, packet->timestamp, packet->marker, packet->payload, packet->payload_len,
+                  &taken);
+    g_assert(4 * taken.n <= packet->payload_len && dtmf->n <= CLV_DTMF_MEMORY);
+    for (unsigned i = 0; i < taken.n; i++)
+        g_assert(taken.keys[i] != 0 && strchr("0123456789*#ABCD", taken.keys[i]) != NULL);
+    if (packet->payload_len != 4)
+        return;
+    clv_dtmf_take(dtmf, packet->timestamp, packet->marker, packet->payload, packet->payload_len,
+                  &again);
+    g_assert(again.n == 0 && again.malformed == taken.malformed);
+}
+
+static void
+check_plain(ClvJitter *jitter, ClvDtmf *dtmf, const uint8_t *bytes, size_t len)
 {
     uint8_t frame[CLV_JITTER_FRAME], header[CLV_RTP_MAX_HEADER];
     ClvRtpPacket packet, again;
@@ -72,6 +91,7 @@ check_plain(ClvJitter *jitter, const uint8_t *bytes, size_t len)
     n = clv_rtp_write_header(&packet, header, sizeof header);
     g_assert(n == 12 + 4u * packet.n_csrcs && clv_rtp_read(header, n, &again));
     g_assert(again.seq == packet.seq && again.ssrc == packet.ssrc && again.pt == packet.pt);
+    check_events(dtmf, &packet);
     (void)clv_jitter_put(jitter, packet.seq, packet.timestamp, packet.marker, packet.payload,
                          packet.payload_len);
     g_assert(clv_jitter_get(jitter, packet.marker, frame) <= CLV_JITTER_FRAME);
@@ -123,13 +143,14 @@ check_protect(Engines *engines, const uint8_t *bytes, size_t len, gboolean rtcp,
 }
 
 static void
-check_record(Engines *engines, ClvJitter *jitter, uint16_t flags, const uint8_t *bytes, size_t len)
+check_record(Engines *engines, ClvJitter *jitter, ClvDtmf *dtmf, uint16_t flags,
+             const uint8_t *bytes, size_t len)
 {
     gboolean rtcp = (flags & 0x8000) != 0;
     uint8_t sealed[ROOM];
     size_t n;
 
-    check_plain(jitter, bytes, len);
+    check_plain(jitter, dtmf, bytes, len);
     if ((flags & 0x4000) == 0) {
         check_unprotect(engines, bytes, len, rtcp);
         return;
@@ -146,10 +167,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ClvReader r = {.next = data, .left = size};
     static ClvJitter jitter;
+    ClvDtmf dtmf;
     Engines engines;
 
     engines_open(&engines, clv_read_u8(&r));
     clv_jitter_init(&jitter);
+    clv_dtmf_init(&dtmf);
     for (int i = 0; i < MAX_RECORDS && r.left > 2; i++) {
         uint16_t flags = clv_read_u16(&r);
         size_t len = flags & 0x03ff;
@@ -158,7 +181,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (len > r.left)
             len = r.left;
         bytes = clv_read_bytes(&r, len);
-        check_record(&engines, &jitter, flags, bytes, len);
+        check_record(&engines, &jitter, &dtmf, flags, bytes, len);
     }
     engines_close(&engines);
     return 0;

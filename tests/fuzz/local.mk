@@ -125,6 +125,18 @@ tests_fuzz_fuzz_rtp_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_rtp_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_rtp_LDADD = $(tests_fuzz_replay_rtp_LDADD)
 
+# ---- wav: files of prompts ----
+fuzz_replays += %D%/replay-wav
+fuzz_programs += %D%/fuzz-wav
+EXTRA_DIST += %D%/corpus/wav
+tests_fuzz_replay_wav_SOURCES = %D%/fuzz-wav.c $(REPLAY_MAIN)
+tests_fuzz_replay_wav_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_wav_LDADD = libclv-prompts.la $(TEST_LIBS)
+tests_fuzz_fuzz_wav_SOURCES = %D%/fuzz-wav.c
+tests_fuzz_fuzz_wav_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_wav_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_wav_LDADD = $(tests_fuzz_replay_wav_LDADD)
+
 # ---- rtcp: reports ----
 fuzz_replays += %D%/replay-rtcp
 fuzz_programs += %D%/fuzz-rtcp

@@ -123,6 +123,71 @@ test_hold_stops_and_resume_goes_on(void)
     stage_close(&stage);
 }
 
+/* From the first packet on, as after a re-offer: what we may not send is not sent, what we may not
+ * receive is not heard, and reports go all the same. */
+static void
+test_directions_hold_from_the_start(gconstpointer data)
+{
+    ClvDirection direction = (ClvDirection)GPOINTER_TO_INT(data);
+    Stage stage;
+    Peer *held;
+
+    stage_open(&stage, 2, FALSE);
+    for (guint i = 0; i < 2; i++) {
+        peer_init(&stage.peers[i], i + 1, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80, CLV_G711_ULAW,
+                  i == 0 ? 300 : 450);
+        stage.peers[i].direction = i == 0 ? direction : CLV_DIR_SENDRECV;
+        peer_join(&stage.peers[i], stage.media);
+    }
+    held = &stage.peers[0];
+    stage_publish(&stage, 1, ~0u, ~0u);
+    stage_play(&stage, 130);
+    if ((direction & CLV_DIR_SENDONLY) != 0)
+        assert_hears(held, &stage.peers[1], TRUE);
+    else
+        g_assert_cmpuint(held->got, ==, 0);
+    assert_hears(&stage.peers[1], held, (direction & CLV_DIR_RECVONLY) != 0);
+    for (guint turn = 0; turn < 40 && held->reports == 0; turn++)
+        stage_play(&stage, 10);
+    g_assert_cmpuint(held->reports, >, 0);
+    g_assert_cmpuint(held->bad, ==, 0);
+    g_assert_cmpuint(stage_stats(&stage, 0).rx_packets, >,
+                     100); /* authentic, whatever becomes of it */
+    stage_close(&stage);
+}
+
+/* Who waits for a plan may find his way through a NAT meanwhile. */
+static void
+test_packets_before_the_plan_latch_and_are_not_heard(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    Stage stage;
+    int signalled;
+
+    stage_open(&stage, 2, FALSE);
+    for (guint i = 0; i < 2; i++) {
+        peer_init(&stage.peers[i], i + 1, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80, CLV_G711_ULAW,
+                  i == 0 ? 300 : 450);
+        peer_join(&stage.peers[i], stage.media);
+    }
+    signalled = stage.peers[0].fd; /* but he sends from elsewhere */
+    stage.peers[0].fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(stage.peers[0].fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+    stage_publish(&stage, 1, 2, 2);
+    stage_play(&stage, 80);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_FIRST_PACKET], ==, 2);
+    g_assert_cmpuint(stage_stats(&stage, 0).rx_packets, >, 60);
+    g_assert_cmpuint(stage.peers[0].got, ==, 0);
+    assert_hears(&stage.peers[1], &stage.peers[0], FALSE);
+    stage_forget_heard(&stage);
+    stage_publish(&stage, 1, 3, 3);
+    stage_play(&stage, 120);
+    assert_hears(&stage.peers[0], &stage.peers[1], TRUE); /* at the latched address */
+    assert_hears(&stage.peers[1], &stage.peers[0], TRUE);
+    close(signalled);
+    stage_close(&stage);
+}
+
 /* ---- a bad network ------------------------------------------------------------------------ */
 
 static void
@@ -472,6 +537,14 @@ main(int argc, char **argv)
                     test_the_plan_says_who_talks_and_who_hears);
     g_test_add_func("/media/silence-is-sent-as-well", test_silence_is_sent_as_well);
     g_test_add_func("/media/hold-stops-and-resume-goes-on", test_hold_stops_and_resume_goes_on);
+    g_test_add_data_func("/media/directions-hold-from-the-start-inactive",
+                         GINT_TO_POINTER(CLV_DIR_INACTIVE), test_directions_hold_from_the_start);
+    g_test_add_data_func("/media/directions-hold-from-the-start-sendonly",
+                         GINT_TO_POINTER(CLV_DIR_SENDONLY), test_directions_hold_from_the_start);
+    g_test_add_data_func("/media/directions-hold-from-the-start-recvonly",
+                         GINT_TO_POINTER(CLV_DIR_RECVONLY), test_directions_hold_from_the_start);
+    g_test_add_func("/media/packets-before-the-plan-latch-and-are-not-heard",
+                    test_packets_before_the_plan_latch_and_are_not_heard);
     g_test_add_func("/media/loss-and-reordering-leave-the-tone-standing",
                     test_loss_and_reordering_leave_the_tone_standing);
     g_test_add_func("/media/forged-replayed-and-clear-packets-are-counted-and-dropped",
