@@ -38,7 +38,7 @@ takes_wrong_seat(const ClvConference *c, const Member *member, ClvPolicyVerdict 
     if (member->replaces == 0)
         return FALSE;
     old = clv_roster_find(&c->roster, member->replaces);
-    if (old == NULL) {
+    if (old == NULL || old == member) {
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_NO_DIALOG, .reason = "no-dialog"};
         return TRUE;
     }

@@ -148,7 +148,7 @@ take_pin_digit(ClvConference *c, Member *member, char digit)
                                .leg = member->leg,
                                .text = g_strdup(member->n_digits <= MAX_DIGITS ? member->digits
                                                                                : "")});
-        memset(member->digits, 0, sizeof member->digits);
+        explicit_bzero(member->digits, sizeof member->digits);
         member->n_digits = 0;
     } else if (member->n_digits < MAX_DIGITS) {
         member->digits[member->n_digits++] = digit;

@@ -21,6 +21,8 @@ law_free(Law *law)
         g_free(law->legs[i].identity);
     for (guint i = 0; i < MAX_REFERS; i++)
         g_free(law->refers[i].target);
+    for (guint i = 0; i < MAX_DIALS; i++)
+        g_free(law->dials[i].target);
     g_hash_table_unref(law->banned);
     g_hash_table_unref(law->listed);
     g_free(law);
@@ -154,6 +156,7 @@ law_sees_dial(Law *law, const ClvAction *action)
         n_open += law->dials[i].state == DIAL_OPEN;
     g_assert_cmpuint(n_open, <, law->parallel);
     law->dials[action->dial].state = DIAL_OPEN;
+    law->dials[action->dial].target = g_strdup(action->order->target);
 }
 
 static void

@@ -32,6 +32,7 @@ typedef enum DialFate {
 typedef struct DialLaw {
     DialFate state;
     ClvLegId leg;
+    char *target;
 } DialLaw;
 
 typedef enum ReferState {
@@ -48,9 +49,9 @@ typedef struct ReferLaw {
     char *target;
 } ReferLaw;
 
-#define MAX_LEGS 4096
-#define MAX_DIALS 4096
-#define MAX_REFERS 1024
+#define MAX_LEGS 1024
+#define MAX_DIALS 1024
+#define MAX_REFERS 512
 
 typedef struct Law {
     LegLaw legs[MAX_LEGS];

@@ -63,8 +63,6 @@ find_name(const char *const *names, guint n, const char *name)
     g_error("unknown word '%s'", name);
 }
 
-#define FIRST_WALL_US (G_GINT64_CONSTANT(1893456000) * G_USEC_PER_SEC) /* 2030-01-01T00:00:00Z */
-
 const char policy_head[] = "[policy]\nformat=1\n[factory f]\n"
                                   "uri=sip:factory.conf1@example.org\n"
                                   "create-allow=*@example.org\n";

@@ -14,7 +14,10 @@ typedef struct Play {
     GString *log; /* the transcript that results */
     gint64 now_us, wall_us;
     ClvLegId last_leg;
+    ClvReferId last_refer; /* of random tales */
 } Play;
+
+#define FIRST_WALL_US (G_GINT64_CONSTANT(1893456000) * G_USEC_PER_SEC) /* 2030-01-01T00:00:00Z */
 
 extern const char policy_head[];
 
