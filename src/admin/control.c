@@ -21,18 +21,23 @@ G_DEFINE_QUARK(clv_control_error, clv_control_error)
 
 typedef struct VerbRow {
     const char *word;
-    guint n_args;
+    guint min_args, max_args;
     const char *usage;
 } VerbRow;
 
 static const VerbRow verbs[CLV_N_VERBS] = {
-    [CLV_VERB_STATUS] = {"status", 0, "status"},
-    [CLV_VERB_LIST] = {"list", 0, "list"},
-    [CLV_VERB_SHOW] = {"show", 1, "show CONFERENCE"},
-    [CLV_VERB_KICK] = {"kick", 2, "kick CONFERENCE WHO"},
-    [CLV_VERB_END] = {"end", 1, "end CONFERENCE"},
-    [CLV_VERB_RELOAD] = {"reload", 0, "reload"},
-    [CLV_VERB_KMS] = {"kms", 0, "kms"},
+    [CLV_VERB_STATUS] = {"status", 0, 0, "status"},
+    [CLV_VERB_LIST] = {"list", 0, 0, "list"},
+    [CLV_VERB_SHOW] = {"show", 1, 1, "show CONFERENCE"},
+    [CLV_VERB_KICK] = {"kick", 2, 2, "kick CONFERENCE WHO"},
+    [CLV_VERB_END] = {"end", 1, 1, "end CONFERENCE"},
+    [CLV_VERB_RELOAD] = {"reload", 0, 0, "reload"},
+    [CLV_VERB_KMS] = {"kms", 0, 0, "kms"},
+    [CLV_VERB_POLICY] = {"policy", 2, 3, "policy show CONFERENCE, or policy show factory NAME"},
+    [CLV_VERB_WHY] = {"why", 2, 3, "why USER CONFERENCE [join|create|refer|remove|dial]"},
+    [CLV_VERB_ADMIT] = {"admit", 1, 2, "admit CONFERENCE [WHO]"},
+    [CLV_VERB_LOCK] = {"lock", 1, 1, "lock CONFERENCE"},
+    [CLV_VERB_UNLOCK] = {"unlock", 1, 1, "unlock CONFERENCE"},
 };
 
 static gboolean
@@ -84,11 +89,12 @@ clv_command_parse(const char *line, gsize len, ClvCommand *out, GError **error)
                     n > first ? words[first] : "");
         return FALSE;
     }
-    if (n - first - 1 != row->n_args) {
+    n -= first + 1;
+    if (n < row->min_args || n > row->max_args) {
         g_set_error(error, CLV_CONTROL_ERROR, 0, "expected: %s", row->usage);
         return FALSE;
     }
-    for (guint i = 0; i < row->n_args; i++)
+    for (guint i = 0; i < n; i++)
         command.args[i] = g_strdup(words[first + 1 + i]);
     *out = command;
     return TRUE;
@@ -97,8 +103,8 @@ clv_command_parse(const char *line, gsize len, ClvCommand *out, GError **error)
 void
 clv_command_clear(ClvCommand *command)
 {
-    g_free(command->args[0]);
-    g_free(command->args[1]);
+    for (guint i = 0; i < CLV_CONTROL_MAX_ARGS; i++)
+        g_free(command->args[i]);
     memset(command, 0, sizeof *command);
 }
 

@@ -13,6 +13,7 @@
 #include "sip/loop.h"
 
 #define CLV_CONTROL_MAX_LINE 1024
+#define CLV_CONTROL_MAX_ARGS 3
 
 typedef enum ClvVerb {
     CLV_VERB_STATUS,
@@ -22,13 +23,18 @@ typedef enum ClvVerb {
     CLV_VERB_END,  /* CONFERENCE */
     CLV_VERB_RELOAD,
     CLV_VERB_KMS,
+    CLV_VERB_POLICY, /* "show" CONFERENCE, or "show" "factory" NAME */
+    CLV_VERB_WHY,    /* USER CONFERENCE [OPERATION] */
+    CLV_VERB_ADMIT,  /* CONFERENCE [WHO] */
+    CLV_VERB_LOCK,   /* CONFERENCE */
+    CLV_VERB_UNLOCK, /* CONFERENCE */
     CLV_N_VERBS
 } ClvVerb;
 
 typedef struct ClvCommand {
     ClvVerb verb;
     gboolean json;
-    char *args[2]; /* (nullable) each */
+    char *args[CLV_CONTROL_MAX_ARGS]; /* (nullable) each */
 } ClvCommand;
 
 #define CLV_CONTROL_ERROR (clv_control_error_quark())

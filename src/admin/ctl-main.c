@@ -12,7 +12,10 @@
 
 #include "admin/control.h"
 #include "admin/report.h"
+#include "base/identity.h"
+#include "base/option.h"
 #include "daemon/check.h"
+#include "daemon/explain.h"
 #include "policy/policy.h"
 
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3 };
@@ -20,6 +23,9 @@ enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3 };
 static char *option_socket;
 static char *option_config;
 static gboolean option_json;
+static char **option_files;
+static char *option_creator;
+static char *option_names;
 
 static const GOptionEntry entries[] = {
     {"socket", 's', 0, G_OPTION_ARG_FILENAME, &option_socket,
@@ -27,6 +33,12 @@ static const GOptionEntry entries[] = {
     {"config", 'c', 0, G_OPTION_ARG_FILENAME, &option_config,
      "take the socket from this configuration", "FILE"},
     {"json", 'j', 0, G_OPTION_ARG_NONE, &option_json, "print JSON", NULL},
+    {"file", 'f', 0, G_OPTION_ARG_FILENAME_ARRAY, &option_files,
+     "why, policy show: ask this policy and no server; again for drop-ins", "POLICY"},
+    {"creator", 0, 0, G_OPTION_ARG_STRING, &option_creator,
+     "with --file: suppose that this user made the conference", "USER"},
+    {"names", 0, 0, G_OPTION_ARG_STRING, &option_names,
+     "with --file: suppose that the ticket names these users", "USER;USER"},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -36,11 +48,17 @@ static const char commands[] =
     "  list                       conferences\n"
     "  show CONFERENCE            participants of one (URI or its token)\n"
     "  kick CONFERENCE WHO        remove a participant (URI, or leg number of show)\n"
+    "  admit CONFERENCE [WHO]     let in from the lobby: one user, or all who wait\n"
+    "  lock CONFERENCE            let in nobody new\n"
+    "  unlock CONFERENCE          let people in again\n"
     "  end CONFERENCE             end it for everybody\n"
     "  kms                        each address of the KMS: state, requests, failures, latency\n"
     "  reload                     read policies, users and keys again\n"
+    "  policy show CONFERENCE     each value of its policy, and where it comes from\n"
+    "  policy show factory NAME   the same of what a factory makes\n"
+    "  why USER CONFERENCE [OP]   may he join, create, refer, remove, dial? Which line says so?\n"
     "  check-config [FILE]        check a configuration without touching the server\n"
-    "  check-policy FILE [DIR]    check policy files without touching the server\n"
+    "  check-policy FILE...       check policy files without touching the server\n"
     "  sample-config              print a commented configuration\n";
 
 /* ---- commands that need no server ---- */
@@ -93,17 +111,18 @@ check_config(const char *path)
     return show_check(path, errors, warnings);
 }
 
+/* The main file first, then drop-ins and folders of them. */
 static int
-check_policy(const char *path, const char *folder)
+check_policy(const char *const *paths)
 {
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(ClvPolicy) policy = clv_policy_load(path, folder, errors);
+    g_autoptr(ClvPolicy) policy = clv_policy_load_all(paths, errors);
 
     for (const char *const *w = policy != NULL ? clv_policy_warnings(policy) : NULL;
          w != NULL && *w != NULL; w++)
         g_ptr_array_add(warnings, g_strdup(*w));
-    return show_check(path, errors, warnings);
+    return show_check(paths[0], errors, warnings);
 }
 
 static int
@@ -113,6 +132,121 @@ sample_config(void)
 
     fputs(text, stdout);
     return EXIT_SUCCESS;
+}
+
+/* ---- questions to policy files ---- */
+
+static int G_GNUC_PRINTF(2, 3) complain(int status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("conclavectl: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return status;
+}
+
+static int
+print(const ClvReport *report)
+{
+    g_autofree char *text = clv_report_print(report, option_json);
+
+    fputs(text, stdout);
+    return EXIT_SUCCESS;
+}
+
+/* (nullable) NULL after saying what is wrong with the files. */
+static ClvPolicy *
+load_files(void)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    ClvPolicy *policy = clv_policy_load_all((const char *const *)option_files, errors);
+
+    if (policy == NULL)
+        show_check(option_files[0], errors, none);
+    return policy;
+}
+
+static int
+show_policy(int n, char **words)
+{
+    g_autoptr(ClvPolicy) policy = load_files();
+    g_autoptr(ClvReport) report = clv_report_new();
+    g_autoptr(ClvPolicyView) view = NULL;
+    gboolean creates;
+
+    if (policy == NULL)
+        return EXIT_REFUSED;
+    if (n == 2 && strcmp(words[0], "factory") == 0)
+        view = clv_policy_view_factory(policy, words[1]);
+    else if (n == 2 && strcmp(words[0], "conference") == 0)
+        view = clv_policy_view_conference(policy, words[1]);
+    else if (n == 1)
+        view = clv_explain_find(policy, words[0], &creates);
+    else
+        return complain(EXIT_USAGE,
+                        "expected: policy show CONFERENCE, or policy show factory NAME");
+    if (view == NULL)
+        return complain(EXIT_REFUSED, "no factory and no conference '%s'", words[n - 1]);
+    clv_explain_view(view, report);
+    return print(report);
+}
+
+/* (nullable) all canonical; NULL after saying which is not. */
+static char **
+read_names(const char *text)
+{
+    g_auto(GStrv) names = clv_ini_split_list(text);
+
+    for (char **name = names; *name != NULL; name++) {
+        char *canonical = clv_identity_canonical(*name, -1);
+
+        if (canonical == NULL) {
+            complain(EXIT_USAGE, "found '%s', expected sip:NAME@HOST or tel:+DIGITS", *name);
+            return NULL;
+        }
+        g_free(*name);
+        *name = canonical;
+    }
+    return g_steal_pointer(&names);
+}
+
+static int
+why(int n, char **words)
+{
+    g_autoptr(ClvReport) report = clv_report_new();
+    g_autoptr(ClvPolicyView) view = NULL;
+    g_autoptr(ClvPolicy) policy = NULL;
+    g_auto(GStrv) who = n >= 2 ? read_names(words[0]) : NULL;
+    g_auto(GStrv) creator = read_names(option_creator != NULL ? option_creator : "");
+    g_auto(GStrv) names = read_names(option_names != NULL ? option_names : "");
+    gboolean creates = FALSE;
+    ClvPolicyFacts facts;
+    ClvPolicyOp op;
+
+    if (n < 2 || n > 3)
+        return complain(EXIT_USAGE,
+                        "expected: why USER CONFERENCE [join|create|refer|remove|dial]");
+    if (who == NULL || who[0] == NULL || creator == NULL || names == NULL)
+        return EXIT_USAGE;
+    policy = load_files();
+    view = policy != NULL ? clv_explain_find(policy, words[1], &creates) : NULL;
+    if (policy == NULL)
+        return EXIT_REFUSED;
+    if (view == NULL)
+        return complain(EXIT_REFUSED, "no factory and no conference '%s'", words[1]);
+    if (!clv_explain_op(n == 3 ? words[2] : NULL, creates, &op))
+        return complain(EXIT_USAGE, "found '%s', expected join, create, refer, remove or dial",
+                        words[2]);
+    facts = clv_explain_facts(who[0], g_get_real_time());
+    facts.creator = creator[0];
+    facts.ticket_names = names[0] != NULL ? (const char *const *)names : NULL;
+    facts.locked = clv_policy_locked(view);
+    clv_explain_verdict(view, op, &facts, report);
+    return print(report);
 }
 
 /* ---- commands for the server ---- */
@@ -202,6 +336,21 @@ ask_server(char **words)
     return status;
 }
 
+/* "policy check" and "policy reload" are other names; "policy show" is for files or the server. */
+static int
+run_policy(int n, char **words)
+{
+    static char *reload[] = {(char *)"reload", NULL};
+
+    if (n >= 3 && strcmp(words[1], "check") == 0)
+        return check_policy((const char *const *)words + 2);
+    if (n == 2 && strcmp(words[1], "reload") == 0)
+        return ask_server(reload);
+    if (n >= 3 && strcmp(words[1], "show") == 0 && option_files != NULL)
+        return show_policy(n - 2, words + 2);
+    return ask_server(words);
+}
+
 static int
 run(int n, char **words)
 {
@@ -210,8 +359,12 @@ run(int n, char **words)
 
         return check_config(path != NULL ? path : CLV_SYSCONFDIR "/conclave.conf");
     }
-    if (strcmp(words[0], "check-policy") == 0 && (n == 2 || n == 3))
-        return check_policy(words[1], n == 3 ? words[2] : NULL);
+    if (strcmp(words[0], "check-policy") == 0 && n >= 2)
+        return check_policy((const char *const *)words + 1);
+    if (strcmp(words[0], "policy") == 0)
+        return run_policy(n, words);
+    if (strcmp(words[0], "why") == 0 && option_files != NULL)
+        return why(n - 1, words + 1);
     if (strcmp(words[0], "sample-config") == 0 && n == 1)
         return sample_config();
     return ask_server(words);

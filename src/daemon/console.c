@@ -5,6 +5,7 @@
 
 #include "base/identity.h"
 #include <config.h>
+#include "daemon/explain.h"
 #include "daemon/hub-private.h"
 
 static const char *const scheme_names[CLV_N_SCHEMES] = {
@@ -287,13 +288,164 @@ reload(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error
     return FALSE;
 }
 
+/* ---- the lobby and the lock ---- */
+
+static guint
+count_waiting(const Room *room, const char *who)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < clv_conference_n_members(room->conference); i++) {
+        ClvMemberInfo info;
+
+        clv_conference_member(room->conference, i, &info);
+        n +=
+            strcmp(info.state, "lobby") == 0 && (who == NULL || g_strcmp0(info.identity, who) == 0);
+    }
+    return n;
+}
+
+static gboolean
+admit(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    Room *room = find_room(hub, command->args[0], error);
+    const char *text = command->args[1];
+    g_autofree char *who = text != NULL ? clv_identity_canonical(text, -1) : NULL;
+    ClvEvent event = {.kind = CLV_EV_ADMIT, .who = who};
+    guint n;
+
+    if (room == NULL)
+        return FALSE;
+    n = text == NULL || who != NULL ? count_waiting(room, who) : 0;
+    if (n == 0) {
+        g_set_error(error, CLV_CONTROL_ERROR, 0, "%s%s%s does not wait in the lobby",
+                    text != NULL ? "'" : "", text != NULL ? text : "anybody",
+                    text != NULL ? "'" : "");
+        return FALSE;
+    }
+    clv_report_int(report, "admitted", n);
+    hub_feed(hub, room->id, &event);
+    return TRUE;
+}
+
+static gboolean
+set_lock(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    Room *room = find_room(hub, command->args[0], error);
+    gboolean locks = command->verb == CLV_VERB_LOCK;
+    ClvEvent event = {.kind = CLV_EV_LOCK, .flag = locks};
+
+    if (room == NULL)
+        return FALSE;
+    clv_report_text(report, locks ? "locked" : "unlocked", clv_conference_uri(room->conference));
+    hub_feed(hub, room->id, &event);
+    return TRUE;
+}
+
+/* ---- the policy: what holds here, and why? ---- */
+
+/* A running conference lives by a view of its own, the rest by the policy in force.
+ * @out_room: (out) (nullable). Returns: (nullable); @out_own: (transfer full) when not a room's */
+static const ClvPolicyView *
+find_view(ClvHub *hub, const char *target, Room **out_room, ClvPolicyView **out_own,
+          gboolean *out_creates, GError **error)
+{
+    *out_creates = FALSE;
+    *out_room = hub_find_room(hub, target);
+    if (*out_room != NULL)
+        return clv_conference_policy((*out_room)->conference);
+    *out_own = clv_explain_find(hub->policy, target, out_creates);
+    if (*out_own == NULL)
+        g_set_error(error, CLV_CONTROL_ERROR, 0,
+                    "no conference and no factory '%s', or several conferences that begin so",
+                    target);
+    return *out_own;
+}
+
+static gboolean
+show_policy(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    gboolean names_factory = strcmp(command->args[1], "factory") == 0 && command->args[2] != NULL;
+    g_autoptr(ClvPolicyView) own = NULL;
+    const ClvPolicyView *view;
+    gboolean creates;
+    Room *room;
+
+    if (strcmp(command->args[0], "show") != 0 || (command->args[2] != NULL && !names_factory)) {
+        g_set_error_literal(error, CLV_CONTROL_ERROR, 0,
+                            "expected: policy show CONFERENCE, or policy show factory NAME");
+        return FALSE;
+    }
+    if (names_factory)
+        view = own = clv_policy_view_factory(hub->policy, command->args[2]);
+    else
+        view = find_view(hub, command->args[1], &room, &own, &creates, error);
+    if (view == NULL && names_factory)
+        g_set_error(error, CLV_CONTROL_ERROR, 0, "no factory '%s'", command->args[2]);
+    if (view == NULL)
+        return FALSE;
+    clv_explain_view(view, report);
+    return TRUE;
+}
+
+static void
+add_room_facts(const Room *room, const char *who, ClvPolicyFacts *facts)
+{
+    /* Stands in for clv_conference_facts(room->conference, who, facts), which knows more. */
+    facts->creator = clv_conference_creator(room->conference);
+    facts->ticket_names = clv_conference_ticket_names(room->conference);
+    for (guint i = 0; i < clv_conference_n_members(room->conference); i++) {
+        ClvMemberInfo info;
+
+        clv_conference_member(room->conference, i, &info);
+        if (g_strcmp0(info.identity, who) == 0)
+            facts->n_endpoints++;
+        else
+            facts->n_participants++;
+    }
+}
+
+static gboolean
+why(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
+{
+    g_autofree char *who = clv_identity_canonical(command->args[0], -1);
+    g_autoptr(ClvPolicyView) own = NULL;
+    ClvPolicyFacts facts = clv_explain_facts(who, hub_wall());
+    const ClvPolicyView *view;
+    gboolean creates;
+    ClvPolicyOp op;
+    Room *room;
+
+    if (who == NULL) {
+        g_set_error(error, CLV_CONTROL_ERROR, 0,
+                    "found '%s', expected sip:NAME@HOST or tel:+DIGITS", command->args[0]);
+        return FALSE;
+    }
+    view = find_view(hub, command->args[1], &room, &own, &creates, error);
+    if (view == NULL)
+        return FALSE;
+    if (!clv_explain_op(command->args[2], creates, &op)) {
+        g_set_error(error, CLV_CONTROL_ERROR, 0,
+                    "found '%s', expected join, create, refer, remove or dial", command->args[2]);
+        return FALSE;
+    }
+    if (room != NULL) {
+        add_room_facts(room, who, &facts);
+        facts.proof = CLV_PROOF_TICKET;
+        facts.secured = facts.tls = TRUE;
+    }
+    clv_explain_verdict(view, op, &facts, report);
+    return TRUE;
+}
+
 typedef gboolean (*VerbFunc)(ClvHub *hub, const ClvCommand *command, ClvReport *report,
                              GError **error);
 
 static const VerbFunc verb_table[CLV_N_VERBS] = {
-    [CLV_VERB_STATUS] = show_status, [CLV_VERB_LIST] = list_rooms, [CLV_VERB_SHOW] = show_room,
-    [CLV_VERB_KICK] = kick,          [CLV_VERB_END] = end_room,    [CLV_VERB_RELOAD] = reload,
-    [CLV_VERB_KMS] = show_kms,
+    [CLV_VERB_STATUS] = show_status, [CLV_VERB_LIST] = list_rooms,    [CLV_VERB_SHOW] = show_room,
+    [CLV_VERB_KICK] = kick,          [CLV_VERB_END] = end_room,       [CLV_VERB_RELOAD] = reload,
+    [CLV_VERB_KMS] = show_kms,       [CLV_VERB_POLICY] = show_policy, [CLV_VERB_WHY] = why,
+    [CLV_VERB_ADMIT] = admit,        [CLV_VERB_LOCK] = set_lock,      [CLV_VERB_UNLOCK] = set_lock,
 };
 
 gboolean

@@ -7,7 +7,7 @@ libclv_config_la_LIBADD = libclv-base.la
 
 # Whoever links it needs the rooms whose files it reads; only what reads files comes along.
 noinst_LTLIBRARIES += libclv-check.la
-libclv_check_la_SOURCES = %D%/check.h %D%/check.c
+libclv_check_la_SOURCES = %D%/check.h %D%/check.c %D%/explain.h %D%/explain.c
 libclv_check_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 CHECK_LIBS = libclv-check.la libclv-config.la libclv-policy.la libclv-sip.la libclv-kms.la \
 	libmikey.la libclv-base.la
@@ -16,7 +16,7 @@ sbin_PROGRAMS += conclaved
 conclaved_SOURCES = %D%/main.c %D%/hub.h %D%/hub-private.h %D%/hub.c %D%/call.c %D%/keys.c \
 	%D%/console.c %D%/figures.c %D%/watch.h %D%/watch.c
 conclaved_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SYSTEMD_CFLAGS)
-conclaved_LDADD = libclv-check.la libclv-config.la libclv-control.la libclv-metrics.la \
+conclaved_LDADD = libclv-check.la libclv-config.la libclv-control.la libclv-report.la libclv-metrics.la \
 	libclv-conference.la libclv-policy.la \
 	libclv-keymgmt.la libclv-sip.la libclv-media.la libclv-kms.la libmikey.la libclv-base.la \
 	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(SRTP_LIBS) $(CURL_LIBS) $(MHD_LIBS) $(GLIB_LIBS) \

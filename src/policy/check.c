@@ -108,31 +108,8 @@ check_pin(Loader *loader, const Group *group, const Effective *effective)
              "found 'additional' without a hash, expected pin-hash= as well");
 }
 
-/* What is allowed and yet cannot be meant. */
-static void
-check_sense(Loader *loader, const Group *group, const Effective *effective)
-{
-    gboolean scheduled = rule_of(effective, KEY_SCHEDULED)->number != 0;
-
-    if (!rule_of(effective, KEY_DIAL_IN)->number &&
-        rule_of(effective, KEY_DIVERSION)->number == DIVERSION_OFF)
-        clv_policy_warn(loader, group, "diversion",
-                        "found 'off' with dial-in=no: whoever answers a call is taken for who was "
-                        "called");
-    if (scheduled && rule_of(effective, KEY_NO_TICKET_LIST)->number == NO_LIST_CREATOR_ONLY &&
-        rule_of(effective, KEY_TICKET_AUTHORITY)->number != AUTHORITY_EXTEND)
-        clv_policy_warn(loader, group, "no-ticket-list",
-                        "found 'creator-only' in a scheduled conference, which has no creator: "
-                        "nobody can join before an owner's ticket names people");
-    if (group->kind == GROUP_CONFERENCE && !scheduled)
-        clv_policy_warn(loader, group, "scheduled",
-                        "found no scheduled=yes: this conference does "
-                        "not exist");
-}
-
 static void (*const checks[])(Loader *, const Group *, const Effective *) = {
-    check_secure,  check_auth,    check_sdes, check_dates,
-    check_service, check_ways_in, check_pin,  check_sense,
+    check_secure, check_auth, check_sdes, check_dates, check_service, check_ways_in, check_pin,
 };
 
 void

@@ -101,6 +101,14 @@ check_deny(const Case *in)
 }
 
 static gboolean
+check_banned(const Case *in)
+{
+    if (in->facts->banned)
+        return refuse_by(in, CLV_CODE_FORBIDDEN, "removed", KEY_BAN_ON_REMOVAL);
+    return TRUE;
+}
+
+static gboolean
 check_create_deny(const Case *in)
 {
     return check_list_of_denied(in, KEY_CREATE_DENY);
@@ -398,33 +406,45 @@ static const Check create_checks[] = {
     NULL,
 };
 static const Check join_checks[] = {
-    check_time,      check_signalling, check_deny,     check_anonymous,
-    check_diverted,  check_dial_in,    check_locked,   check_creator_present,
-    check_scheme,    check_auth,       check_lifetime, check_allowed_set,
-    check_endpoints, check_full,       NULL,
+    check_time,     check_signalling, check_deny,        check_banned,          check_anonymous,
+    check_diverted, check_dial_in,    check_locked,      check_creator_present, check_scheme,
+    check_auth,     check_lifetime,   check_allowed_set, check_endpoints,       check_full,
+    NULL,
 };
 static const Check stay_checks[] = {
-    check_time,     check_signalling, check_deny,        check_anonymous,
+    check_time,     check_signalling, check_deny,        check_banned, check_anonymous,
     check_diverted, check_auth,       check_allowed_set, NULL,
 };
-static const Check remove_checks[] = {check_deny, check_auth, check_moderator, NULL};
-static const Check end_checks[] = {check_deny, check_auth, check_owner, NULL};
-
+static const Check remove_checks[] = {
+    check_deny,
+    check_auth,
+    check_moderator,
+    NULL,
+};
+static const Check end_checks[] = {
+    check_deny,
+    check_auth,
+    check_owner,
+    NULL,
+};
 static const Check refer_add_checks[] = {
-    check_time,       check_signalling, check_deny,        check_anonymous,   check_dial_out,
-    check_refer_auth, check_lifetime,   check_allowed_set, check_refer_allow, NULL,
+    check_time,     check_signalling, check_deny,     check_banned,      check_anonymous,
+    check_dial_out, check_refer_auth, check_lifetime, check_allowed_set, check_refer_allow,
+    NULL,
 };
 static const Check refer_remove_checks[] = {
     check_signalling, check_deny, check_anonymous, check_refer_auth, check_lifetime,
     check_remover,    NULL,
 };
 static const Check dial_checks[] = {
-    check_time,        check_deny,      check_dial_out, check_locked,
-    check_allowed_set, check_endpoints, check_full,     NULL,
+    check_time,        check_deny,      check_banned, check_dial_out, check_locked,
+    check_allowed_set, check_endpoints, check_full,   NULL,
 };
 static const Check answer_checks[] = {
-    check_time,     check_dial_out,  check_locked, check_scheme, clv_policy_check_answerer,
-    check_lifetime, check_endpoints, check_full,   NULL,
+    check_time,     check_banned,    check_dial_out,
+    check_locked,   check_scheme,    clv_policy_check_answerer,
+    check_lifetime, check_endpoints, check_full,
+    NULL,
 };
 
 static const Check *const checks_of[] = {

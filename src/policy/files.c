@@ -63,6 +63,31 @@ read_all(int fd, const char *path, GPtrArray *errors)
     return NULL;
 }
 
+static gboolean
+holds_pin(const ClvIni *ini)
+{
+    for (guint i = 0; i < clv_ini_n_entries(ini); i++) {
+        const ClvIniEntry *entry = clv_ini_entry(ini, i);
+
+        if (strcmp(entry->key, "pin-hash") == 0 && entry->value[0] != '\0')
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* (nullable) A PIN's few digits are found from its hash by trying. */
+static ClvIni *
+unless_exposed(ClvIni *ini, const char *path, const struct stat *status, GPtrArray *errors)
+{
+    if (ini == NULL || (status->st_mode & S_IROTH) == 0 || !holds_pin(ini))
+        return ini;
+    fail(errors, path,
+         "found mode %04o and a pin-hash, expected a file that others cannot read (chmod o-r)",
+         (guint)(status->st_mode & 07777));
+    clv_ini_free(ini);
+    return NULL;
+}
+
 static ClvIni *
 read_file(const char *path, GPtrArray *errors)
 {
@@ -79,7 +104,9 @@ read_file(const char *path, GPtrArray *errors)
     if (mode_is_fit(path, &status, errors))
         text = read_all(fd, path, errors);
     close(fd);
-    return text != NULL ? clv_ini_parse(path, text->str, text->len, errors) : NULL;
+    if (text == NULL)
+        return NULL;
+    return unless_exposed(clv_ini_parse(path, text->str, text->len, errors), path, &status, errors);
 }
 
 static int
@@ -117,23 +144,52 @@ ini_free(gpointer data)
     clv_ini_free(data);
 }
 
-ClvPolicy *
-clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors)
+static void
+add_file(GPtrArray *files, const char *path, GPtrArray *errors)
 {
-    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(ini_free);
-    g_autoptr(GPtrArray) paths = NULL;
-    guint before = errors->len;
     ClvIni *ini = read_file(path, errors);
 
     if (ini != NULL)
         g_ptr_array_add(files, ini);
-    paths = dropin_dir != NULL ? list_dropins(dropin_dir, errors) : g_ptr_array_new();
-    for (guint i = 0; i < paths->len; i++) {
-        ini = read_file(paths->pdata[i], errors);
-        if (ini != NULL)
-            g_ptr_array_add(files, ini);
-    }
+}
+
+static void
+add_dropins(GPtrArray *files, const char *dropin_dir, GPtrArray *errors)
+{
+    g_autoptr(GPtrArray) paths = list_dropins(dropin_dir, errors);
+
+    for (guint i = 0; i < paths->len; i++)
+        add_file(files, paths->pdata[i], errors);
+}
+
+ClvPolicy *
+clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(ini_free);
+    guint before = errors->len;
+
+    add_file(files, path, errors);
+    if (dropin_dir != NULL)
+        add_dropins(files, dropin_dir, errors);
     if (errors->len > before)
         return NULL;
     return clv_policy_build(path, (const ClvIni *const *)files->pdata, files->len, errors);
+}
+
+ClvPolicy *
+clv_policy_load_all(const char *const *paths, GPtrArray *errors)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(ini_free);
+    guint before = errors->len;
+
+    add_file(files, paths[0], errors);
+    for (const char *const *path = paths + 1; *path != NULL; path++) {
+        if (g_file_test(*path, G_FILE_TEST_IS_DIR))
+            add_dropins(files, *path, errors);
+        else
+            add_file(files, *path, errors);
+    }
+    if (errors->len > before)
+        return NULL;
+    return clv_policy_build(paths[0], (const ClvIni *const *)files->pdata, files->len, errors);
 }

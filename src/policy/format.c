@@ -54,6 +54,15 @@ append_pattern(GString *text, const Pattern *pattern)
                                                         : pattern->text);
 }
 
+char *
+clv_policy_pattern_format(const Pattern *pattern)
+{
+    GString *text = g_string_new(NULL);
+
+    append_pattern(text, pattern);
+    return g_string_free(text, FALSE);
+}
+
 /* Lists that all must hold stand with " and " between, which no file can say in one line. */
 static char *
 format_ids(const Rule *rule)

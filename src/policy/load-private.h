@@ -5,6 +5,8 @@
 #include "base/option.h"
 #include "policy/policy-private.h"
 
+#define MAX_DEPTH 8 /* of templates, and of lists in lists */
+
 typedef enum GroupKind {
     GROUP_POLICY,
     GROUP_DEFAULT,
@@ -14,6 +16,14 @@ typedef enum GroupKind {
     GROUP_LIST,
     N_GROUP_KINDS
 } GroupKind;
+
+typedef struct GroupKindInfo {
+    const char *word;
+    gboolean named;
+    gboolean holds_values; /* policy keys may stand here */
+    const char *const *keys;
+} GroupKindInfo;
+extern const GroupKindInfo clv_policy_group_kinds[N_GROUP_KINDS];
 
 typedef struct Entry {
     char *key;
@@ -32,7 +42,7 @@ struct Group {
     GHashTable *entries; /* key -> Entry that counts */
     GPtrArray *order;    /* all entries */
 
-    Rule *rules[N_KEYS];  /* (nullable) own values */
+    Rule *rules[N_KEYS]; /* (nullable) own values */
     gboolean final[N_KEYS];
     const Group *parent;  /* (nullable) template= or inherit= */
     gboolean broken;      /* inherits from itself, or too deep */
@@ -77,6 +87,32 @@ void clv_policy_warn(Loader *loader, const Group *group, const char *key, const 
 /* Where the rule was written, or, of a built-in one, at the group that lives by it. */
 void clv_policy_fail_rule(Loader *loader, const Group *group, const Rule *rule, const char *format,
                           ...) G_GNUC_PRINTF(4, 5);
+
+void clv_policy_warn_rule(Loader *loader, const Group *group, const Rule *rule, const char *format,
+                          ...) G_GNUC_PRINTF(4, 5);
+
+/* ---- the passes ---- */
+
+/* groups.c */
+void clv_policy_collect(Loader *loader, const ClvIni *ini);
+Group *clv_policy_find_group(const Loader *loader, GroupKind kind, const char *name);
+const char *clv_policy_value_of(const Group *group, const char *key); /* (nullable) */
+void clv_policy_group_free(gpointer group);
+/* tie.c */
+void clv_policy_tie_templates(Loader *loader);
+void clv_policy_tie_groups(Loader *loader);
+/* The [conference match=] for this URI; (nullable). */
+const Group *clv_policy_best_match(const Loader *loader, const char *uri);
+/* effective.c */
+void clv_policy_compute(Loader *loader);
+void clv_policy_effective_free(gpointer effective);
+/* meet.c: can they name the same person? @budget: comparisons left; without any the answer is yes
+ */
+gboolean clv_policy_pattern_meets(const Pattern *pattern, const IdList *ids, guint *budget);
+gboolean clv_policy_ids_meet(const IdList *a, const IdList *b, guint *budget);
+gboolean clv_policy_ids_name_somebody(const IdList *ids, guint *budget);
+/* lint.c */
+void clv_policy_lint(Loader *loader);
 
 /* The consistency rules that concern values (check.c). */
 void clv_policy_check_rules(Loader *loader, const Group *group, const Effective *effective);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-policy.la
 libclv_policy_la_SOURCES = %D%/policy.h %D%/policy-private.h %D%/load-private.h \
-	%D%/decide-private.h %D%/answer.c %D%/check.c %D%/decide.c %D%/files.c %D%/format.c %D%/ids.c \
-	%D%/keys.c %D%/parse.c %D%/peers.c %D%/pin.c %D%/rule.c %D%/set.c %D%/values.c %D%/view.c
+	%D%/decide-private.h %D%/answer.c %D%/check.c %D%/decide.c %D%/effective.c %D%/files.c \
+	%D%/format.c %D%/groups.c %D%/ids.c %D%/keys.c %D%/lint.c %D%/meet.c %D%/parse.c %D%/peers.c \
+	%D%/pin.c %D%/rule.c %D%/set.c %D%/tie.c %D%/values.c %D%/view.c
 libclv_policy_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 libclv_policy_la_LIBADD = libclv-base.la $(GLIB_LIBS) $(CRYPTO_LIBS)
 

@@ -210,7 +210,8 @@ typedef struct Rule { /* counted; immutable once made */
     char *text;    /* TEXT HASH */
     GArray *set;   /* SET: guint8 indices */
     GArray *clauses; /* IDS: Clause; all (NARROW_AND) or any (NARROW_MAX) of them must match */
-    GPtrArray *peers; /* PEERS: lists (char **) that all must hold a peer; none: every peer will do */
+    GPtrArray
+        *peers; /* PEERS: lists (char **) that all must hold a peer; none: every peer will do */
 } Rule;
 
 /* Never NULL: with problems the value is the built-in default's kind of nothing. */
@@ -220,6 +221,7 @@ Rule *clv_policy_rule_builtin(KeyId id);
 Rule *clv_policy_rule_ref(Rule *rule);
 void clv_policy_rule_unref(Rule *rule); /* NULL allowed */
 gboolean clv_policy_rule_equal(const Rule *a, const Rule *b);
+char *clv_policy_pattern_format(const Pattern *pattern);
 /* The value in the form of the files; of a PIN's hash no more than how it was made. */
 char *clv_policy_rule_format(const Rule *rule);
 char *clv_policy_format_time(gint64 ms);

@@ -24,6 +24,8 @@ typedef struct ClvPolicyView ClvPolicyView;   /* effective values for one factor
 ClvPolicy *clv_policy_parse(const char *name, const char *text, gsize len, GPtrArray *errors);
 /* Main file and, when not NULL, the drop-in directory's *.conf in byte order of their names. */
 ClvPolicy *clv_policy_load(const char *path, const char *dropin_dir, GPtrArray *errors);
+/* The same with further files and directories in the order given; @paths: ended by NULL. */
+ClvPolicy *clv_policy_load_all(const char *const *paths, GPtrArray *errors);
 ClvPolicy *clv_policy_ref(ClvPolicy *policy);
 void clv_policy_unref(ClvPolicy *policy); /* NULL allowed */
 /* What looks wrong and is no error, same form as the errors; NULL-terminated, never NULL. */
@@ -114,6 +116,7 @@ typedef struct ClvPolicyFacts {
     const char *peer_name;  /* (nullable) next hop, for trust= */
     const char *const *identities; /* (nullable) all that were asserted: one that is let in will do */
     gboolean admitted;      /* an owner has let him in from the lobby */
+    gboolean banned;        /* was removed, and ban-on-removal keeps him out */
 } ClvPolicyFacts;
 
 typedef struct ClvPolicyVerdict {

@@ -69,10 +69,27 @@ is_moderator(const Case *in, const char *identity)
     return clv_policy_any_clause(in, KEY_MODERATORS, identity, NULL);
 }
 
+/* "sip:*@example.org" as a name in a ticket, where patterns count. */
+static gboolean
+wildcard_names(const char *name, const char *identity)
+{
+    return g_str_has_prefix(name, "sip:*@") && clv_identity_match(name + strlen("sip:"), identity);
+}
+
 static gboolean
 is_in_ticket(const Case *in, const char *identity)
 {
-    return in_strv(in->facts->ticket_names, identity);
+    const char *const *name = in->facts->ticket_names;
+
+    if (in_strv(name, identity))
+        return TRUE;
+    if (!view_number(in->view, KEY_TICKET_WILDCARDS))
+        return FALSE;
+    for (; name != NULL && *name != NULL; name++) {
+        if (wildcard_names(*name, identity))
+            return TRUE;
+    }
+    return FALSE;
 }
 
 static gboolean

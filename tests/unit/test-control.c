@@ -16,7 +16,7 @@ typedef struct Case {
     const char *line;
     int verb; /* -1: refused */
     gboolean json;
-    const char *args[2];
+    const char *args[3];
 } Case;
 
 static const Case cases[] = {
@@ -28,6 +28,20 @@ static const Case cases[] = {
     {"reload", CLV_VERB_RELOAD, FALSE, {NULL, NULL}},
     {"kms", CLV_VERB_KMS, FALSE, {NULL, NULL}},
     {"json kms", CLV_VERB_KMS, TRUE, {NULL, NULL}},
+    {"policy show sip:x@y", CLV_VERB_POLICY, FALSE, {"show", "sip:x@y", NULL}},
+    {"policy show factory adhoc", CLV_VERB_POLICY, FALSE, {"show", "factory", "adhoc"}},
+    {"json why sip:bob@example.org x", CLV_VERB_WHY, TRUE, {"sip:bob@example.org", "x", NULL}},
+    {"why tel:+4930 x dial", CLV_VERB_WHY, FALSE, {"tel:+4930", "x", "dial"}},
+    {"admit x", CLV_VERB_ADMIT, FALSE, {"x", NULL}},
+    {"admit x sip:bob@example.org", CLV_VERB_ADMIT, FALSE, {"x", "sip:bob@example.org"}},
+    {"lock x", CLV_VERB_LOCK, FALSE, {"x", NULL}},
+    {"unlock x", CLV_VERB_UNLOCK, FALSE, {"x", NULL}},
+    {"policy show", -1, FALSE, {NULL, NULL}},
+    {"why sip:bob@example.org", -1, FALSE, {NULL, NULL}},
+    {"why a b c d", -1, FALSE, {NULL, NULL}},
+    {"admit", -1, FALSE, {NULL, NULL}},
+    {"lock", -1, FALSE, {NULL, NULL}},
+    {"lock x now", -1, FALSE, {NULL, NULL}},
     {"kms http://127.0.0.1/", -1, FALSE, {NULL, NULL}},
     {"", -1, FALSE, {NULL, NULL}},
     {"json", -1, FALSE, {NULL, NULL}},
@@ -57,6 +71,7 @@ a_command_is_a_verb_and_its_arguments(void)
         g_assert_cmpint(command.json, ==, c->json);
         g_assert_cmpstr(command.args[0], ==, c->args[0]);
         g_assert_cmpstr(command.args[1], ==, c->args[1]);
+        g_assert_cmpstr(command.args[2], ==, c->args[2]);
         clv_command_clear(&command);
     }
 }
