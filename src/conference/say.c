@@ -69,9 +69,8 @@ clv_say_note(ClvConference *c, ClvLegId leg, const char *identity, const char *f
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    clv_say(
-        c,
-        (ClvAction){.kind = CLV_ACT_LOG, .leg = leg, .text = text, .identity = g_strdup(identity)});
+    clv_say(c, (ClvAction){
+                   .kind = CLV_ACT_LOG, .leg = leg, .text = text, .identity = g_strdup(identity)});
 }
 
 void

@@ -57,12 +57,12 @@ typedef struct Law {
     LegLaw legs[MAX_LEGS];
     DialLaw dials[MAX_DIALS];
     ReferLaw refers[MAX_REFERS];
-    GHashTable *listed;      /* URIs that a creation wants called */
-    ClvLegId creation;       /* the leg that brought the list */
-    gboolean list_open;      /* it is confirmed, or redirected */
+    GHashTable *listed; /* URIs that a creation wants called */
+    ClvLegId creation;  /* the leg that brought the list */
+    gboolean list_open; /* it is confirmed, or redirected */
     gboolean ended, needs_ticket;
     guint parallel;
-    ClvLegId reoffer;        /* waits for its answer, in the very step; 0: none */
+    ClvLegId reoffer; /* waits for its answer, in the very step; 0: none */
     GHashTable *banned;
 } Law;
 

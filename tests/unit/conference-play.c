@@ -5,8 +5,8 @@
 #include <string.h>
 
 const char policy_head[] = "[policy]\nformat=1\n[factory f]\n"
-                                  "uri=sip:factory.conf1@example.org\n"
-                                  "create-allow=*@example.org\n";
+                           "uri=sip:factory.conf1@example.org\n"
+                           "create-allow=*@example.org\n";
 
 void
 play_init(Play *play)
@@ -422,8 +422,7 @@ static void
 play_dial_failed(Play *play, const Words *w)
 {
     guint status = (guint)g_ascii_strtoull(w->words[2], NULL, 10);
-    ClvEvent event = {
-        .kind = CLV_EV_DIAL_FAILED, .dial = (guint)leg_of(w), .status = status};
+    ClvEvent event = {.kind = CLV_EV_DIAL_FAILED, .dial = (guint)leg_of(w), .status = status};
 
     if (status == 0)
         event.code = (ClvCode)find_name(code_names, CLV_N_CODES, w->words[2]);
@@ -436,8 +435,7 @@ play_identity(Play *play, const Words *w)
     Answerer answerer;
 
     read_answerer(w, &answerer);
-    step(play, &(ClvEvent){
-                   .kind = CLV_EV_IDENTITY, .leg = leg_of(w), .answerer = &answerer.says});
+    step(play, &(ClvEvent){.kind = CLV_EV_IDENTITY, .leg = leg_of(w), .answerer = &answerer.says});
     clear_answerer(&answerer);
 }
 
@@ -459,10 +457,10 @@ play_pin(Play *play, const Words *w)
 static void
 play_prompted(Play *play, const Words *w)
 {
-    step(play, &(ClvEvent){.kind = CLV_EV_PROMPTED,
-                           .leg = leg_of(w),
-                           .prompt = (ClvPrompt)find_name(prompt_names, CLV_N_PROMPTS,
-                                                          w->words[2])});
+    step(play,
+         &(ClvEvent){.kind = CLV_EV_PROMPTED,
+                     .leg = leg_of(w),
+                     .prompt = (ClvPrompt)find_name(prompt_names, CLV_N_PROMPTS, w->words[2])});
 }
 
 static void
@@ -538,8 +536,7 @@ play_direction(Play *play, const Words *w)
 static void
 play_media_added(Play *play, const Words *w)
 {
-    ClvEvKeys keys = {.scheme = CLV_SCHEME_MIKEY_TICKET,
-                      .suite = CLV_SRTP_AES_CM_128_HMAC_SHA1_80};
+    ClvEvKeys keys = {.scheme = CLV_SCHEME_MIKEY_TICKET, .suite = CLV_SRTP_AES_CM_128_HMAC_SHA1_80};
 
     step(play, &(ClvEvent){.kind = CLV_EV_MEDIA_ADDED,
                            .leg = leg_of(w),
@@ -736,4 +733,3 @@ play_line(Play *play, const char *line, gboolean *in_policy)
     }
     *in_policy = line[0] == '|';
 }
-

@@ -26,28 +26,18 @@ const char *const code_names[CLV_N_CODES] = {
     [CLV_CODE_KMS_DOWN] = "KMS_DOWN",
 };
 const char *const timer_names[CLV_N_TIMERS] = {
-    [CLV_TIMER_FIRST_JOIN] = "first-join",
-    [CLV_TIMER_EMPTY] = "empty",
-    [CLV_TIMER_DURATION] = "duration",
-    [CLV_TIMER_CREATOR] = "creator",
-    [CLV_TIMER_WAITING] = "waiting",
-    [CLV_TIMER_EXPIRY] = "expiry",
+    [CLV_TIMER_FIRST_JOIN] = "first-join", [CLV_TIMER_EMPTY] = "empty",
+    [CLV_TIMER_DURATION] = "duration",     [CLV_TIMER_CREATOR] = "creator",
+    [CLV_TIMER_WAITING] = "waiting",       [CLV_TIMER_EXPIRY] = "expiry",
 };
 const char *const prompt_names[CLV_N_PROMPTS] = {
-    [CLV_PROMPT_NONE] = "none",
-    [CLV_PROMPT_PIN] = "pin",
-    [CLV_PROMPT_PIN_WRONG] = "pin-wrong",
-    [CLV_PROMPT_PIN_FAILED] = "pin-failed",
-    [CLV_PROMPT_ALONE] = "alone",
-    [CLV_PROMPT_LOCKED] = "locked",
-    [CLV_PROMPT_UNLOCKED] = "unlocked",
-    [CLV_PROMPT_KNOCK] = "knock",
-    [CLV_PROMPT_ENDING] = "ending",
-    [CLV_PROMPT_ENDED] = "ended",
-    [CLV_PROMPT_JOINED] = "joined",
-    [CLV_PROMPT_LEFT] = "left",
-    [CLV_PROMPT_ACCEPTED] = "accepted",
-    [CLV_PROMPT_REJECTED] = "rejected",
+    [CLV_PROMPT_NONE] = "none",           [CLV_PROMPT_PIN] = "pin",
+    [CLV_PROMPT_PIN_WRONG] = "pin-wrong", [CLV_PROMPT_PIN_FAILED] = "pin-failed",
+    [CLV_PROMPT_ALONE] = "alone",         [CLV_PROMPT_LOCKED] = "locked",
+    [CLV_PROMPT_UNLOCKED] = "unlocked",   [CLV_PROMPT_KNOCK] = "knock",
+    [CLV_PROMPT_ENDING] = "ending",       [CLV_PROMPT_ENDED] = "ended",
+    [CLV_PROMPT_JOINED] = "joined",       [CLV_PROMPT_LEFT] = "left",
+    [CLV_PROMPT_ACCEPTED] = "accepted",   [CLV_PROMPT_REJECTED] = "rejected",
 };
 const char *const direction_names[] = {"inactive", "sendonly", "recvonly", "sendrecv"};
 
@@ -125,8 +115,7 @@ print_call(GString *log, const ClvAction *a)
         print_order(log, a->order);
         break;
     default:
-        g_string_append_printf(log, "< dial-end %u %s\n", a->dial,
-                               a->text != NULL ? a->text : "-");
+        g_string_append_printf(log, "< dial-end %u %s\n", a->dial, a->text != NULL ? a->text : "-");
         break;
     }
 }

@@ -304,8 +304,8 @@ random_refer_keys(Play *play, GRand *rand)
     if (g_rand_int_range(rand, 0, 5) != 0)
         keys.ticket_names = names;
     if (g_rand_int_range(rand, 0, 10) == 0)
-        step(play, &(ClvEvent){
-                       .kind = CLV_EV_REFER_FAILED, .refer_id = id, .code = CLV_CODE_KMS_DOWN});
+        step(play,
+             &(ClvEvent){.kind = CLV_EV_REFER_FAILED, .refer_id = id, .code = CLV_CODE_KMS_DOWN});
     else
         step(play, &(ClvEvent){.kind = CLV_EV_REFER_KEYS, .refer_id = id, .keys = &keys});
 }
@@ -396,18 +396,17 @@ random_wait(Play *play, GRand *rand, ClvLegId leg)
                                .leg = leg,
                                .digit = digits[g_rand_int_range(rand, 0, sizeof digits - 1)]});
     else if (dice < 70)
-        step(play,
-             &(ClvEvent){.kind = CLV_EV_PIN, .leg = leg, .flag = g_rand_int_range(rand, 0, 3) != 0});
+        step(play, &(ClvEvent){
+                       .kind = CLV_EV_PIN, .leg = leg, .flag = g_rand_int_range(rand, 0, 3) != 0});
     else if (dice < 85)
-        step(play,
-             &(ClvEvent){.kind = CLV_EV_PROMPTED,
-                         .leg = leg,
-                         .prompt = (ClvPrompt)g_rand_int_range(rand, 0, CLV_N_PROMPTS)});
+        step(play, &(ClvEvent){.kind = CLV_EV_PROMPTED,
+                               .leg = leg,
+                               .prompt = (ClvPrompt)g_rand_int_range(rand, 0, CLV_N_PROMPTS)});
     else if (dice < 90)
         step(play, &(ClvEvent){.kind = CLV_EV_LOCK, .flag = g_rand_int_range(rand, 0, 4) == 0});
     else
-        step(play, &(ClvEvent){.kind = CLV_EV_ADMIT,
-                               .who = g_rand_boolean(rand) ? anybody(rand) : NULL});
+        step(play,
+             &(ClvEvent){.kind = CLV_EV_ADMIT, .who = g_rand_boolean(rand) ? anybody(rand) : NULL});
 }
 
 static void
