@@ -175,6 +175,8 @@ judge_new_keys(const ClvConference *c, const Member *member, const ClvEvKeys *ke
     }
     verdict = clv_judge_member(c, &proven, CLV_OP_STAY, NULL);
     verdict.allow = is_kept(c, &verdict);
+    if (verdict.allow && clv_allowed_is_set_by(c, keys) && member->needs_pin)
+        return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "pin", .rule = "pin"};
     if (verdict.allow && clv_allowed_is_set_by(c, keys))
         verdict = clv_judge_member(c, &proven, CLV_OP_ALLOW_CHANGE, NULL);
     return verdict;

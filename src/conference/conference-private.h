@@ -145,6 +145,8 @@ struct ClvConference {
     gboolean creator_came; /* the creator has had a dialog */
     gboolean dated;        /* the wall clock is known, and has been counted in */
     gboolean over;
+    char *goodbye;     /* (nullable) why it ends when everybody has been told so */
+    gint64 goodbye_us; /* monotonic: at the latest */
     gint64 warned_us; /* monotonic: the end that everybody has been told of */
     gint64 deadline_us[CLV_N_TIMERS]; /* monotonic; 0: not armed */
     gint64 since_us[CLV_N_TIMERS];    /* when what the timer measures began */
@@ -182,6 +184,10 @@ void clv_life_arm_waiting(ClvConference *c);
 /* After legs have come or gone: which clocks run now, and is the time up already? */
 void clv_life_look_around(ClvConference *c);
 void clv_life_begin(ClvConference *c);
+/* Nobody new from here on; everybody is told, and then it ends. */
+void clv_life_say_goodbye(ClvConference *c, const char *why);
+/* Has everybody been told, or is it too late to wait? */
+void clv_life_perhaps_end(ClvConference *c);
 void clv_on_policy(ClvConference *c, const ClvEvent *event);
 void clv_on_timer(ClvConference *c, const ClvEvent *event);
 

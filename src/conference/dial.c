@@ -104,8 +104,8 @@ void
 clv_dial_cancel(ClvConference *c, Dial *dial, const char *reason, guint status)
 {
     if (dial->state != DIAL_WAITING)
-        clv_say(c, (ClvAction){
-                       .kind = CLV_ACT_DIAL_END, .dial = dial->id, .text = g_strdup(reason)});
+        clv_say(c,
+                (ClvAction){.kind = CLV_ACT_DIAL_END, .dial = dial->id, .text = g_strdup(reason)});
     clv_dial_over(c, dial, status);
 }
 
@@ -162,7 +162,8 @@ clv_dial_judge(const ClvConference *c, const char *target)
     return clv_judge_facts_of(c, CLV_OP_DIAL, &facts);
 }
 
-/* Focus and creator can come with the set that the ticket is for: who is diverted to is one of it. */
+/* Focus and creator can come with the set that the ticket is for: who is diverted to is one of it.
+ */
 static char **
 names_for_ticket(const ClvConference *c, const char *target)
 {
@@ -213,8 +214,8 @@ call_or_drop(ClvConference *c, Dial *dial)
     }
     verdict = clv_dial_judge(c, dial->target);
     if (!verdict.allow) {
-        clv_say_note(c, 0, dial->target, "%s is not called: %s by %s", dial->target,
-                     verdict.reason, verdict.rule);
+        clv_say_note(c, 0, dial->target, "%s is not called: %s by %s", dial->target, verdict.reason,
+                     verdict.rule);
         clv_dial_over(c, dial, clv_dial_status_of(verdict.code));
         return;
     }
@@ -303,8 +304,8 @@ answered_of(const ClvEvAnswer *answer)
 }
 
 static ClvPolicyFacts
-answer_facts(const ClvConference *c, const char *target, const ClvAnswerer *who,
-             const char *proven, const Member *except)
+answer_facts(const ClvConference *c, const char *target, const ClvAnswerer *who, const char *proven,
+             const Member *except)
 {
     ClvPolicyFacts facts = clv_judge_facts(c, target, except);
 
@@ -337,11 +338,11 @@ reason_of(const ClvPolicyVerdict *verdict)
 static void
 drop_answer(ClvConference *c, Dial *dial, const ClvPolicyVerdict *verdict)
 {
-    clv_say_note(c, 0, dial->target, "call to %s given up: %s by %s", dial->target,
-                 verdict->reason, verdict->rule);
-    clv_dial_cancel(c, dial, reason_of(verdict),
-                    clv_dial_status_of(verdict->code != CLV_CODE_OK ? verdict->code
-                                                                    : CLV_CODE_FORBIDDEN));
+    clv_say_note(c, 0, dial->target, "call to %s given up: %s by %s", dial->target, verdict->reason,
+                 verdict->rule);
+    clv_dial_cancel(
+        c, dial, reason_of(verdict),
+        clv_dial_status_of(verdict->code != CLV_CODE_OK ? verdict->code : CLV_CODE_FORBIDDEN));
     go_on(c);
 }
 
@@ -466,7 +467,7 @@ clv_on_dial_failed(ClvConference *c, const ClvEvent *event)
 void
 clv_dial_fulfil(ClvConference *c, Member *member)
 {
-    Dial *dial = member->dial != 0         ? clv_dial_find(c, member->dial)
+    Dial *dial = member->dial != 0          ? clv_dial_find(c, member->dial)
                  : member->identity != NULL ? clv_dial_find_target(c, member->identity)
                                             : NULL;
 
@@ -527,8 +528,8 @@ clv_on_identity(ClvConference *c, const ClvEvent *event)
     verdict = judge_answer(c, &facts, who->asserted);
     if (!verdict.allow) {
         removal = clv_removal_new(CLV_CODE_FORBIDDEN, REASON_DIVERTED, 403);
-        clv_removal_add(&removal, member, "%s no longer allowed: %s by %s",
-                        clv_member_name(member), verdict.reason, verdict.rule);
+        clv_removal_add(&removal, member, "%s no longer allowed: %s by %s", clv_member_name(member),
+                        verdict.reason, verdict.rule);
         clv_removal_finish(c, &removal);
     } else if (proven == NULL && who->asserted != NULL &&
                g_strcmp0(who->asserted, member->identity) != 0) {

@@ -78,7 +78,7 @@ facts_of_member(const ClvConference *c, const Member *member)
     facts.identities = (const char *const *)member->identities;
     facts.admitted = member->admitted;
     facts.locked = c->locked && !member->admitted; /* who admits him opens that door as well */
-    if (old != NULL) { /* nobody new: the same user at another end */
+    if (old != NULL) {                             /* nobody new: the same user at another end */
         facts.locked = FALSE;
         facts.admitted |= old->state > MEMBER_LOBBY;
         facts.n_endpoints -= facts.n_endpoints > 0 && old->has_media && old->state > MEMBER_LOBBY;

@@ -53,9 +53,8 @@ end_dialog(ClvConference *c, const Member *member, const Removal *removal)
     if (removal->dialog_over)
         return;
     if (has_dialog(member))
-        clv_say(c, (ClvAction){.kind = CLV_ACT_BYE,
-                               .leg = member->leg,
-                               .text = g_strdup(removal->reason)});
+        clv_say(c, (ClvAction){
+                       .kind = CLV_ACT_BYE, .leg = member->leg, .text = g_strdup(removal->reason)});
     else
         clv_say(c, (ClvAction){.kind = CLV_ACT_REFUSE,
                                .leg = member->leg,
@@ -111,17 +110,23 @@ clv_removal_do(ClvConference *c, Removal *removal)
 }
 
 /* Without its creation a conference is nothing, unless somebody else is on the way in already. */
-void
-clv_removal_finish(ClvConference *c, Removal *removal)
+static void
+conclude(ClvConference *c, gboolean creation)
 {
-    gboolean creation = clv_removal_do(c, removal);
-
     if (creation && (c->creator == NULL || c->roster.members->len == 0)) {
         clv_leave_end(c, "its creation failed");
         return;
     }
     clv_dial_pump(c);
     clv_life_look_around(c);
+}
+
+void
+clv_removal_finish(ClvConference *c, Removal *removal)
+{
+    gboolean creation = clv_removal_do(c, removal);
+
+    conclude(c, creation);
 }
 
 void
@@ -170,9 +175,8 @@ clv_leave_turn_away(ClvConference *c, Member *member, const ClvPolicyVerdict *ve
     removal.retry_after_s = verdict->retry_after_s;
     removal.keys_over = TRUE;
     clv_removal_add(&removal, member, "%s %s: %s (%s), %s%s%s", request_name(member),
-                    challenged ? "challenged" : "refused", clv_member_name(member),
-                    peer_of(member), verdict->reason, verdict->rule[0] != '\0' ? " by " : "",
-                    verdict->rule);
+                    challenged ? "challenged" : "refused", clv_member_name(member), peer_of(member),
+                    verdict->reason, verdict->rule[0] != '\0' ? " by " : "", verdict->rule);
     clv_removal_finish(c, &removal);
 }
 
@@ -239,6 +243,7 @@ clv_leave_kick_user(ClvConference *c, const char *who, gboolean by_himself, ClvR
 {
     Removal removal = clv_removal_new(CLV_CODE_FORBIDDEN, REASON_REMOVED, 487);
     const char *banned = ban(c, who, by_himself);
+    gboolean creation;
 
     removal.refer = refer;
     for (guint i = 0; i < c->roster.members->len; i++) {
@@ -249,8 +254,9 @@ clv_leave_kick_user(ClvConference *c, const char *who, gboolean by_himself, ClvR
     }
     if (removal.members->len == 0 && clv_dial_find_target(c, who) == NULL)
         clv_say_note(c, 0, who, "%s is not here to be removed%s", who, banned);
+    creation = clv_removal_do(c, &removal);
     clv_dial_cancel_all(c, who, REASON_REMOVED, 487);
-    clv_removal_finish(c, &removal);
+    conclude(c, creation);
 }
 
 /* One endpoint; the user is removed, and so refused from now on, when it was the last. */

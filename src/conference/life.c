@@ -16,9 +16,8 @@ arm(ClvConference *c, ClvTimerKind timer, gint64 deadline_us)
     if (c->deadline_us[timer] == deadline_us)
         return;
     c->deadline_us[timer] = deadline_us;
-    clv_say(c, (ClvAction){.kind = CLV_ACT_TIMER,
-                           .timer = timer,
-                           .delay_ms = (delay_us + 999) / 1000});
+    clv_say(
+        c, (ClvAction){.kind = CLV_ACT_TIMER, .timer = timer, .delay_ms = (delay_us + 999) / 1000});
 }
 
 void
@@ -83,6 +82,8 @@ clv_life_arm_end(ClvConference *c)
 {
     gint64 deadline_us = duration_deadline_us(c);
 
+    if (c->goodbye != NULL)
+        return;
     if (c->warned_us != 0 && MIN(deadline_us, expiry_deadline_us(c)) > c->warned_us + WARNING_US)
         c->warned_us = 0; /* it has been put off */
     if (deadline_us == G_MAXINT64)
@@ -113,6 +114,7 @@ clv_life_arm_waiting(ClvConference *c)
 
         deadline_us = nearest(deadline_us, dial->deadline_us);
     }
+    deadline_us = nearest(deadline_us, c->goodbye_us);
     if (deadline_us == 0)
         clv_life_disarm(c, CLV_TIMER_WAITING);
     else
@@ -129,6 +131,18 @@ creator_has_dialog(const ClvConference *c)
         const Member *member = c->roster.members->pdata[i];
 
         if (member->state == MEMBER_CONNECTED && clv_judge_is_creator(c, member->identity))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+is_being_told(const ClvConference *c)
+{
+    for (guint i = 0; i < c->roster.members->len; i++) {
+        const Member *member = c->roster.members->pdata[i];
+
+        if (clv_member_is_in(member) && member->prompt == CLV_PROMPT_ENDED)
             return TRUE;
     }
     return FALSE;
@@ -169,6 +183,11 @@ clv_life_look_around(ClvConference *c)
 
     if (c->over)
         return;
+    if (c->goodbye != NULL) {
+        if (!is_being_told(c))
+            c->goodbye_us = c->now_us; /* a step of its own */
+        return;
+    }
     if (!alone && c->life_us == 0) {
         c->life_us = c->now_us;
         clv_life_arm_end(c);
@@ -264,6 +283,52 @@ clv_on_policy(ClvConference *c, const ClvEvent *event)
 
 /* ---- the time is up ---- */
 
+/* The longest that the last words may take, also when nobody tells that they are over. */
+#define GOODBYE_US (5 * G_USEC_PER_SEC)
+
+void
+clv_life_perhaps_end(ClvConference *c)
+{
+    if (c->over || c->goodbye == NULL || (is_being_told(c) && c->now_us < c->goodbye_us))
+        return;
+    clv_leave_end(c, c->goodbye);
+}
+
+/* Those on their way in turn round; calls of ours, and REFERs, are given up. */
+static void
+turn_everybody_away(ClvConference *c)
+{
+    Removal removal = clv_removal_new(CLV_CODE_NOT_FOUND, REASON_ENDED, 487);
+
+    for (guint i = 0; i < c->roster.members->len; i++) {
+        Member *member = c->roster.members->pdata[i];
+
+        if (member->state != MEMBER_CONNECTED || member->needs_pin)
+            clv_removal_add(&removal, member, "%s leaves: the conference ends",
+                            clv_member_name(member));
+    }
+    clv_removal_do(c, &removal);
+    clv_dial_cancel_all(c, NULL, REASON_ENDED, 487);
+    clv_refer_end_all(c, 487);
+}
+
+void
+clv_life_say_goodbye(ClvConference *c, const char *why)
+{
+    if (c->over || c->goodbye != NULL)
+        return;
+    if (clv_roster_n_connected(&c->roster) == 0) {
+        clv_leave_end(c, why);
+        return;
+    }
+    c->goodbye = g_strdup(why);
+    c->goodbye_us = c->now_us + GOODBYE_US;
+    for (guint i = 0; i < CLV_N_TIMERS; i++)
+        clv_life_disarm(c, (ClvTimerKind)i);
+    turn_everybody_away(c);
+    clv_say_prompt_to_all(c, CLV_PROMPT_ENDED);
+}
+
 /* Everybody out of a scheduled conference. */
 static void
 end_meeting(ClvConference *c)
@@ -295,7 +360,7 @@ static void
 on_duration(ClvConference *c)
 {
     if (is_past_schedule(c))
-        clv_leave_end(c, "its time is over");
+        clv_life_say_goodbye(c, "its time is over");
     else
         end_meeting(c);
 }
@@ -303,7 +368,7 @@ on_duration(ClvConference *c)
 static void
 on_creator(ClvConference *c)
 {
-    clv_leave_end(c, "its creator has left");
+    clv_life_say_goodbye(c, "its creator has left");
 }
 
 static void
@@ -311,7 +376,7 @@ on_expiry(ClvConference *c)
 {
     c->deadline_us[CLV_TIMER_EXPIRY] = 0;
     if (expiry_deadline_us(c) <= c->now_us + G_USEC_PER_SEC) {
-        clv_leave_end(c, "the ticket that created it has expired");
+        clv_life_say_goodbye(c, "the ticket that created it has expired");
         return;
     }
     c->warned_us = c->now_us + WARNING_US;
@@ -323,7 +388,9 @@ static void
 on_waiting(ClvConference *c)
 {
     c->deadline_us[CLV_TIMER_WAITING] = 0;
-    clv_dial_expire(c);
+    clv_life_perhaps_end(c);
+    if (!c->over)
+        clv_dial_expire(c);
     if (!c->over)
         clv_wait_expire(c);
 }
@@ -331,7 +398,7 @@ on_waiting(ClvConference *c)
 void
 clv_on_timer(ClvConference *c, const ClvEvent *event)
 {
-    static void (*const handlers[CLV_N_TIMERS])(ClvConference *c) = {
+    static void (*const handlers[CLV_N_TIMERS])(ClvConference * c) = {
         [CLV_TIMER_FIRST_JOIN] = clv_life_look_around,
         [CLV_TIMER_EMPTY] = clv_life_look_around,
         [CLV_TIMER_DURATION] = on_duration,

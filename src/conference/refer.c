@@ -44,8 +44,8 @@ find(const ClvConference *c, ClvReferId id)
 static void
 notify(ClvConference *c, ClvReferId id, guint status, gboolean last)
 {
-    clv_say(c, (ClvAction){
-                   .kind = CLV_ACT_REFER_NOTIFY, .refer = id, .status = status, .flag = last});
+    clv_say(c,
+            (ClvAction){.kind = CLV_ACT_REFER_NOTIFY, .refer = id, .status = status, .flag = last});
 }
 
 void
@@ -108,10 +108,10 @@ static void
 refuse(ClvConference *c, Refer *refer, const ClvPolicyVerdict *verdict)
 {
     note_refusal(c, refer, verdict);
-    clv_say(c, (ClvAction){.kind = CLV_ACT_REFER_REFUSE,
-                           .refer = refer->id,
-                           .code = verdict->code != CLV_CODE_OK ? verdict->code
-                                                                : CLV_CODE_FORBIDDEN});
+    clv_say(c,
+            (ClvAction){.kind = CLV_ACT_REFER_REFUSE,
+                        .refer = refer->id,
+                        .code = verdict->code != CLV_CODE_OK ? verdict->code : CLV_CODE_FORBIDDEN});
     g_ptr_array_remove(c->refers, refer);
 }
 
@@ -120,9 +120,9 @@ static void
 fail(ClvConference *c, Refer *refer, const ClvPolicyVerdict *verdict)
 {
     note_refusal(c, refer, verdict);
-    clv_refer_notify(c, refer->id,
-                     clv_dial_status_of(verdict->code != CLV_CODE_OK ? verdict->code
-                                                                     : CLV_CODE_FORBIDDEN));
+    clv_refer_notify(
+        c, refer->id,
+        clv_dial_status_of(verdict->code != CLV_CODE_OK ? verdict->code : CLV_CODE_FORBIDDEN));
 }
 
 static void
@@ -143,8 +143,7 @@ take_member(const ClvConference *c, Refer *refer)
 
     if (member == NULL || member->identity == NULL || member->state < MEMBER_ANSWERED)
         return TRUE;
-    if (!clv_judge_agree(refer->identity, (const char *const *)refer->identities,
-                         member->identity))
+    if (!clv_judge_agree(refer->identity, (const char *const *)refer->identities, member->identity))
         return FALSE;
     g_free(refer->identity);
     refer->identity = g_strdup(member->identity);
@@ -385,7 +384,7 @@ end_conference(ClvConference *c, Refer *refer)
     g_autofree char *why = g_strdup_printf("by REFER of %s", name_of(refer));
 
     clv_refer_notify(c, refer->id, 200);
-    clv_leave_end(c, why);
+    clv_life_say_goodbye(c, why);
 }
 
 /* ---- the way of a REFER ---- */
@@ -408,13 +407,24 @@ carry_out(ClvConference *c, Refer *refer)
 static gboolean
 is_hopeless(const ClvConference *c, const Refer *refer, ClvPolicyVerdict *verdict)
 {
-    if (c->refers->len > MAX_REFERS)
+    if (c->goodbye != NULL)
+        *verdict = (ClvPolicyVerdict){.code = CLV_CODE_NOT_FOUND, .reason = "ending"};
+    else if (c->refers->len > MAX_REFERS)
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_OVERLOAD, .reason = "too-many"};
     else if (!refer->removes && names_focus(c, refer))
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "focus"};
     else
         return FALSE;
     return TRUE;
+}
+
+/* In front of the PIN nobody asks for anything. */
+static gboolean
+waits_for_pin(const ClvConference *c, const Refer *refer)
+{
+    const Member *member = refer->leg != 0 ? clv_roster_find(&c->roster, refer->leg) : NULL;
+
+    return member != NULL && member->needs_pin;
 }
 
 /* Refused for what is known without the KMS, or entitled so far. */
@@ -427,9 +437,11 @@ judge_early(ClvConference *c, Refer *refer, const ClvEvRefer *event)
         return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN,
                                   .reason = "identity-mismatch",
                                   .rule = "the dialog of the REFER"};
+    if (waits_for_pin(c, refer))
+        return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "pin", .rule = "pin"};
     if (is_hopeless(c, refer, &verdict))
         return verdict;
-    if (event->target_is_ours && !ends_conference(c, refer))
+    if (event->target_is_ours && !refer->removes)
         return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "loop"};
     if (!refer->ticket_offered && clv_policy_refer_needs_ticket(c->view))
         return (ClvPolicyVerdict){
@@ -473,16 +485,18 @@ clv_on_refer(ClvConference *c, const ClvEvent *event)
     }
 }
 
-/* The ticket is for this very wish: the focus and whom to call, or whom to remove (5.5.2, 5.8.2). */
+/* The ticket is for this very wish: the focus and whom to call, or whom to remove (5.5.2, 5.8.2).
+ */
 static gboolean
-ticket_fits(const Refer *refer, const ClvEvKeys *keys)
+ticket_fits(const ClvConference *c, const Refer *refer, const ClvEvKeys *keys)
 {
     const char *const *names = keys->ticket_names;
     guint n = names != NULL ? g_strv_length((char **)names) : 0;
 
     if (n == 0)
         return refer->removes;
-    return n == 1 && strcmp(names[0], refer->target) == 0;
+    return n == 1 && (strcmp(names[0], refer->target) == 0 ||
+                      (refer->removes && strcmp(names[0], target_of(c, refer)) == 0));
 }
 
 /* Returns a refusal, or what the policy says of who has proven himself. */
@@ -498,7 +512,7 @@ judge_proven(const ClvConference *c, Refer *refer, const ClvEvKeys *keys)
     refer->identity = g_strdup(keys->identity);
     refer->proof = CLV_PROOF_TICKET;
     refer->ticket_offered = FALSE;
-    if (!ticket_fits(refer, keys))
+    if (!ticket_fits(c, refer, keys))
         return (ClvPolicyVerdict){
             .code = CLV_CODE_TICKET_REFUSED, .reason = "ticket-purpose", .rule = "its names"};
     return judge(c, refer);

@@ -16,6 +16,7 @@ clv_member_free(Member *member)
     g_free(member->referred_by);
     g_free(member->dialed);
     g_clear_pointer(&member->list, g_ptr_array_unref);
+    explicit_bzero(member->digits, sizeof member->digits);
     g_free(member);
 }
 

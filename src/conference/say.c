@@ -2,6 +2,8 @@
 /* conference/say.c - how does a conference say what it wants? */
 #include "conference/conference-private.h"
 
+#include <string.h>
+
 void
 clv_dial_order_free(ClvDialOrder *order)
 {
@@ -20,6 +22,8 @@ action_clear(gpointer data)
 {
     ClvAction *action = data;
 
+    if (action->kind == CLV_ACT_CHECK_PIN && action->text != NULL)
+        explicit_bzero(action->text, strlen(action->text));
     g_free(action->plan);
     g_free(action->text);
     g_free(action->identity);
@@ -65,9 +69,8 @@ clv_say_note(ClvConference *c, ClvLegId leg, const char *identity, const char *f
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    clv_say(
-        c,
-        (ClvAction){.kind = CLV_ACT_LOG, .leg = leg, .text = text, .identity = g_strdup(identity)});
+    clv_say(c, (ClvAction){
+                   .kind = CLV_ACT_LOG, .leg = leg, .text = text, .identity = g_strdup(identity)});
 }
 
 void

@@ -15,7 +15,9 @@ is_misplaced(const ClvConference *c, const Member *member, ClvPolicyVerdict *ver
 {
     guint limit = clv_policy_max_uri_list(c->view);
 
-    if (member->creates && (c->creator != NULL || c->roster.members->len > 1))
+    if (c->goodbye != NULL)
+        *verdict = (ClvPolicyVerdict){.code = CLV_CODE_NOT_FOUND, .reason = "ending"};
+    else if (member->creates && (c->creator != NULL || c->roster.members->len > 1))
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_INTERNAL, .reason = "exists already"};
     else if (!member->creates && !member->has_media)
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_NO_COMMON_MEDIA, .reason = "no-media"};
@@ -38,7 +40,7 @@ takes_wrong_seat(const ClvConference *c, const Member *member, ClvPolicyVerdict 
     if (member->replaces == 0)
         return FALSE;
     old = clv_roster_find(&c->roster, member->replaces);
-    if (old == NULL) {
+    if (old == NULL || old == member) {
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_NO_DIALOG, .reason = "no-dialog"};
         return TRUE;
     }
@@ -428,6 +430,7 @@ clv_conference_free(ClvConference *c)
     clv_policy_view_free(c->view);
     g_strfreev(c->ticket_names);
     g_free(c->creation_ticket);
+    g_free(c->goodbye);
     g_free(c->creator);
     g_free(c->uri);
     g_free(c);
@@ -465,13 +468,14 @@ static const Handler handlers[] = {
     [CLV_EV_TIMER] = clv_on_timer,
 };
 
-/* Too late: an INVITE and a REFER still get their answer, everything else was answered by the end. */
+/* Too late: an INVITE and a REFER still get their answer, everything else was answered by the end.
+ */
 static void
 step_after_end(ClvConference *c, const ClvEvent *event)
 {
     if (event->kind == CLV_EV_JOIN)
-        clv_say(c, (ClvAction){
-                       .kind = CLV_ACT_REFUSE, .leg = event->leg, .code = CLV_CODE_NOT_FOUND});
+        clv_say(c,
+                (ClvAction){.kind = CLV_ACT_REFUSE, .leg = event->leg, .code = CLV_CODE_NOT_FOUND});
     if (event->kind == CLV_EV_REFER)
         clv_say(c, (ClvAction){.kind = CLV_ACT_REFER_REFUSE,
                                .refer = event->refer->refer,

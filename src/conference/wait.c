@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* A prompt that nobody says the end of is over by then. */
-#define GOODBYE_US (10 * G_USEC_PER_SEC)
+#define PIN_FAILED_US (10 * G_USEC_PER_SEC)
 
 #define WRONG_PIN "the PIN was wrong too often"
 
@@ -144,11 +144,11 @@ take_pin_digit(ClvConference *c, Member *member, char digit)
             return;
         member->pin_checking = TRUE;
         member->digits[MIN(member->n_digits, MAX_DIGITS)] = '\0';
-        clv_say(c, (ClvAction){.kind = CLV_ACT_CHECK_PIN,
-                               .leg = member->leg,
-                               .text = g_strdup(member->n_digits <= MAX_DIGITS ? member->digits
-                                                                               : "")});
-        memset(member->digits, 0, sizeof member->digits);
+        clv_say(
+            c, (ClvAction){.kind = CLV_ACT_CHECK_PIN,
+                           .leg = member->leg,
+                           .text = g_strdup(member->n_digits <= MAX_DIGITS ? member->digits : "")});
+        explicit_bzero(member->digits, sizeof member->digits);
         member->n_digits = 0;
     } else if (member->n_digits < MAX_DIGITS) {
         member->digits[member->n_digits++] = digit;
@@ -178,7 +178,7 @@ clv_on_pin(ClvConference *c, const ClvEvent *event)
         return;
     }
     member->pin_failed = TRUE; /* goes when he has been told */
-    member->deadline_us = c->now_us + GOODBYE_US;
+    member->deadline_us = c->now_us + PIN_FAILED_US;
     clv_say_prompt(c, member, CLV_PROMPT_PIN_FAILED);
 }
 
@@ -191,6 +191,9 @@ clv_on_prompted(ClvConference *c, const ClvEvent *event)
     if (member == NULL || member->prompt != event->prompt)
         return;
     member->prompt = CLV_PROMPT_NONE;
+    clv_life_perhaps_end(c);
+    if (c->over)
+        return;
     if (!member->pin_failed || event->prompt != CLV_PROMPT_PIN_FAILED)
         return;
     removal = clv_removal_new(CLV_CODE_FORBIDDEN, REASON_PIN, 403);
@@ -231,7 +234,7 @@ clv_wait_expire(ClvConference *c)
 void
 clv_wait_lock(ClvConference *c, gboolean locked, const char *by)
 {
-    if (c->locked == locked)
+    if (c->locked == locked || c->goodbye != NULL)
         return;
     c->locked = locked;
     clv_say_note(c, 0, NULL, "conference %s by %s", locked ? "locked" : "unlocked", by);

@@ -21,6 +21,8 @@ law_free(Law *law)
         g_free(law->legs[i].identity);
     for (guint i = 0; i < MAX_REFERS; i++)
         g_free(law->refers[i].target);
+    for (guint i = 0; i < MAX_DIALS; i++)
+        g_free(law->dials[i].target);
     g_hash_table_unref(law->banned);
     g_hash_table_unref(law->listed);
     g_free(law);
@@ -133,8 +135,7 @@ is_wanted(const Law *law, const char *target)
         const ReferLaw *refer = &law->refers[i];
 
         if (refer->state != REFER_UNKNOWN && !refer->removes &&
-            strcmp(refer->target, target) == 0 &&
-            refer->proven)
+            strcmp(refer->target, target) == 0 && refer->proven)
             return TRUE;
     }
     return FALSE;
@@ -154,6 +155,7 @@ law_sees_dial(Law *law, const ClvAction *action)
         n_open += law->dials[i].state == DIAL_OPEN;
     g_assert_cmpuint(n_open, <, law->parallel);
     law->dials[action->dial].state = DIAL_OPEN;
+    law->dials[action->dial].target = g_strdup(action->order->target);
 }
 
 static void
@@ -248,8 +250,7 @@ law_sees_action(Law *law, const ClvEvent *event, const ClvAction *action)
     LegLaw *leg = &law->legs[action->leg];
 
     /* ENDED is the last word, but to who comes too late. */
-    g_assert_true(!law->ended ||
-                  (event->kind == CLV_EV_JOIN && action->kind == CLV_ACT_REFUSE) ||
+    g_assert_true(!law->ended || (event->kind == CLV_EV_JOIN && action->kind == CLV_ACT_REFUSE) ||
                   (event->kind == CLV_EV_REFER && action->kind == CLV_ACT_REFER_REFUSE));
     switch (action->kind) {
     case CLV_ACT_REFUSE:
@@ -362,8 +363,9 @@ static void
 law_sees_order(const Law *law, const GArray *actions)
 {
     static const int rank_of[] = {
-        [CLV_ACT_REOFFER_ACCEPT] = 1, [CLV_ACT_CUT] = 2,  [CLV_ACT_BYE] = 3,   [CLV_ACT_REFUSE] = 3,
-        [CLV_ACT_PLAN] = 4,           [CLV_ACT_ROSTER] = 5, [CLV_ACT_ENDED] = 6};
+        [CLV_ACT_REOFFER_ACCEPT] = 1, [CLV_ACT_CUT] = 2,  [CLV_ACT_BYE] = 3,
+        [CLV_ACT_REFUSE] = 3,         [CLV_ACT_PLAN] = 4, [CLV_ACT_ROSTER] = 5,
+        [CLV_ACT_ENDED] = 6};
     int highest = 0;
 
     for (guint i = 0; i < actions->len; i++) {

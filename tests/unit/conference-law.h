@@ -32,6 +32,7 @@ typedef enum DialFate {
 typedef struct DialLaw {
     DialFate state;
     ClvLegId leg;
+    char *target;
 } DialLaw;
 
 typedef enum ReferState {
@@ -48,20 +49,20 @@ typedef struct ReferLaw {
     char *target;
 } ReferLaw;
 
-#define MAX_LEGS 4096
-#define MAX_DIALS 4096
-#define MAX_REFERS 1024
+#define MAX_LEGS 1024
+#define MAX_DIALS 1024
+#define MAX_REFERS 512
 
 typedef struct Law {
     LegLaw legs[MAX_LEGS];
     DialLaw dials[MAX_DIALS];
     ReferLaw refers[MAX_REFERS];
-    GHashTable *listed;      /* URIs that a creation wants called */
-    ClvLegId creation;       /* the leg that brought the list */
-    gboolean list_open;      /* it is confirmed, or redirected */
+    GHashTable *listed; /* URIs that a creation wants called */
+    ClvLegId creation;  /* the leg that brought the list */
+    gboolean list_open; /* it is confirmed, or redirected */
     gboolean ended, needs_ticket;
     guint parallel;
-    ClvLegId reoffer;        /* waits for its answer, in the very step; 0: none */
+    ClvLegId reoffer; /* waits for its answer, in the very step; 0: none */
     GHashTable *banned;
 } Law;
 

@@ -14,7 +14,10 @@ typedef struct Play {
     GString *log; /* the transcript that results */
     gint64 now_us, wall_us;
     ClvLegId last_leg;
+    ClvReferId last_refer; /* of random tales */
 } Play;
+
+#define FIRST_WALL_US (G_GINT64_CONSTANT(1893456000) * G_USEC_PER_SEC) /* 2030-01-01T00:00:00Z */
 
 extern const char policy_head[];
 
@@ -30,3 +33,15 @@ void step(Play *play, ClvEvent *event);
 void play_event(Play *play, const char *text);
 /* A line of a transcript; @in_policy: was the line before it one of the policy? */
 void play_line(Play *play, const char *line, gboolean *in_policy);
+
+/* ---- words (conference-print.c) ---- */
+
+extern const char *const code_names[CLV_N_CODES];
+extern const char *const timer_names[CLV_N_TIMERS];
+extern const char *const prompt_names[CLV_N_PROMPTS];
+extern const char *const direction_names[4];
+
+/* The place of a word; ends the test when there is none. */
+guint find_name(const char *const *names, guint n, const char *name);
+/* A line that begins with "<". */
+void print_action(GString *log, const ClvAction *action);

@@ -106,6 +106,16 @@ static const char *const random_policies[] = {
     "locked=yes\nempty-timeout=0\non-disallow=keep\ncreate-empty=yes\n",
     "allow=sip:alice@example.org;sip:bob@example.org\nanonymity=reject\n"
     "diverted-dial-in=reject\n",
+    "lobby=yes\nlobby-timeout=10s\nrefer-allow=any\nmoderators=sip:bob@example.org\n",
+    "pin=additional\npin-tries=2\npin-timeout=5s\nrefer-ticket=optional\npin-hash="
+    "pbkdf2-sha256$100000$c2FsdHNhbHRzYWx0$3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+    "dial-out-parallel=1\ndial-out-timeout=5s\nrefer-allow=any\nrefer-extends=yes\n"
+    "diversion=allowed-set\n",
+    "refer-ticket=optional\nrefer-allow=any\nrefer-duplicate=reject\ninvite-by-refer=yes\n"
+    "lobby=yes\npin=additional\npin-hash="
+    "pbkdf2-sha256$100000$c2FsdHNhbHRzYWx0$3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+    "creation=redirect\nend-on-expiry=yes\nmax-duration=90s\ndiversion=off\nauth=digest\n"
+    "key-mgmt-allow=mikey-ticket;sdes\nsignalling=tls\nshare-uri-list=yes\n",
 };
 static const char *const people[] = {"sip:alice@example.org", "sip:bob@example.org",
                                      "sip:carol@example.org", "sip:dave@elsewhere.example"};
@@ -134,6 +144,36 @@ last_is_live(const Play *play)
 }
 
 static void
+entry_free(gpointer data)
+{
+    ClvUriEntry *entry = data;
+
+    g_free(entry->uri);
+    g_free(entry);
+}
+
+/* Now and then too long for max-uri-list, for nobody makes such a long one of four people. */
+static GPtrArray *
+random_list(GRand *rand)
+{
+    GPtrArray *list;
+
+    if (g_rand_int_range(rand, 0, 3) != 0)
+        return NULL;
+    list = g_ptr_array_new_with_free_func(entry_free);
+    for (int n = g_rand_int_range(rand, 1, 6); n > 0; n--) {
+        ClvUriEntry *entry = g_new0(ClvUriEntry, 1);
+
+        entry->uri = g_strdup(anybody(rand));
+        entry->copy = (ClvCopy)g_rand_int_range(rand, 0, 3);
+        entry->anonymize = g_rand_boolean(rand);
+        entry->leg = g_rand_int_range(rand, 0, 8) == 0 ? 1 : 0;
+        g_ptr_array_add(list, entry);
+    }
+    return list;
+}
+
+static void
 random_join(Play *play, GRand *rand, gboolean creates)
 {
     ClvEvJoin join = {
@@ -147,8 +187,13 @@ random_join(Play *play, GRand *rand, gboolean creates)
         .tls = g_rand_int_range(rand, 0, 20) != 0,
         .has_media = g_rand_int_range(rand, 0, 20) != 0,
         .peer_direction = (ClvDirection)g_rand_int_range(rand, 0, 4),
+        .referred_by = g_rand_boolean(rand) ? anybody(rand) : NULL,
     };
+    g_autoptr(GPtrArray) list = join.creates ? random_list(rand) : NULL;
 
+    join.uri_list = list;
+    if (play->last_leg > 0 && g_rand_int_range(rand, 0, 5) == 0)
+        join.replaces = (ClvLegId)g_rand_int_range(rand, 1, (gint32)play->last_leg + 2);
     if (join.proof != CLV_PROOF_NONE)
         join.identity =
             g_rand_int_range(rand, 0, 12) == 0 ? anybody(rand) : people[(play->last_leg + 1) % 3];
@@ -159,25 +204,209 @@ random_join(Play *play, GRand *rand, gboolean creates)
                            .join = &join});
 }
 
-static void
-random_keys(Play *play, GRand *rand, ClvLegId leg)
+/* Mostly good, mostly his. */
+static ClvEvKeys
+some_keys(GRand *rand, const char *identity)
 {
     static const char *const names[] = {"sip:bob@example.org", "sip:carol@example.org",
                                         "sip:dave@elsewhere.example", NULL};
     gboolean sdes = g_rand_int_range(rand, 0, 10) == 0;
-    ClvEvKeys keys = {
+
+    return (ClvEvKeys){
+        .updates_session = g_rand_int_range(rand, 0, 8) == 0,
         .proof = sdes ? CLV_PROOF_NONE : CLV_PROOF_TICKET,
         .scheme = sdes ? CLV_SCHEME_SDES : CLV_SCHEME_MIKEY_TICKET,
         .suite = CLV_SRTP_AEAD_AES_128_GCM,
-        .identity = sdes ? NULL : people[leg % 3],
+        .identity = sdes ? NULL : identity,
         .ticket_names = g_rand_boolean(rand) ? names + g_rand_int_range(rand, 0, 4) : NULL,
         .ticket_hash = g_rand_boolean(rand) ? "aa" : "bb",
+        .expires_us = g_rand_boolean(rand) ? FIRST_WALL_US + 80 * G_USEC_PER_SEC : 0,
         .sets_allowed = g_rand_boolean(rand),
     };
+}
+
+static void
+random_keys(Play *play, GRand *rand, ClvLegId leg)
+{
+    ClvEvKeys keys = some_keys(rand, people[leg % 3]);
 
     /* A key management that nobody opened has nothing to tell. */
     if (play->law->legs[leg].keys_open)
         step(play, &(ClvEvent){.kind = CLV_EV_KEYS, .leg = leg, .keys = &keys});
+}
+
+static void
+random_reoffer(Play *play, GRand *rand, ClvLegId leg)
+{
+    const char *his = play->law->legs[leg].identity;
+    ClvEvKeys keys =
+        some_keys(rand, his == NULL || g_rand_int_range(rand, 0, 6) == 0 ? anybody(rand) : his);
+
+    step(play, &(ClvEvent){.kind = CLV_EV_REOFFER_KEYS, .leg = leg, .keys = &keys});
+}
+
+/* ---- REFERs and calls of random tales ---- */
+
+/* By somebody who is in, most often by the creator. */
+static void
+random_refer(Play *play, GRand *rand, ClvLegId leg)
+{
+    static const char focus[] = "sip:abc.conf1@example.org";
+    gboolean inside = g_rand_int_range(rand, 0, 4) != 0;
+    ClvEvRefer refer = {
+        .refer = play->last_refer + 1,
+        .leg = inside ? (g_rand_boolean(rand) ? 1 : leg) : 0,
+        .proof = (ClvProof)g_rand_int_range(rand, CLV_PROOF_NONE, CLV_PROOF_TICKET),
+        .peer = "somewhere",
+        .ticket_offered = g_rand_int_range(rand, 0, 4) != 0,
+        .anonymous = g_rand_int_range(rand, 0, 20) == 0,
+        .secured = TRUE,
+        .tls = TRUE,
+        .target = g_rand_int_range(rand, 0, 40) == 0 ? focus : anybody(rand),
+        .target_is_ours = g_rand_int_range(rand, 0, 20) == 0,
+        .removes = g_rand_int_range(rand, 0, 8) == 0,
+        .names_dialog = g_rand_boolean(rand),
+        .target_leg = leg,
+    };
+
+    if (refer.proof != CLV_PROOF_NONE)
+        refer.identity = inside && play->law->legs[refer.leg].identity != NULL
+                             ? play->law->legs[refer.leg].identity
+                             : people[0];
+    if (play->last_refer > 0 && play->law->refers[play->last_refer].state != REFER_ENDED &&
+        g_rand_int_range(rand, 0, 20) == 0)
+        refer.refer = play->last_refer; /* comes twice */
+    else if (play->last_refer < MAX_REFERS - 2)
+        play->last_refer++;
+    else
+        return;
+    step(play, &(ClvEvent){.kind = CLV_EV_REFER, .refer = &refer});
+}
+
+/* One that waits for its ticket, if there is one; else any, or none. */
+static ClvReferId
+random_proving(const Play *play, GRand *rand)
+{
+    for (ClvReferId refer = play->last_refer; refer > 0; refer--) {
+        if (play->law->refers[refer].state == REFER_PROVING && g_rand_int_range(rand, 0, 4) != 0)
+            return refer;
+    }
+    return (ClvReferId)g_rand_int_range(rand, 1, (gint32)play->last_refer + 2);
+}
+
+static void
+random_refer_keys(Play *play, GRand *rand)
+{
+    ClvReferId id = random_proving(play, rand);
+    const char *names[] = {play->law->refers[id].target, NULL};
+    ClvEvKeys keys = some_keys(rand, people[g_rand_int_range(rand, 0, 4) != 0 ? 0 : 1]);
+
+    if (g_rand_int_range(rand, 0, 5) != 0)
+        keys.ticket_names = names;
+    if (g_rand_int_range(rand, 0, 10) == 0)
+        step(play,
+             &(ClvEvent){.kind = CLV_EV_REFER_FAILED, .refer_id = id, .code = CLV_CODE_KMS_DOWN});
+    else
+        step(play, &(ClvEvent){.kind = CLV_EV_REFER_KEYS, .refer_id = id, .keys = &keys});
+}
+
+/* Somebody who is being called, if there is one; else any, or none. */
+static guint
+random_dial(const Play *play, GRand *rand)
+{
+    for (guint dial = MAX_DIALS - 1; dial > 0; dial--) {
+        if (play->law->dials[dial].state == DIAL_OPEN && g_rand_int_range(rand, 0, 3) != 0)
+            return dial;
+    }
+    return (guint)g_rand_int_range(rand, 1, 40);
+}
+
+static ClvAnswerer
+some_answerer(GRand *rand)
+{
+    return (ClvAnswerer){
+        .forwarded = g_rand_int_range(rand, 0, 25) == 0,
+        .diverted = g_rand_int_range(rand, 0, 25) == 0,
+        .asserted = g_rand_int_range(rand, 0, 4) == 0 ? anybody(rand) : NULL,
+        .claimed = g_rand_int_range(rand, 0, 25) == 0 ? anybody(rand) : NULL,
+    };
+}
+
+static void
+random_answer(Play *play, GRand *rand)
+{
+    guint dial = random_dial(play, rand);
+    const char *called = play->law->dials[dial].target;
+    ClvEvKeys keys = some_keys(
+        rand, called == NULL || g_rand_int_range(rand, 0, 6) == 0 ? anybody(rand) : called);
+    ClvAnswerer who = some_answerer(rand);
+    ClvEvAnswer answer = {
+        .who = &who,
+        .keys = g_rand_int_range(rand, 0, 10) == 0 ? NULL : &keys,
+        .secured = TRUE,
+        .tls = TRUE,
+        .peer_direction = CLV_DIR_SENDRECV,
+    };
+
+    /* The other side of a call that is over has no leg to tell of. */
+    if (play->law->dials[dial].state == DIAL_OPEN && play->last_leg < MAX_LEGS - 2)
+        step(play, &(ClvEvent){.kind = CLV_EV_DIAL_ANSWERED,
+                               .dial = dial,
+                               .leg = ++play->last_leg,
+                               .answer = &answer});
+}
+
+static void
+random_call(Play *play, GRand *rand, ClvLegId leg)
+{
+    ClvAnswerer who = some_answerer(rand);
+    int dice = g_rand_int_range(rand, 0, 100);
+
+    if (dice < 20)
+        random_refer(play, rand, leg);
+    else if (dice < 45)
+        random_refer_keys(play, rand);
+    else if (dice < 60)
+        step(play, &(ClvEvent){.kind = CLV_EV_DIAL_RINGING,
+                               .dial = random_dial(play, rand),
+                               .answerer = &who});
+    else if (dice < 85)
+        random_answer(play, rand);
+    else if (dice < 95)
+        step(play, &(ClvEvent){.kind = CLV_EV_DIAL_FAILED,
+                               .dial = random_dial(play, rand),
+                               .status = g_rand_boolean(rand) ? 486 : 0,
+                               .code = CLV_CODE_KMS_DOWN});
+    else
+        step(play, &(ClvEvent){.kind = CLV_EV_IDENTITY, .leg = leg, .answerer = &who});
+}
+
+static void
+random_wait(Play *play, GRand *rand, ClvLegId leg)
+{
+    static const char digits[] = "0123456789*#*1*2*7##";
+    int dice = g_rand_int_range(rand, 0, 100);
+
+    for (ClvLegId i = 1; i <= play->last_leg; i++) { /* somebody who should give the PIN */
+        if (play->law->legs[i].pin && play->law->legs[i].state == LEG_CONFIRMED)
+            leg = i;
+    }
+    if (dice < 50)
+        step(play, &(ClvEvent){.kind = CLV_EV_DTMF,
+                               .leg = leg,
+                               .digit = digits[g_rand_int_range(rand, 0, sizeof digits - 1)]});
+    else if (dice < 70)
+        step(play, &(ClvEvent){
+                       .kind = CLV_EV_PIN, .leg = leg, .flag = g_rand_int_range(rand, 0, 3) != 0});
+    else if (dice < 85)
+        step(play, &(ClvEvent){.kind = CLV_EV_PROMPTED,
+                               .leg = leg,
+                               .prompt = (ClvPrompt)g_rand_int_range(rand, 0, CLV_N_PROMPTS)});
+    else if (dice < 90)
+        step(play, &(ClvEvent){.kind = CLV_EV_LOCK, .flag = g_rand_int_range(rand, 0, 4) == 0});
+    else
+        step(play,
+             &(ClvEvent){.kind = CLV_EV_ADMIT, .who = g_rand_boolean(rand) ? anybody(rand) : NULL});
 }
 
 static void
@@ -236,9 +465,15 @@ static void
 random_event(Play *play, GRand *rand)
 {
     ClvLegId leg = random_leg(play, rand);
-    int dice = g_rand_int_range(rand, 0, 100);
+    int dice = g_rand_int_range(rand, 0, 160);
 
-    if (dice < 14 && play->last_leg < MAX_LEGS - 2)
+    if (dice >= 120)
+        random_call(play, rand, leg);
+    else if (dice >= 103)
+        random_wait(play, rand, leg);
+    else if (dice >= 100)
+        random_reoffer(play, rand, leg);
+    else if (dice < 14 && play->last_leg < MAX_LEGS - 2)
         random_join(play, rand, FALSE);
     else if (dice < 38)
         random_keys(play, rand, leg);
@@ -288,9 +523,9 @@ count(const char *text, const char *what)
 static void
 test_random(void)
 {
-    guint joined = 0, left = 0;
+    guint joined = 0, left = 0, dialed = 0, answered = 0, queued = 0, unlocked = 0, news = 0;
 
-    for (guint32 seed = 1; seed <= 400; seed++) {
+    for (guint32 seed = 1; seed <= 1000; seed++) {
         GRand *rand = g_rand_new_with_seed(seed);
         g_autofree char *text = random_policy_text(rand);
         Play play;
@@ -299,18 +534,30 @@ test_random(void)
         g_string_assign(play.policy_text, text);
         play_new(&play, NULL);
         random_opening(&play, rand);
-        for (guint i = 0; i < 300 && !play.law->ended; i++)
+        for (guint i = 0; i < 500 && !play.law->ended; i++)
             random_event(&play, rand);
         if (!play.law->ended)
             step(&play, &(ClvEvent){.kind = CLV_EV_END});
         g_assert_true(play.law->ended);
         joined += count(play.log->str, " joined sip:");
         left += count(play.log->str, " left sip:");
+        dialed += count(play.log->str, "< dial ");
+        answered += count(play.log->str, "< confirm ");
+        queued += count(play.log->str, "< queue ");
+        unlocked += count(play.log->str, "< check-pin ");
+        news += count(play.log->str, " last\n");
         play_clear(&play);
         g_rand_free(rand);
     }
-    g_test_message("in 400 tales %u legs came in and %u left", joined, left);
-    g_assert_cmpuint(joined, >, 800); /* the tales must not all end at the door */
+    g_test_message("in 1000 tales %u legs came in and %u left, %u were called and %u of them came, "
+                   "%u waited in the lobby, %u PINs were given, %u REFERs ended",
+                   joined, left, dialed, answered, queued, unlocked, news);
+    g_assert_cmpuint(joined, >, 2000); /* the tales must not all end at the door */
+    g_assert_cmpuint(dialed, >, 800);
+    g_assert_cmpuint(answered, >, 200);
+    g_assert_cmpuint(queued, >, 200);
+    g_assert_cmpuint(unlocked, >, 50);
+    g_assert_cmpuint(news, >, 2000);
     g_assert_cmpuint(left, ==, joined);
 }
 
