@@ -44,6 +44,11 @@ static const ClvOption options[] = {
      "Softphone users for digest authentication."},
     {"sip", "resolv-conf", CLV_OPTION_PATH, AT(resolv_conf), NULL, 0, 0, NULL, FALSE,
      "Name server file to use instead of /etc/resolv.conf."},
+    {"sip", "outbound", CLV_OPTION_STRING, AT(outbound), NULL, 0, 0, NULL, FALSE,
+     "Proxy that calls of ours go to first, such as sip:proxy.example.org;transport=tls;lr; unset: "
+     "straight to whom is called."},
+    {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
+     "Calls of ours carry a fresh P-Charging-Vector, as an IMS core expects."},
     {"sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
     {"sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,

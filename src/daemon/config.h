@@ -20,7 +20,8 @@ typedef struct ClvConfig {
     char *tls_dir, *tls_ciphers;
     gboolean tls_ask_client_cert, digest_sha256;
     char **trusted_peers;
-    char *realm, *users_file, *resolv_conf;
+    char *realm, *users_file, *resolv_conf, *outbound;
+    gboolean ims;
     gint64 session_expires_ms, min_se_ms, max_message, max_calls, max_invites, idle_ms,
         max_connections;
     /* [media] */

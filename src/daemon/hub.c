@@ -737,6 +737,8 @@ open_sip_room(ClvHub *hub, GError **error)
         .digest_sha256 = c->digest_sha256,
         .users_file = c->users_file,
         .resolv_conf = c->resolv_conf,
+        .outbound = c->outbound,
+        .ims = c->ims,
         .session_expires_s = c->session_expires_ms / 1000,
         .min_se_s = c->min_se_ms / 1000,
         .max_message_bytes = (guint)c->max_message,

@@ -460,6 +460,8 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 
     if (code != CLV_CODE_OK)
         return refuse_offer(d, irq, code);
+    if (clv_body_has_list(msg)) /* 5.7: REFER is the way to add people later */
+        return refuse_offer(d, irq, CLV_CODE_FORBIDDEN);
     if (is_unfit(d, irq, msg) || !clv_sip_read_offer(d->sip, irq, msg, &offer))
         return finish(irq);
 
