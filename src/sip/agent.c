@@ -186,6 +186,21 @@ was_diverted(const sip_t *msg)
     return FALSE;
 }
 
+/* 5.20: what an IMS core adds, and what we only write down. */
+static void
+log_extras(const Request *rq)
+{
+    static const char *const names[] = {"P-Charging-Vector", "P-Access-Network-Info",
+                                        "P-Asserted-Service"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        const char *value = clv_request_header(rq->msg, names[i]);
+
+        if (value != NULL)
+            clv_log(CLV_LOG_DEBUG, NULL, NULL, "%s: %.200s", names[i], value);
+    }
+}
+
 static void
 open_dialog(Request *rq)
 {
@@ -215,6 +230,8 @@ open_dialog(Request *rq)
 
     rq->from = clv_sip_canonical_url(rq->msg->sip_from->a_url);
     rq->display = clv_sip_clean_display(rq->msg->sip_from->a_display);
+    if (rq->peer.trusted)
+        log_extras(rq);
     info.referred_by = referred_by;
     info.from_uri = rq->from;
     info.display_name = rq->display;

@@ -96,6 +96,8 @@ struct Dialog {
     char *reason;         /* (nullable) of the BYE */
     gboolean tls, trusted; /* how the INVITE came, and what comes later must not come worse */
     ClvTimer *ack_timer; /* when even the transaction is lost */
+    guint progress;      /* the 18x that is repeated; 0: none */
+    ClvTimer *progress_timer;
 
     /* session timer (RFC 4028) */
     gboolean peer_has_timer, peer_has_update;
