@@ -44,6 +44,11 @@ static const ClvOption options[] = {
      "Softphone users for digest authentication."},
     {"sip", "resolv-conf", CLV_OPTION_PATH, AT(resolv_conf), NULL, 0, 0, NULL, FALSE,
      "Name server file to use instead of /etc/resolv.conf."},
+    {"sip", "outbound", CLV_OPTION_STRING, AT(outbound), NULL, 0, 0, NULL, FALSE,
+     "Proxy that calls of ours go to first, such as sip:proxy.example.org;transport=tls;lr; unset: "
+     "straight to whom is called."},
+    {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
+     "Calls of ours carry a fresh P-Charging-Vector, as an IMS core expects."},
     {"sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
     {"sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,
@@ -60,10 +65,6 @@ static const ClvOption options[] = {
      FALSE, "Connections without a complete message for so long are closed."},
     {"sip", "max-connections", CLV_OPTION_INT, AT(max_connections), "8192", 16, 100000, NULL, FALSE,
      "TCP and TLS connections together; the oldest silent one makes room."},
-    {"sip", "outbound", CLV_OPTION_STRING, AT(outbound), NULL, 0, 0, NULL, FALSE,
-     "Where calls of ours go first, such as sip:scscf.example.org;lr; unset: where their URI says."},
-    {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
-     "Calls of ours carry a P-Charging-Vector, as an IMS network expects."},
 
     {"media", "threads", CLV_OPTION_INT, AT(media_threads), "0", 0, 256, NULL, FALSE,
      "Media threads; 0 is one for each core."},

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "sip/loop-private.h"
+#include "sip/refer-to.h"
 #include "sip/settings.h"
 #include "sip/sip-private.h"
 
@@ -97,6 +98,61 @@ is_bad_sdp(Request *rq)
     return !clv_sip_read_offer(rq->sip, rq->irq, rq->msg, &rq->offer);
 }
 
+/* RFC 5366; and the dialogs that the caller wants to take over or to join. */
+static gboolean
+is_bad_list(Request *rq)
+{
+    return !clv_body_read_list(rq->sip, rq->irq, rq->msg, &rq->list);
+}
+
+static gboolean
+names_no_dialog(Request *rq, const char *value, ClvLegId *out)
+{
+    g_autofree char *call_id = NULL, *to = NULL, *from = NULL;
+    gboolean early_only = FALSE;
+    Dialog *d;
+
+    if (!clv_dialog_name_parse(value, "to-tag", "from-tag", &call_id, &to, &from, &early_only))
+        return clv_request_refuse(rq, CLV_CODE_BAD_REQUEST);
+    d = clv_dialog_find_by_tags(rq->sip, call_id, to, from);
+    if (d == NULL || d->state == DIALOG_CALLING || clv_dialog_is_worse(d, &rq->peer))
+        return clv_request_refuse(rq, CLV_CODE_NO_DIALOG);
+    if (early_only && d->state != DIALOG_OPENING) { /* RFC 3891 section 3 */
+        clv_sip_count_refusal(rq->sip, 486);
+        nta_incoming_treply(rq->irq, SIP_486_BUSY_HERE, TAG_END());
+        return TRUE;
+    }
+    if (d->state == DIALOG_OPENING) /* early, and not of their making: RFC 3891 section 3 */
+        return clv_request_refuse(rq, CLV_CODE_NO_DIALOG);
+    *out = d->id;
+    return FALSE;
+}
+
+static char *
+replaces_value(const sip_t *msg)
+{
+    const sip_replaces_t *r = msg->sip_replaces;
+
+    return r == NULL ? NULL
+                     : g_strdup_printf("%s;to-tag=%s;from-tag=%s%s", r->rp_call_id,
+                                       r->rp_to_tag != NULL ? r->rp_to_tag : "",
+                                       r->rp_from_tag != NULL ? r->rp_from_tag : "",
+                                       r->rp_early_only ? ";early-only" : "");
+}
+
+static gboolean
+is_lost(Request *rq)
+{
+    g_autofree char *replaces = replaces_value(rq->msg);
+    const char *join = clv_request_header(rq->msg, "Join");
+
+    if (replaces != NULL && join != NULL) /* RFC 3911 section 4 */
+        return clv_request_refuse(rq, CLV_CODE_BAD_REQUEST);
+    if (replaces != NULL)
+        return names_no_dialog(rq, replaces, &rq->replaces);
+    return join != NULL && names_no_dialog(rq, join, &rq->joins);
+}
+
 /* Step 9. */
 static gboolean
 is_too_brief(Request *rq)
@@ -105,7 +161,8 @@ is_too_brief(Request *rq)
 }
 
 static const Check invite_checks[] = {
-    is_malformed, is_overload, is_nobody, is_beyond_us, clv_request_is_unproven, is_bad_sdp, is_too_brief,
+    is_malformed, is_overload, is_nobody, is_beyond_us, clv_request_is_unproven,
+    is_bad_sdp, is_bad_list, is_lost, is_too_brief,
 };
 
 /* ---- what the hub is told about an INVITE
@@ -129,6 +186,21 @@ was_diverted(const sip_t *msg)
     return FALSE;
 }
 
+/* 5.20: what an IMS core adds, and what we only write down. */
+static void
+log_extras(const Request *rq)
+{
+    static const char *const names[] = {"P-Charging-Vector", "P-Access-Network-Info",
+                                        "P-Asserted-Service"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        const char *value = clv_request_header(rq->msg, names[i]);
+
+        if (value != NULL)
+            clv_log(CLV_LOG_DEBUG, NULL, NULL, "%s: %.200s", names[i], value);
+    }
+}
+
 static void
 open_dialog(Request *rq)
 {
@@ -147,10 +219,20 @@ open_dialog(Request *rq)
         .peer_name = rq->peer.name,
         .local_host = rq->peer.local_host,
         .offer = rq->offer,
+        .uri_list = rq->list,
+        .replaces = rq->replaces,
+        .joins = rq->joins,
     };
+    g_autofree char *referred_by =
+        rq->msg->sip_referred_by != NULL
+            ? clv_sip_canonical_url(rq->msg->sip_referred_by->b_url)
+            : NULL;
 
     rq->from = clv_sip_canonical_url(rq->msg->sip_from->a_url);
     rq->display = clv_sip_clean_display(rq->msg->sip_from->a_display);
+    if (rq->peer.trusted)
+        log_extras(rq);
+    info.referred_by = referred_by;
     info.from_uri = rq->from;
     info.display_name = rq->display;
     clv_dialog_open(rq->sip, rq->irq, rq->msg, &rq->peer, &info);

@@ -39,24 +39,6 @@ clv_sip_check_extensions(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
 }
 
 static gboolean
-is_sdp(const sip_t *msg)
-{
-    const sip_content_type_t *type = msg->sip_content_type;
-
-    return type == NULL ||
-           (type->c_type != NULL && g_ascii_strcasecmp(type->c_type, "application/sdp") == 0);
-}
-
-static gboolean
-is_encoded(const sip_t *msg)
-{
-    const sip_content_encoding_t *encoding = msg->sip_content_encoding;
-
-    return encoding != NULL && encoding->k_items != NULL && encoding->k_items[0] != NULL &&
-           g_ascii_strcasecmp(encoding->k_items[0], "identity") != 0;
-}
-
-static gboolean
 accepts_sdp(const sip_t *msg)
 {
     static const char *const fit[] = {"application/sdp", "application/*", "*/*"};
@@ -86,12 +68,12 @@ clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
         return FALSE;
     if (disposition != NULL && disposition->cd_optional)
         return FALSE;
-    if (is_sdp(msg) && !is_encoded(msg))
+    if (clv_body_is_ours(msg))
         return FALSE;
 
     clv_sip_count_refusal(sip, 415);
     nta_incoming_treply(irq, SIP_415_UNSUPPORTED_MEDIA, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
-                        TAG_IF(is_encoded(msg), SIPTAG_ACCEPT_ENCODING_STR("identity")), TAG_END());
+                        TAG_IF(clv_body_is_encoded(msg), SIPTAG_ACCEPT_ENCODING_STR("identity")), TAG_END());
     return TRUE;
 }
 
@@ -136,12 +118,15 @@ clv_sip_check_session(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
 gboolean
 clv_sip_read_offer(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, ClvSdp **out_offer)
 {
-    *out_offer = NULL;
-    if (msg->sip_payload == NULL || msg->sip_payload->pl_len == 0 || !is_sdp(msg) ||
-        is_encoded(msg))
-        return TRUE;
+    const char *text;
+    gsize len;
 
-    *out_offer = clv_sdp_parse(msg->sip_payload->pl_data, msg->sip_payload->pl_len, NULL);
+    *out_offer = NULL;
+    if (!clv_body_find_sdp(msg, &text, &len))
+        return !refuse(sip, irq, 400, "Bad Body");
+    if (text == NULL)
+        return TRUE;
+    *out_offer = clv_sdp_parse(text, len, NULL);
     if (*out_offer != NULL)
         return TRUE;
 

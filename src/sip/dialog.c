@@ -107,6 +107,7 @@ clv_dialog_bury(Dialog *d)
     d->state = DIALOG_BURIED;
     clv_session_stop(d);
     g_clear_pointer(&d->ack_timer, clv_timer_cancel);
+    g_clear_pointer(&d->progress_timer, clv_timer_cancel);
     drop_ringing(d);
     drop_incoming(&d->invite);
     drop_incoming(&d->update);
@@ -460,6 +461,8 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 
     if (code != CLV_CODE_OK)
         return refuse_offer(d, irq, code);
+    if (clv_body_has_list(msg)) /* 5.7: REFER is the way to add people later */
+        return refuse_offer(d, irq, CLV_CODE_FORBIDDEN);
     if (is_unfit(d, irq, msg) || !clv_sip_read_offer(d->sip, irq, msg, &offer))
         return finish(irq);
 
@@ -760,29 +763,86 @@ on_prack(Dialog *d, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg
     return 0;
 }
 
+static void repeat_progress(void *user);
+
+static void
+send_progress(Dialog *d)
+{
+    g_autofree char *asserted = own_assertion(d);
+
+    if (d->wants_reliable)
+        d->ringing = nta_reliable_treply(
+            d->invite, on_prack, d, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
+            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
+    else
+        nta_incoming_treply(d->invite, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
+                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
+                            TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+                            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
+}
+
+/* RFC 3261 13.3.1.1: once a minute, or proxies lose their patience. */
+static void
+schedule_progress(Dialog *d)
+{
+    clv_timer_cancel(d->progress_timer);
+    d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, repeat_progress, d);
+}
+
+static gboolean
+may_progress(const Dialog *d)
+{
+    return d->state == DIALOG_OPENING && d->invite != NULL && !d->invite_answered;
+}
+
+static void
+repeat_progress(void *user)
+{
+    Dialog *d = user;
+
+    d->progress_timer = NULL;
+    if (!may_progress(d))
+        return;
+    if (d->ringing == NULL)
+        send_progress(d);
+    schedule_progress(d);
+}
+
 void
 clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
 {
     Dialog *d = clv_dialog_find(sip, leg);
-    g_autofree char *asserted = NULL;
 
     g_return_if_fail(status > 100 && status < 200);
 
-    if (d == NULL || d->invite == NULL || d->invite_answered || d->ringing != NULL)
+    if (d == NULL || !may_progress(d))
         return;
-
     set_contact(d, contact_uri);
-    asserted = own_assertion(d);
-    if (d->wants_reliable)
-        d->ringing = nta_reliable_treply(
-            d->invite, on_prack, d, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
-            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
-    else
-        nta_incoming_treply(d->invite, (int)status, NULL, SIPTAG_CONTACT_STR(d->contact),
-                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
-                            TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-                            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
+    d->progress = status;
+    schedule_progress(d);
+    if (d->ringing == NULL)
+        send_progress(d);
+}
+
+void
+clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey,
+                 gsize len)
+{
+    Dialog *d = clv_dialog_find(sip, leg);
+    sip_payload_t body[1];
+
+    if (d == NULL || !may_progress(d))
+        return;
+    set_contact(d, contact_uri);
+    sip_payload_init(body);
+    body->pl_data = (char *)(uintptr_t)mikey;
+    body->pl_len = len;
+    nta_incoming_treply(d->invite, SIP_302_MOVED_TEMPORARILY, SIPTAG_CONTACT_STR(d->contact),
+                        TAG_IF(len > 0, SIPTAG_CONTENT_TYPE_STR("application/mikey")),
+                        TAG_IF(len > 0, SIPTAG_PAYLOAD(body)), TAG_END());
+    clv_unacked_take(sip, g_steal_pointer(&d->invite));
+    clv_dialog_bury(d);
 }
 
 void

@@ -9,10 +9,12 @@ libclv_sip_la_SOURCES = \
 	%D%/unacked.c \
 	%D%/route.h %D%/route.c %D%/call-out.c %D%/answerer.c \
 	%D%/request.c %D%/multipart.h %D%/multipart.c %D%/refer-to.h %D%/refer-to.c %D%/refer.c %D%/refer-out.c \
+	%D%/resource-list.h %D%/resource-list.c %D%/invite-body.c \
 	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
 libclv_sip_la_CPPFLAGS = $(AM_CPPFLAGS)
-libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS)
-libclv_sip_la_LIBADD = libclv-base.la $(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
+libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS) \
+	$(XML_CFLAGS)
+libclv_sip_la_LIBADD = libclv-base.la $(SOFIA_LIBS) $(XML_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
 
 SIP_HUB = tests/integration/fake-hub.h tests/integration/fake-hub.c
 check_PROGRAMS += tests/integration/sip-echo-server
@@ -29,17 +31,24 @@ tests_integration_test_sip_LDADD = libclv-sip.la
 
 SIP_WORLD = tests/integration/sip-world.h tests/integration/sip-world.c \
 	tests/integration/raw-peer.h tests/integration/raw-peer.c $(SIP_HUB)
-sip_world_tests = tests/integration/test-sip-call tests/integration/test-sip-refer
+sip_world_tests = tests/integration/test-sip-call tests/integration/test-sip-refer \
+	tests/integration/test-sip-invite
 check_PROGRAMS += $(sip_world_tests)
 TESTS += $(sip_world_tests)
 tests_integration_test_sip_call_SOURCES = tests/integration/test-sip-call.c $(SIP_WORLD)
 tests_integration_test_sip_call_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_integration_test_sip_call_LDADD = libclv-sip.la
+tests_integration_test_sip_invite_SOURCES = tests/integration/test-sip-invite.c $(SIP_WORLD)
+tests_integration_test_sip_invite_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_integration_test_sip_invite_LDADD = libclv-sip.la
 tests_integration_test_sip_refer_SOURCES = tests/integration/test-sip-refer.c $(SIP_WORLD)
 tests_integration_test_sip_refer_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_integration_test_sip_refer_LDADD = libclv-sip.la
 
-sip_tests = tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status \
+tests_unit_test_sip_parsers_SOURCES = tests/unit/test-sip-parsers.c
+tests_unit_test_sip_parsers_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_unit_test_sip_parsers_LDADD = libclv-sip.la
+sip_tests = tests/unit/test-sip-parsers tests/unit/test-sdp tests/unit/test-loop tests/unit/test-digest tests/unit/test-status \
 	tests/unit/test-settings
 check_PROGRAMS += $(sip_tests)
 TESTS += $(sip_tests)

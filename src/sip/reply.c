@@ -76,6 +76,7 @@ clv_sip_reply_options(nta_incoming_t *irq, const char *contact)
 {
     nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(contact),
                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
+                        SIPTAG_ALLOW_EVENTS_STR(CLV_SIP_EVENTS),
                         SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED), TAG_END());
     return 200;
 }

@@ -22,6 +22,8 @@ clv_request_clear(Request *rq)
     if (rq->identities != NULL)
         g_ptr_array_unref(rq->identities);
     clv_sdp_free(rq->offer);
+    if (rq->list != NULL)
+        g_ptr_array_unref(rq->list);
 }
 
 gboolean

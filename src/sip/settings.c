@@ -15,7 +15,7 @@
 
 #include "base/option.h"
 #include "base/secret.h"
-#include "sip/digest.h"
+#include "sip/sip-private.h"
 
 static void G_GNUC_PRINTF(2, 3) say(GPtrArray *sentences, const char *format, ...)
 {
@@ -80,6 +80,23 @@ check_trusted_peer(const char *text, GPtrArray *errors)
             "[sip] trusted-peers: found '%s', expected an address, a prefix without bits beyond "
             "its length such as 192.0.2.16/28, or a name in a certificate",
             text);
+}
+
+/* A whole SIP URI, and ";lr": without that the proxy would take itself for the one who is called. */
+static void
+check_outbound(const ClvSipConfig *config, GPtrArray *errors)
+{
+    su_home_t home[1] = {SU_HOME_INIT(home)};
+    const char *text = config->outbound;
+    url_t *url = text != NULL && strpbrk(text, "<> ?\"") == NULL ? url_make(home, text) : NULL;
+
+    if (text != NULL && (url == NULL || !clv_dialog_is_sane_url(url) ||
+                         url->url_params == NULL || !url_has_param(url, "lr")))
+        say(errors,
+            "[sip] outbound: found '%s', expected a SIP URI with ;lr, such as "
+            "sip:proxy.example.org;transport=tls;lr",
+            text);
+    su_home_deinit(home);
 }
 
 /* ---- TLS ---- */
@@ -194,6 +211,7 @@ clv_sip_check_settings(const ClvSipConfig *config, GPtrArray *errors, GPtrArray 
         check_transport(*text, errors);
     for (char **peer = config->trusted_peers; peer != NULL && *peer != NULL; peer++)
         check_trusted_peer(*peer, errors);
+    check_outbound(config, errors);
     if (listens_on_tls(config)) {
         if (config->tls_dir == NULL) {
             say(errors, "[sip] listen has tls: but tls-dir is not set");

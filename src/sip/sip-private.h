@@ -11,8 +11,10 @@
 
 #define CLV_SIP_ALLOW                                                                              \
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY"
-#define CLV_SIP_SUPPORTED "timer, 100rel, histinfo, from-change, norefersub, tdialog"
-#define CLV_SIP_ACCEPT "application/sdp"
+#define CLV_SIP_SUPPORTED \
+    "timer, 100rel, replaces, join, norefersub, tdialog, histinfo, from-change, "                  \
+    "recipient-list-invite"
+#define CLV_SIP_ACCEPT "application/sdp, application/resource-lists+xml, multipart/mixed"
 #define CLV_SIP_EVENTS "refer"
 #define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"
 
@@ -94,6 +96,8 @@ struct Dialog {
     char *reason;         /* (nullable) of the BYE */
     gboolean tls, trusted; /* how the INVITE came, and what comes later must not come worse */
     ClvTimer *ack_timer; /* when even the transaction is lost */
+    guint progress;      /* the 18x that is repeated; 0: none */
+    ClvTimer *progress_timer;
 
     /* session timer (RFC 4028) */
     gboolean peer_has_timer, peer_has_update;
@@ -123,6 +127,17 @@ gboolean clv_sip_check_extensions(ClvSip *sip, nta_incoming_t *irq, const sip_t 
 gboolean clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
 gboolean clv_sip_check_contact(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, gboolean needed);
 gboolean clv_sip_check_session(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg);
+/* ---- invite-body.c: SDP alone, or SDP and a list of who shall be called ---- */
+/* Is the body of a type that we read? Encoded ones are not. */
+gboolean clv_body_is_ours(const sip_t *msg);
+gboolean clv_body_is_encoded(const sip_t *msg);
+/* The list of an INVITE (RFC 5366). FALSE: refused and answered. *out_list may be NULL: none. */
+gboolean clv_body_read_list(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg,
+                            GPtrArray **out_list);
+gboolean clv_body_has_list(const sip_t *msg);
+/* The SDP; FALSE: the body is malformed. *out may be NULL: none */
+gboolean clv_body_find_sdp(const sip_t *msg, const char **out, gsize *out_len);
+
 /* FALSE: answered 400. *out_offer may be NULL: no body. */
 gboolean clv_sip_read_offer(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, ClvSdp **out_offer);
 
@@ -158,6 +173,8 @@ typedef struct Request {
     GPtrArray *identities; /* (nullable) all that was asserted, NULL-terminated */
     ClvProof proof;
     ClvSdp *offer; /* (nullable) */
+    GPtrArray *list; /* (nullable) ClvUriEntry */
+    ClvLegId replaces, joins;
 } Request;
 void clv_request_clear(Request *rq);
 /* Refuses by the status table; TRUE, so that it can be returned. */

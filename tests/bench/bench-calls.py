@@ -44,7 +44,8 @@ def measure(bench, server, ticket, rate):
 
 
 def run(bench):
-    options = [('log', 'level', 'warning'), ('kms', 'max-outstanding', '1000')]
+    options = [('log', 'level', 'warning'), ('kms', 'max-outstanding', '1000'),
+               ('kms', 'per-source', '1000')]
     server = bench.server(policy=soak.POLICY, options=options)
     ticket = soak.get_ticket(bench, server)
     rows = []

@@ -101,6 +101,19 @@ tests_fuzz_fuzz_sdp_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_sdp_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_sdp_LDADD = $(tests_fuzz_replay_sdp_LDADD)
 
+# ---- sip-parts: multipart bodies, URI lists, Refer-To, History-Info ----
+fuzz_replays += %D%/replay-sip-parts
+fuzz_programs += %D%/fuzz-sip-parts
+EXTRA_DIST += %D%/corpus/sip-parts
+tests_fuzz_replay_sip_parts_SOURCES = %D%/fuzz-sip-parts.c $(REPLAY_MAIN)
+tests_fuzz_replay_sip_parts_CFLAGS = $(FUZZ_CFLAGS) $(SOFIA_CFLAGS)
+tests_fuzz_replay_sip_parts_LDADD = libclv-sip.la libclv-base.la $(SOFIA_LIBS) $(SSL_LIBS) \
+	$(XML_LIBS) $(TEST_LIBS)
+tests_fuzz_fuzz_sip_parts_SOURCES = %D%/fuzz-sip-parts.c
+tests_fuzz_fuzz_sip_parts_CFLAGS = $(FUZZ_CFLAGS) $(SOFIA_CFLAGS)
+tests_fuzz_fuzz_sip_parts_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_sip_parts_LDADD = $(tests_fuzz_replay_sip_parts_LDADD)
+
 # ---- users: digest users files and responses ----
 fuzz_replays += %D%/replay-users
 fuzz_programs += %D%/fuzz-users

@@ -477,7 +477,7 @@ send_request(RawCall *call, const char *method, const char *uri, const char *ext
 {
     const char *transport = raw_peer_transport(call->peer);
     g_autofree char *lower = g_ascii_strdown(transport, -1);
-    gboolean has_contact = extra != NULL && strstr(extra, "Contact:") != NULL;
+    gboolean has_contact = extra != NULL && (g_str_has_prefix(extra, "Contact:") || strstr(extra, "\nContact:") != NULL);
     gboolean has_type = extra != NULL && strstr(extra, "Content-Type:") != NULL;
     g_autofree char *contact =
         has_contact ? g_strdup("")

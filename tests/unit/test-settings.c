@@ -218,6 +218,35 @@ trusted_peers_that_match_nobody(void)
     }
 }
 
+static void
+an_outbound_proxy_is_a_sip_uri_that_routes_loosely(void)
+{
+    static const struct {
+        const char *text;
+        gboolean good;
+    } cases[] = {
+        {"sip:proxy.example.org;lr", TRUE},
+        {"sips:proxy.example.org:5061;lr", TRUE},
+        {"sip:[2001:db8::1]:5070;transport=tcp;lr", TRUE},
+        {"sip:proxy.example.org", FALSE},
+        {"proxy.example.org", FALSE},
+        {"<sip:proxy.example.org;lr>", FALSE},
+        {"tel:+4930123;lr", FALSE},
+        {"sip:;lr", FALSE},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char *listen[] = {"udp:127.0.0.1:5060", NULL};
+        ClvSipConfig config = {.listen = listen, .outbound = cases[i].text};
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+
+        g_test_message("%s", cases[i].text);
+        g_assert_cmpint(clv_sip_check_settings(&config, errors, warnings), ==, cases[i].good);
+        g_assert_cmpuint(errors->len, ==, cases[i].good ? 0 : 1);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -235,6 +264,7 @@ main(int argc, char **argv)
     ADD("an-old-certificate-warns", an_old_certificate_warns);
     g_test_add_func("/settings/without-tls-no-files", without_tls_no_files);
     g_test_add_func("/settings/nowhere-to-listen", nowhere_to_listen);
+    g_test_add_func("/settings/outbound", an_outbound_proxy_is_a_sip_uri_that_routes_loosely);
     g_test_add_func("/settings/trusted-peers-that-match-nobody", trusted_peers_that_match_nobody);
     return g_test_run();
 }

@@ -64,7 +64,7 @@ def settled(server):
 
 @test('1,500 calls with tickets leave nothing behind')
 def many_calls(bench):
-    server = bench.server(policy=POLICY)
+    server = bench.server(policy=POLICY, options=[('kms', 'per-source', '256')])
     ticket = get_ticket(bench, server)
     sizes = []
     for _ in range(5):

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may an INVITE carry beside an offer, and how may it be answered?
+ *
+ * Lists of who shall be called, dialogs to take over or to join, reliable answers, preconditions,
+ * redirection. A real ClvSip on loopback, a fake hub and raw peers in one thread.
+ */
+#include "config.h"
+
+#include "sip-world.h"
+
+#define MIXED "Content-Type: multipart/mixed;boundary=xyz\r\n"
+#define LISTED "Require: recipient-list-invite\r\n" MIXED
+#define SDP_PART "--xyz\r\nContent-Type: application/sdp\r\n\r\n" WORLD_OFFER "\r\n"
+#define LIST_PART(inside)                                                                          \
+    "--xyz\r\nContent-Type: application/resource-lists+xml\r\n"                                    \
+    "Content-Disposition: recipient-list\r\n\r\n"                                                  \
+    "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>" inside                \
+    "</list></resource-lists>\r\n"
+#define END_PART "--xyz--\r\n"
+
+typedef struct Scene {
+    World w;
+    RawPeer *alice;
+    RawCall call;
+} Scene;
+
+static void
+begin(Scene *s)
+{
+    g_autofree char *uri = world_uri(&s->w, "abc.conf");
+
+    raw_call_clear(&s->call);
+    raw_call_init(&s->call, s->alice, uri);
+}
+
+static void
+setup(Scene *s, gconstpointer data)
+{
+    world_setup(&s->w, data);
+    s->alice = raw_peer_new(s->w.loop, s->w.udp, NULL);
+    begin(s);
+}
+
+static void
+teardown(Scene *s, gconstpointer data)
+{
+    raw_call_clear(&s->call);
+    raw_peer_free(s->alice);
+    world_teardown(&s->w, data);
+}
+
+static void
+accepted(Scene *s)
+{
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(raw_call_expect(&s->call, 200));
+    raw_call_ack(&s->call, NULL);
+    world_expect(&s->w, "invite confirmed");
+    world_forget(&s->w);
+}
+
+/* ---- lists ---- */
+
+static void
+a_list_comes_with_the_offer(Scene *s, gconstpointer unused)
+{
+    raw_call_send(&s->call, "INVITE", LISTED,
+                  SDP_PART LIST_PART("<entry uri=\"sip:bob@example.org\"/>"
+                                     "<entry uri=\"sip:carol@example.org\"/>") END_PART);
+    accepted(s);
+    g_assert_nonnull(s->w.hub.uri_list);
+    g_assert_cmpuint(s->w.hub.uri_list->len, ==, 2);
+    g_assert_cmpstr(((ClvUriEntry *)g_ptr_array_index(s->w.hub.uri_list, 1))->uri, ==,
+                    "sip:carol@example.org");
+    raw_call_send(&s->call, "INVITE", LISTED,
+                  SDP_PART LIST_PART("<entry uri=\"sip:dave@example.org\"/>") END_PART);
+    g_free(raw_call_expect(&s->call, 403)); /* not in a re-INVITE */
+    raw_call_send(&s->call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_empty(&s->w);
+}
+
+static void
+an_entry_names_a_dialog_of_this_server(Scene *s, gconstpointer unused)
+{
+    RawCall bob;
+    g_autofree char *body = NULL;
+    ClvLegId leg;
+
+    world_establish(&s->w, &bob, s->w.bob, NULL);
+    leg = s->w.hub.last_leg;
+    body = g_strdup_printf(SDP_PART LIST_PART(
+                               "<entry uri=\"sip:bob@example.org?Call-ID=%s&amp;From=%%3Csip:a@b"
+                               "%%3E%%3Btag=from1&amp;To=%%3Csip:c@d%%3E%%3Btag=%s\"/>") END_PART,
+                           bob.call_id, bob.to_tag);
+    raw_call_send(&s->call, "INVITE", LISTED, body);
+    accepted(s);
+    g_assert_cmpuint(((ClvUriEntry *)g_ptr_array_index(s->w.hub.uri_list, 0))->leg, ==, leg);
+    raw_call_clear(&bob);
+}
+
+static void
+bad_bodies_get_their_status(Scene *s, gconstpointer unused)
+{
+    static const struct {
+        const char *extra, *body;
+        guint status;
+    } cases[] = {
+        {"Require: recipient-list-invite\r\n", WORLD_OFFER, 400},
+        {LISTED, SDP_PART END_PART, 400},
+        {LISTED, SDP_PART LIST_PART("<entry/>") END_PART, 400},
+        {LISTED, SDP_PART LIST_PART("<entry uri=\"sip:bob@example.org;method=BYE\"/>") END_PART, 400},
+        {LISTED, SDP_PART LIST_PART("</list>") END_PART, 400},
+        {LISTED, SDP_PART, 400},
+        {MIXED, SDP_PART "--xyz\r\nContent-Type: text/plain\r\n\r\nhello\r\n" END_PART, 415},
+        {"Content-Type: multipart/alternative;boundary=xyz\r\n", SDP_PART END_PART, 415},
+        {MIXED, "--xyz\r\nContent-Type: application/sdp\r\n\r\nv=1\r\n" END_PART, 400},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *answer = NULL, *accept = NULL;
+
+        begin(s);
+        raw_call_send(&s->call, "INVITE", cases[i].extra, cases[i].body);
+        answer = raw_call_expect(&s->call, cases[i].status);
+        accept = raw_header(answer, "Accept");
+        g_assert_cmpint(accept != NULL && strstr(accept, "multipart/mixed") != NULL, ==,
+                        cases[i].status == 415);
+        raw_call_same_branch(&s->call, "ACK");
+    }
+    world_expect_empty(&s->w);
+    g_assert_cmpuint(s->w.hub.n_calls, ==, 0);
+}
+
+static void
+parts_that_may_be_ignored_are(Scene *s, gconstpointer unused)
+{
+    raw_call_send(&s->call, "INVITE", MIXED,
+                  SDP_PART "--xyz\r\nContent-Type: text/plain\r\n"
+                           "Content-Disposition: render;handling=optional\r\n\r\nhello\r\n"
+                           "--xyz\r\nContent-Type: application/resource-lists+xml\r\n"
+                           "Content-Disposition: recipient-list-history;handling=optional\r\n\r\n"
+                           "what others were told\r\n" END_PART);
+    accepted(s);
+    g_assert_null(s->w.hub.uri_list);
+}
+
+/* ---- Replaces and Join ---- */
+
+static void
+replaces_and_join_find_their_dialog(Scene *s, gconstpointer unused)
+{
+    RawCall bob;
+    g_autofree char *replaces = NULL, *join = NULL, *both = NULL;
+    ClvLegId leg;
+
+    world_establish(&s->w, &bob, s->w.bob, NULL);
+    leg = s->w.hub.last_leg;
+    replaces = g_strdup_printf("Require: replaces\r\nReplaces: %s;to-tag=%s;from-tag=from1\r\n",
+                               bob.call_id, bob.to_tag);
+    join = g_strdup_printf("Require: join\r\nJoin: %s;from-tag=from1;to-tag=%s\r\n", bob.call_id,
+                           bob.to_tag);
+    both = g_strconcat(replaces, join, NULL);
+    raw_call_send(&s->call, "INVITE", replaces, WORLD_OFFER);
+    accepted(s);
+    g_assert_cmpuint(s->w.hub.replaces, ==, leg);
+    g_assert_cmpuint(s->w.hub.joins, ==, 0);
+    begin(s);
+    raw_call_send(&s->call, "INVITE", join, WORLD_OFFER);
+    accepted(s);
+    g_assert_cmpuint(s->w.hub.replaces, ==, 0);
+    g_assert_cmpuint(s->w.hub.joins, ==, leg);
+    begin(s);
+    raw_call_send(&s->call, "INVITE", both, WORLD_OFFER);
+    g_free(raw_call_expect(&s->call, 400));
+    raw_call_same_branch(&s->call, "ACK");
+    raw_call_clear(&bob);
+}
+
+static void
+unknown_and_answered_dialogs_are_told_apart(Scene *s, gconstpointer unused)
+{
+    RawCall bob;
+    g_autofree char *wrong = NULL, *early = NULL;
+
+    world_establish(&s->w, &bob, s->w.bob, NULL);
+    wrong = g_strdup_printf("Replaces: %s;to-tag=%s;from-tag=from2\r\n", bob.call_id, bob.to_tag);
+    early = g_strdup_printf("Replaces: %s;to-tag=%s;from-tag=from1;early-only\r\n", bob.call_id,
+                            bob.to_tag);
+    raw_call_send(&s->call, "INVITE", wrong, WORLD_OFFER);
+    g_free(raw_call_expect(&s->call, 481));
+    raw_call_same_branch(&s->call, "ACK");
+    begin(s);
+    raw_call_send(&s->call, "INVITE", early, WORLD_OFFER);
+    g_free(raw_call_expect(&s->call, 486));
+    raw_call_same_branch(&s->call, "ACK");
+    begin(s);
+    raw_call_send(&s->call, "INVITE", "Join: nothing\r\n", WORLD_OFFER);
+    g_free(raw_call_expect(&s->call, 400));
+    raw_call_same_branch(&s->call, "ACK");
+    raw_call_clear(&bob);
+}
+
+/* ---- who calls ---- */
+
+static void
+all_asserted_identities_are_told(Scene *s, gconstpointer unused)
+{
+    char *trusted[] = {"127.0.0.1", NULL};
+
+    s->w.config.trusted_peers = trusted;
+    world_restart(&s->w);
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.udp, NULL);
+    begin(s);
+    raw_call_send(&s->call, "INVITE",
+                  "P-Asserted-Identity: <sip:alice@example.org>, <tel:+4930123>\r\n"
+                  "P-Charging-Vector: icid-value=1\r\nP-Access-Network-Info: 3GPP-E-UTRAN-FDD\r\n"
+                  "Accept-Contact: *;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"
+                  "\"\r\n",
+                  WORLD_OFFER);
+    accepted(s);
+    g_assert_cmpstr(s->w.hub.identities, ==, "sip:alice@example.org tel:+4930123");
+    g_assert_cmpstr(s->w.hub.identity, ==, "sip:alice@example.org");
+    g_assert_cmpstr(s->w.hub.peer_name, ==, "127.0.0.1");
+}
+
+static void
+identities_of_strangers_are_not_told(Scene *s, gconstpointer unused)
+{
+    raw_call_send(&s->call, "INVITE", "P-Asserted-Identity: <sip:alice@example.org>\r\n",
+                  WORLD_OFFER);
+    accepted(s);
+    g_assert_null(s->w.hub.identities);
+    g_assert_null(s->w.hub.identity);
+}
+
+/* ---- answers ---- */
+
+static void
+progress_is_repeated_until_the_answer(Scene *s, gconstpointer unused)
+{
+    s->w.hub.mood = HUB_WAITS;
+    raw_call_send(&s->call, "INVITE", NULL, WORLD_OFFER);
+    world_expect(&s->w, "invite");
+    clv_sip_progress(s->w.hub.sip, s->w.hub.last_leg, 182, HUB_CONFERENCE);
+    for (guint i = 0; i < 3; i++)
+        g_free(raw_call_expect(&s->call, 182));
+    hub_accept(&s->w.hub, s->w.hub.last_leg);
+    g_free(raw_call_expect(&s->call, 200));
+    raw_call_ack(&s->call, NULL);
+    world_expect_silence(s->alice, 3000);
+}
+
+static void
+a_redirection_carries_the_key_message(Scene *s, gconstpointer unused)
+{
+    static const guint8 mikey[] = {'A', 'B', 0, 'C'};
+    g_autofree char *moved = NULL, *contact = NULL, *type = NULL, *length = NULL;
+
+    s->w.hub.mood = HUB_WAITS;
+    raw_call_send(&s->call, "INVITE", NULL, WORLD_OFFER);
+    world_expect(&s->w, "invite");
+    clv_sip_redirect(s->w.hub.sip, s->w.hub.last_leg, HUB_CONFERENCE, mikey, sizeof(mikey));
+    moved = raw_call_expect(&s->call, 302);
+    contact = raw_header(moved, "Contact");
+    type = raw_header(moved, "Content-Type");
+    length = raw_header(moved, "Content-Length");
+    g_assert_true(g_str_has_suffix(contact, ">;isfocus"));
+    g_assert_cmpstr(type, ==, "application/mikey");
+    g_assert_cmpstr(length, ==, "4");
+    g_assert_cmpint(memcmp(raw_body(moved), mikey, 4), ==, 0);
+    raw_call_same_branch(&s->call, "ACK");
+    world_expect_empty(&s->w);
+}
+
+static void
+options_tell_what_we_know(Scene *s, gconstpointer unused)
+{
+    static const char *const tags[] = {"100rel",      "timer",   "replaces",    "join",
+                                       "norefersub",  "tdialog", "histinfo",    "from-change",
+                                       "recipient-list-invite"};
+    g_autofree char *ok = NULL, *supported = NULL, *accept = NULL, *events = NULL;
+
+    raw_call_send(&s->call, "OPTIONS", NULL, NULL);
+    ok = raw_call_expect(&s->call, 200);
+    supported = raw_header(ok, "Supported");
+    accept = raw_header(ok, "Accept");
+    events = raw_header(ok, "Allow-Events");
+    for (gsize i = 0; i < G_N_ELEMENTS(tags); i++)
+        g_assert_nonnull(strstr(supported, tags[i]));
+    g_assert_nonnull(strstr(accept, "application/resource-lists+xml"));
+    g_assert_cmpstr(events, ==, "refer");
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+#define ADD(path, fn) g_test_add("/sip/invite/" path, Scene, NULL, setup, fn, teardown)
+    ADD("list", a_list_comes_with_the_offer);
+    ADD("list-dialog", an_entry_names_a_dialog_of_this_server);
+    ADD("bad-bodies", bad_bodies_get_their_status);
+    ADD("optional-parts", parts_that_may_be_ignored_are);
+    ADD("replaces", replaces_and_join_find_their_dialog);
+    ADD("replaces-unknown", unknown_and_answered_dialogs_are_told_apart);
+    ADD("identities", all_asserted_identities_are_told);
+    ADD("strangers", identities_of_strangers_are_not_told);
+    ADD("progress", progress_is_repeated_until_the_answer);
+    ADD("redirect", a_redirection_carries_the_key_message);
+    ADD("options", options_tell_what_we_know);
+
+    return g_test_run();
+}
