@@ -120,6 +120,7 @@ def kms_text(directory):
     out = ['# Key file of the embedded KMS: users, what they may request, and the conference system.',
            '', '[kms]', f'uri={KMS_URI}',
            '', '# The conference server itself.', f'[user {SERVICE}]', f'psk=base64:{server_key}',
+           f'may-request=*@{DOMAIN}',
            '', f'[service {SERVICE}]', f'user={SERVICE}', f'host={HOST}']
     for name in PEOPLE:
         out += ['', f'[user {name}]', f'identities={identity(name)}',

@@ -12,7 +12,7 @@ import sys
 import harness
 
 MODULES = ('calls', 'independent', 'refusals', 'clauses', 'kms_trouble', 'hostile', 'attacks',
-           'operator', 'soak', 'watched', 'whole', 'scscf', 'load', 'torture')
+           'operator', 'soak', 'watched', 'whole', 'scscf', 'load', 'torture', 'invited')
 
 
 def main():
