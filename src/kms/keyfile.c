@@ -71,6 +71,7 @@ system_new(const char *name, guint line)
     system->factories = g_ptr_array_new_with_free_func(g_free);
     system->rules = g_ptr_array_new_with_free_func(g_free);
     system->conferences = g_ptr_array_new_with_free_func(g_free);
+    system->list_lifetime_s = DEFAULT_LIFETIME_S;
     return system;
 }
 
@@ -744,7 +745,27 @@ set_factories(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 static void
 set_conferences(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
-    set_uris(loader, entry, ((ClvKmsSystem *)target)->conferences);
+    ClvKmsSystem *system = target;
+    g_auto(GStrv) words = split_list(entry->value);
+    g_autofree char *uris = NULL;
+    ClvIniEntry rest = *entry;
+
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], "list") != 0)
+            continue;
+        system->list = TRUE;
+        words[i][0] = '\0'; /* what is left are URIs */
+    }
+    uris = g_strjoinv(";", words);
+    rest.value = uris;
+    if (!system->list || strspn(uris, ";") != strlen(uris))
+        set_uris(loader, &rest, system->conferences);
+}
+
+static void
+set_list_lifetime(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_seconds(loader, entry, 10, 30 * 86400, &((ClvKmsSystem *)target)->list_lifetime_s);
 }
 
 /* ---- [group NAME] ---- */
@@ -808,6 +829,7 @@ static const struct Key {
     {"service", "factory", set_factories},
     {"service", "conference-rule", set_rules},
     {"service", "conferences", set_conferences},
+    {"service", "list-lifetime", set_list_lifetime},
     {"group", "uri", set_group_uri},
     {"group", "members", set_members},
 };
@@ -1068,6 +1090,11 @@ index_systems(const Loader *loader)
             complain(loader, system->line,
                      "[service %s]: found no conferences, expected host=, conference-rule= or "
                      "conferences=",
+                     system->name);
+        if (system->list && system->rules->len == 0)
+            complain(loader, system->line,
+                     "[service %s]: found conferences=list without a rule, expected host= or "
+                     "conference-rule= to say which may be announced",
                      system->name);
         index_factories(loader, system);
         check_system_names(loader, system, system->factories);

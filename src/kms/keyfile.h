@@ -59,6 +59,8 @@ typedef struct ClvKmsSystem {
     GPtrArray *factories;   /* (element-type utf8) canonical */
     GPtrArray *rules;       /* (element-type utf8) ".conf1@example.org": after one label */
     GPtrArray *conferences; /* (element-type utf8) canonical */
+    gboolean list;          /* those of the rules are to be announced first */
+    gint64 list_lifetime_s; /* how long one announcement holds at most */
 } ClvKmsSystem;
 
 /* [group NAME]: an identity whose tickets each of the members resolves */

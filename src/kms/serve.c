@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "kms/audit.h"
 #include "kms/crowd.h"
+#include "kms/listing.h"
 #include "kms/metrics.h"
 #include "kms/proof.h"
 #include "kms/wire.h"
@@ -60,6 +61,7 @@ typedef struct Upload {
     gint64 started_us;
     GByteArray *body;
     ClvKmsRequest request;
+    gboolean listing; /* an announcement instead of a MIKEY message */
 } Upload;
 
 /* ---- small answers ---- */
@@ -174,6 +176,25 @@ http_status(const ClvKmsDecision *decision)
 }
 
 static enum MHD_Result
+serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
+{
+    g_autofree char *text = NULL;
+    ClvKmsDecision decision;
+    guint status;
+
+    clv_kms_crowd_begin(server->crowd, upload->guest, g_get_monotonic_time());
+    if (!clv_kms_service_admit(server->service, g_get_real_time())) {
+        clv_kms_metrics_add(&server->metrics.limited, 1);
+        return answer(connection, MHD_HTTP_TOO_MANY_REQUESTS, "text/plain", "too many\n", 9);
+    }
+    status = clv_kms_service_list(server->service, upload->body->data, upload->body->len,
+                                  g_get_real_time(), upload->proven, &decision);
+    tell(server, connection, &decision);
+    text = g_strdup_printf("%s\n", decision.rule);
+    return answer(connection, status, "text/plain", text, strlen(text));
+}
+
+static enum MHD_Result
 serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
 {
     gboolean binary = FALSE;
@@ -203,6 +224,13 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
 
 /* ---- the request ---- */
 
+static gboolean
+is_listing(const char *request_type, const char *type)
+{
+    return g_strcmp0(request_type, CLV_KMS_LIST_REQUEST) == 0 && type != NULL &&
+           g_ascii_strcasecmp(type, CLV_KMS_LIST_TYPE) == 0;
+}
+
 /* Returns: an HTTP status to refuse it with, or 0 */
 static unsigned int
 judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
@@ -223,6 +251,8 @@ judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const 
         *out_why = "tickets are requested and resolved by POST";
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     }
+    if (is_listing(request_type, type))
+        return 0;
     if (!clv_kms_type_is_mikey(type)) {
         *out_why = "expected a body of type " CLV_KMS_MIME_TYPE;
         return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
@@ -296,6 +326,9 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     upload->started_us = g_get_monotonic_time();
     upload->body = g_byte_array_new();
     upload->request = request;
+    upload->listing = is_listing(
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "requesttype"),
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE));
     upload->proven = g_steal_pointer(&proven);
     upload->guest = guest_of(connection);
     clv_kms_crowd_begin(server->crowd, upload->guest, upload->started_us);
@@ -314,7 +347,8 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
         return on_head(server, connection, url, method, state);
     if (*len > 0)
         return take_piece(upload, data, len);
-    return serve_message(server, connection, upload);
+    return upload->listing ? serve_listing(server, connection, upload)
+                           : serve_message(server, connection, upload);
 }
 
 static void

@@ -238,7 +238,7 @@ static const Mistake mistakes[] = {
     {"identity-of-two", KMS USER_A "identities = sip:x@y\n" USER_B "identities = sips:x@Y\n",
      "keys:6: [user b]: found the identity sip:x@y of user 'a' again*"},
     {"scope-nonsense", KMS USER_A "may-request = everybody\n",
-     "keys:5: may-request: found 'everybody', expected any, users, services, nobody*"},
+     "keys:5: may-request: found 'everybody', expected any, users, services, groups, nobody*"},
     {"scope-star", KMS USER_A "may-request = a*@b\n", "keys:5: may-request: found 'a?@b'*"},
     {"lifetime-short", KMS USER_A "max-lifetime = 1s\n",
      "keys:5: max-lifetime: found '1s', expected a time from 10s to *"},
