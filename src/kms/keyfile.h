@@ -71,6 +71,17 @@ typedef struct ClvKmsGroup {
     GPtrArray *members; /* (element-type utf8) canonical */
 } ClvKmsGroup;
 
+/* [peer NAME]: another KMS. Towards us it is a user: "peer NAME", who may ask in the names of
+ * user->may_request that are nobody's here. */
+typedef struct ClvKmsPeer {
+    ClvKmsUser *user;      /* of the name "peer NAME" */
+    char *uri;             /* canonical; its tickets name it, and its messages as IDRpsk */
+    GPtrArray *urls;       /* (element-type utf8) */
+    char *ca, *cert, *key; /* (nullable) files */
+    gint64 timeout_s;
+    gboolean maps; /* its own users may stand for one another: its factories and conferences */
+} ClvKmsPeer;
+
 struct ClvKmsKeyFile {
     gint refs; /* atomic */
     char *uri; /* IDRkms as written */
@@ -97,6 +108,7 @@ struct ClvKmsKeyFile {
     GHashTable *users_by_certificate;
     GHashTable *systems_by_factory;
     GHashTable *groups_by_uri;
+    GPtrArray *peers; /* (element-type ClvKmsPeer) in file order */
 };
 
 ClvKmsKeyFile *clv_kms_keyfile_ref(ClvKmsKeyFile *keys);
@@ -118,6 +130,10 @@ gboolean clv_kms_group_has(const ClvKmsGroup *group, const char *identity);
 gboolean clv_kms_is_wildcard(const char *identity);
 gboolean clv_kms_wildcard_holds(const ClvKmsKeyFile *keys, const char *wildcard,
                                 const char *identity);
+
+const ClvKmsPeer *clv_kms_keyfile_peer(const ClvKmsKeyFile *keys, const char *uri);
+/* Is this a name that the peer may speak for? */
+gboolean clv_kms_peer_has(const ClvKmsKeyFile *keys, const ClvKmsPeer *peer, const char *identity);
 
 /* Longest lifetime that any ticket can have */
 gint64 clv_kms_keyfile_longest_s(const ClvKmsKeyFile *keys);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kms/listing.h - the octets by which a conference system announces a conference; inside of the room
+/* kms/listing.h - the octets by which a conference system announces a conference; inside of the
+ * room
  *
  * Lines of text in a fixed order, the last one a MAC by the user's key over all before it, the
  * method and the kind of the request. Pure.

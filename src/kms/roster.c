@@ -259,8 +259,8 @@ clv_kms_roster_open(ClvKmsRoster *roster, const char *folder, gint64 now_us, GEr
     pthread_mutex_lock(&roster->lock);
     roster->path = g_build_filename(folder, "conferences", NULL);
     if (g_access(roster->path, F_OK) == 0)
-        good = g_file_get_contents(roster->path, &text, &len, error) &&
-               read_text(roster, text, error);
+        good =
+            g_file_get_contents(roster->path, &text, &len, error) && read_text(roster, text, error);
     if (good) {
         forget_old(roster, now_us);
         good = rewrite(roster, error);

@@ -26,6 +26,7 @@
 #include "kms/listing.h"
 #include "kms/metrics.h"
 #include "kms/proof.h"
+#include "kms/relay.h"
 #include "kms/wire.h"
 
 #define DEFAULT_PATH "/keymanagement"
@@ -48,6 +49,7 @@ struct ClvKmsServer {
     void *log_user;
     ClvKmsAudit *audit; /* (nullable) */
     ClvKmsCrowd *crowd;
+    ClvKmsRelays *relays;
     ClvKmsMetrics metrics;
     char nonce_seed[32];
     GThread *tender;
@@ -61,6 +63,11 @@ typedef struct Upload {
     gint64 started_us;
     GByteArray *body;
     ClvKmsRequest request;
+    gboolean binary;
+    struct MHD_Connection *connection; /* while another KMS is asked: suspended */
+    gboolean relayed;                  /* what it came to is here: */
+    GByteArray *reply;                 /* (nullable) */
+    ClvKmsDecision decision;
     gboolean listing; /* an announcement instead of a MIKEY message */
 } Upload;
 
@@ -195,11 +202,11 @@ serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
 }
 
 static enum MHD_Result
-serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
+serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *upload)
 {
-    gboolean binary = FALSE;
     g_autoptr(GByteArray) message =
-        clv_kms_body_decode(upload->body->data, upload->body->len, &binary);
+        clv_kms_body_decode(upload->body->data, upload->body->len, &upload->binary);
+    ClvKmsRelay *relay = NULL;
     g_autoptr(GByteArray) reply = NULL;
     gint64 started_us = g_get_monotonic_time();
     ClvKmsDecision decision;
@@ -212,14 +219,42 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
     if (message == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message, neither raw nor in base64");
-    reply = clv_kms_service_handle_from(server->service, upload->request, message->data,
-                                        message->len, g_get_real_time(), upload->proven, &decision);
+    reply = clv_kms_service_begin(server->service, upload->request, message->data, message->len,
+                                  g_get_real_time(), upload->proven, &decision, &relay);
+    if (relay != NULL) {
+        upload->connection = connection;
+        MHD_suspend_connection(connection);
+        clv_kms_relays_post(server->relays, relay, upload);
+        return MHD_YES;
+    }
     if (reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message that could be answered");
     clv_kms_metrics_took(&server->metrics, g_get_monotonic_time() - started_us);
     tell(server, connection, &decision);
-    return answer_message(connection, http_status(&decision), reply, binary);
+    return answer_message(connection, http_status(&decision), reply, upload->binary);
+}
+
+/* In a thread of the relays. */
+static void
+on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
+{
+    Upload *upload = waiting;
+
+    upload->reply = answer;
+    upload->decision = *decision;
+    upload->relayed = TRUE;
+    MHD_resume_connection(upload->connection);
+}
+
+static enum MHD_Result
+serve_relayed(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
+{
+    if (upload->reply == NULL)
+        return refuse(server, connection, MHD_HTTP_BAD_REQUEST, "nothing that could be answered");
+    tell(server, connection, &upload->decision);
+    return answer_message(connection, http_status(&upload->decision), upload->reply,
+                          upload->binary);
 }
 
 /* ---- the request ---- */
@@ -347,6 +382,8 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
         return on_head(server, connection, url, method, state);
     if (*len > 0)
         return take_piece(upload, data, len);
+    if (upload->relayed)
+        return serve_relayed(server, connection, upload);
     return upload->listing ? serve_listing(server, connection, upload)
                            : serve_message(server, connection, upload);
 }
@@ -363,6 +400,8 @@ on_completed(void *user, struct MHD_Connection *connection, void **state,
     clv_kms_crowd_end(server->crowd, upload->guest, g_get_monotonic_time());
     g_byte_array_unref(upload->body);
     g_free(upload->proven);
+    if (upload->reply != NULL)
+        g_byte_array_unref(upload->reply);
     g_free(upload);
     *state = NULL;
 }
@@ -573,7 +612,8 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     guint connections =
         config->max_connections != 0 ? config->max_connections : DEFAULT_CONNECTIONS;
     guint threads = config->threads != 0 ? config->threads : DEFAULT_THREADS;
-    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                         MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert_pem},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key_pem},
@@ -588,6 +628,7 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     if (server->cert_pem != NULL)
         flags |= MHD_USE_TLS;
     server->crowd = clv_kms_crowd_new(connections);
+    server->relays = clv_kms_relays_new(on_relayed);
     /* each thread has its share of the connections */
     threads = MIN(threads, connections);
     return MHD_start_daemon(
@@ -668,6 +709,7 @@ stop_daemon(ClvKmsServer *server)
     if (fd >= 0)
         close(fd);
     clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_TIMEOUT_US);
+    clv_kms_relays_stop(server->relays); /* nobody may be suspended when the daemon stops */
     MHD_stop_daemon(server->daemon);
 }
 
@@ -680,6 +722,7 @@ clv_kms_server_free(ClvKmsServer *server)
         stop_daemon(server);
     stop_tender(server);
     clv_kms_audit_close(server->audit);
+    clv_kms_relays_free(server->relays);
     clv_kms_crowd_free(server->crowd);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
