@@ -352,7 +352,6 @@ test_man_page_knows_every_key(void)
         {"service a", ".SH [service NAME]\n", ".SH [group NAME]\n"},
         {"group a", ".SH [group NAME]\n", ".SH [peer NAME]\n"},
         {"peer a", ".SH [peer NAME]\n", ".SH WHO MAY RESOLVE\n"},
-
     };
     g_autofree char *page = read_man_page();
     g_auto(GStrv) pieces = g_strsplit(page, "\\-", -1);
