@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "kms/http.h"
+#include "kms/listing.h"
 #include "kms/target.h"
 
 #define DEFAULT_TIMEOUT_MS 3000
@@ -33,6 +34,7 @@
 
 typedef struct Job {
     ClvKmsRequest request;
+    gboolean listing; /* an announcement instead of a MIKEY message */
     guint64 token;
     guint64 generation;
     gint64 posted_us;
@@ -156,6 +158,7 @@ reply_for(const Job *job)
 
     reply->token = job->token;
     reply->generation = job->generation;
+    reply->listing = job->listing;
     return reply;
 }
 
@@ -189,8 +192,11 @@ ask_target(Worker *worker, const Job *job, guint i, gint64 until_us, ClvKmsReply
     gint64 start_us = g_get_monotonic_time(), now_us;
 
     turn_to(reply, target->url);
-    reply->code = clv_kms_http_post(worker->https[i], job->request, job->bytes->data,
-                                    job->bytes->len, until_us, &reply->body, &reply->detail);
+    reply->code = job->listing
+                      ? clv_kms_http_list(worker->https[i], job->bytes->data, job->bytes->len,
+                                          until_us, &reply->detail)
+                      : clv_kms_http_post(worker->https[i], job->request, job->bytes->data,
+                                          job->bytes->len, until_us, &reply->body, &reply->detail);
     now_us = g_get_monotonic_time();
     pthread_mutex_lock(&client->lock);
     clv_kms_target_report(target, reply->code, reply->detail, (job->probes & BIT(i)) != 0,
@@ -502,21 +508,23 @@ admit(ClvKmsClient *client, Job *job)
     return CLV_CODE_OK;
 }
 
-ClvCode
-clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const guint8 *bytes, gsize len,
-                    guint64 token, guint64 generation)
+static Job *
+job_new(const ClvKmsClient *client, GByteArray *bytes, guint64 token, guint64 generation)
 {
-    Job *job;
-    ClvCode code;
+    Job *job = g_new0(Job, 1);
 
-    g_return_val_if_fail(len > 0 && len <= MIKEY_MAX_MESSAGE, CLV_CODE_INTERNAL);
-    job = g_new0(Job, 1);
-    job->request = request;
     job->token = token;
     job->generation = generation;
     job->posted_us = g_get_monotonic_time();
     job->deadline_us = job->posted_us + client->timeout_us;
-    job->bytes = g_byte_array_append(g_byte_array_sized_new((guint)len), bytes, (guint)len);
+    job->bytes = bytes;
+    return job;
+}
+
+static ClvCode
+post(ClvKmsClient *client, Job *job)
+{
+    ClvCode code;
 
     pthread_mutex_lock(&client->lock);
     code = admit(client, job);
@@ -524,6 +532,48 @@ clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const guint8 *b
     if (code != CLV_CODE_OK)
         job_free(job);
     return code;
+}
+
+ClvCode
+clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const guint8 *bytes, gsize len,
+                    guint64 token, guint64 generation)
+{
+    Job *job;
+
+    g_return_val_if_fail(len > 0 && len <= MIKEY_MAX_MESSAGE, CLV_CODE_INTERNAL);
+    job = job_new(client,
+                  g_byte_array_append(g_byte_array_sized_new((guint)len), bytes, (guint)len), token,
+                  generation);
+    job->request = request;
+    return post(client, job);
+}
+
+static ClvCode
+post_listing(ClvKmsClient *client, const ClvKmsListing *listing, gboolean withdraw, gint64 now_us,
+             guint64 token, guint64 generation)
+{
+    GByteArray *text = clv_kms_list_write(listing, withdraw, now_us);
+    Job *job;
+
+    if (text == NULL)
+        return CLV_CODE_INTERNAL;
+    job = job_new(client, text, token, generation);
+    job->listing = TRUE;
+    return post(client, job);
+}
+
+ClvCode
+clv_kms_client_announce(ClvKmsClient *client, const ClvKmsListing *listing, gint64 now_us,
+                        guint64 token, guint64 generation)
+{
+    return post_listing(client, listing, FALSE, now_us, token, generation);
+}
+
+ClvCode
+clv_kms_client_withdraw(ClvKmsClient *client, const ClvKmsListing *listing, gint64 now_us,
+                        guint64 token, guint64 generation)
+{
+    return post_listing(client, listing, TRUE, now_us, token, generation);
 }
 
 /* ---- looking ---- */

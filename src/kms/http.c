@@ -13,13 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kms/listing.h"
 #include "kms/wire.h"
 
 struct ClvKmsHttp {
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers;
+    struct curl_slist *list_headers;
     char *urls[2]; /* by ClvKmsRequest */
+    char *list_url;
     char *ca_file, *cert_file, *key_file;
     gboolean binary_body;
     gint64 connect_ms;
@@ -193,7 +196,6 @@ set_options(ClvKmsHttp *http)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->message);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -230,6 +232,9 @@ clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
         http->urls[i] =
             g_strdup_printf("%s%crequesttype=%s", config->url, strchr(config->url, '?') ? '&' : '?',
                             clv_kms_request_type((ClvKmsRequest)i));
+    http->list_url =
+        g_strdup_printf("%s%crequesttype=" CLV_KMS_LIST_REQUEST, config->url,
+                        strchr(config->url, '?') ? '&' : '?');
     http->ca_file = g_strdup(config->ca_file);
     http->cert_file = g_strdup(config->cert_file);
     http->key_file = g_strdup(config->key_file);
@@ -239,6 +244,8 @@ clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
     http->headers = curl_slist_append(NULL, "Content-Type: " CLV_KMS_MIME_TYPE);
     http->headers = curl_slist_append(http->headers, "Accept: " CLV_KMS_MIME_TYPE);
     http->headers = curl_slist_append(http->headers, "Expect:");
+    http->list_headers = curl_slist_append(NULL, "Content-Type: " CLV_KMS_LIST_TYPE);
+    http->list_headers = curl_slist_append(http->list_headers, "Expect:");
     http->multi = curl_multi_init();
     http->easy = curl_easy_init();
     if (http->multi == NULL || http->easy == NULL || http->headers == NULL) {
@@ -259,6 +266,8 @@ clv_kms_http_free(ClvKmsHttp *http)
     if (http->multi != NULL)
         curl_multi_cleanup(http->multi);
     curl_slist_free_all(http->headers);
+    curl_slist_free_all(http->list_headers);
+    g_free(http->list_url);
     for (guint i = 0; i < G_N_ELEMENTS(http->urls); i++)
         g_free(http->urls[i]);
     g_free(http->ca_file);
@@ -422,6 +431,7 @@ clv_kms_http_post(ClvKmsHttp *http, ClvKmsRequest request, const guint8 *bytes, 
     g_autofree char *text = http->binary_body ? NULL : g_base64_encode(bytes, len);
     CURLcode result;
 
+    curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->headers);
     curl_easy_setopt(http->easy, CURLOPT_URL, http->urls[request]);
     curl_easy_setopt(http->easy, CURLOPT_POST, 1L);
     curl_easy_setopt(http->easy, CURLOPT_POSTFIELDSIZE, (long)(text ? strlen(text) : len));
@@ -431,4 +441,46 @@ clv_kms_http_post(ClvKmsHttp *http, ClvKmsRequest request, const guint8 *bytes, 
     if (result != CURLE_OK)
         return judge_failure(http, result, out_detail);
     return judge_answer(http, out_body, out_detail);
+}
+
+/* ---- announcements ---- */
+
+static ClvCode
+judge_listing(ClvKmsHttp *http, char **out_detail)
+{
+    long status = 0;
+
+    curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200)
+        return CLV_CODE_OK;
+    for (guint i = 0; i < http->received->len; i++) /* one line of plain text for the log */
+        if (!g_ascii_isprint(http->received->data[i]))
+            http->received->data[i] = ' ';
+    if (status == 403 || status == 409) {
+        *out_detail = g_strdup_printf("the KMS refuses the announcement (HTTP %ld): %.*s", status,
+                                      (int)MIN(http->received->len, 160),
+                                      (const char *)http->received->data);
+        return CLV_CODE_FORBIDDEN;
+    }
+    if (status == 400 || status == 404 || status == 415) {
+        *out_detail = g_strdup_printf("the KMS knows no announcements (HTTP %ld)", status);
+        return CLV_CODE_INTERNAL;
+    }
+    return judge_status(status, NULL, out_detail);
+}
+
+ClvCode
+clv_kms_http_list(ClvKmsHttp *http, const guint8 *text, gsize len, gint64 deadline_us,
+                  char **out_detail)
+{
+    CURLcode result;
+
+    curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->list_headers);
+    curl_easy_setopt(http->easy, CURLOPT_URL, http->list_url);
+    curl_easy_setopt(http->easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(http->easy, CURLOPT_POSTFIELDSIZE, (long)len);
+    curl_easy_setopt(http->easy, CURLOPT_POSTFIELDS, (const char *)text);
+    result = run_with_retry(http, deadline_us);
+    return result != CURLE_OK ? judge_failure(http, result, out_detail)
+                              : judge_listing(http, out_detail);
 }

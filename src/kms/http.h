@@ -28,4 +28,8 @@ gboolean clv_kms_http_aborted(const ClvKmsHttp *http);
 ClvCode clv_kms_http_post(ClvKmsHttp *http, ClvKmsRequest request, const guint8 *bytes, gsize len,
                           gint64 deadline_us, GByteArray **out_body, char **out_detail);
 
+/* An announcement (kms/listing.h). OK: the KMS did it. */
+ClvCode clv_kms_http_list(ClvKmsHttp *http, const guint8 *text, gsize len, gint64 deadline_us,
+                          char **out_detail);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsHttp, clv_kms_http_free)

@@ -71,6 +71,7 @@ system_new(const char *name, guint line)
     system->factories = g_ptr_array_new_with_free_func(g_free);
     system->rules = g_ptr_array_new_with_free_func(g_free);
     system->conferences = g_ptr_array_new_with_free_func(g_free);
+    system->list_lifetime_s = DEFAULT_LIFETIME_S;
     return system;
 }
 
@@ -110,6 +111,32 @@ group_free(gpointer data)
     g_free(group);
 }
 
+static ClvKmsPeer *
+peer_new(const char *name, guint line)
+{
+    ClvKmsPeer *peer = g_new0(ClvKmsPeer, 1);
+    g_autofree char *user = g_strconcat("peer ", name, NULL);
+
+    peer->user = user_new(user, line);
+    peer->urls = g_ptr_array_new_with_free_func(g_free);
+    peer->timeout_s = 2;
+    return peer;
+}
+
+static void
+peer_free(gpointer data)
+{
+    ClvKmsPeer *peer = data;
+
+    user_free(peer->user);
+    g_ptr_array_unref(peer->urls);
+    g_free(peer->uri);
+    g_free(peer->ca);
+    g_free(peer->cert);
+    g_free(peer->key);
+    g_free(peer);
+}
+
 static ClvKmsKeyFile *
 keyfile_new(void)
 {
@@ -125,6 +152,7 @@ keyfile_new(void)
     keys->systems = g_ptr_array_new_with_free_func(system_free);
     keys->groups = g_ptr_array_new_with_free_func(group_free);
     keys->groups_by_uri = g_hash_table_new(g_str_hash, g_str_equal);
+    keys->peers = g_ptr_array_new_with_free_func(peer_free);
     keys->users_by_name = g_hash_table_new(g_str_hash, g_str_equal);
     keys->users_by_identity = g_hash_table_new(g_str_hash, g_str_equal);
     keys->users_by_certificate = g_hash_table_new(g_str_hash, g_str_equal);
@@ -152,6 +180,7 @@ clv_kms_keyfile_free(ClvKmsKeyFile *keys)
     g_ptr_array_unref(keys->systems);
     g_hash_table_unref(keys->groups_by_uri);
     g_ptr_array_unref(keys->groups);
+    g_ptr_array_unref(keys->peers);
     g_ptr_array_unref(keys->tpks);
     g_free(keys->uri);
     g_free(keys->canonical_uri);
@@ -564,10 +593,8 @@ set_identities(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 }
 
 static const char *const scope_words[] = {
-    [CLV_KMS_SCOPE_ANY] = "any",
-    [CLV_KMS_SCOPE_NOBODY] = "nobody",
-    [CLV_KMS_SCOPE_USERS] = "users",
-    [CLV_KMS_SCOPE_SERVICES] = "services",
+    [CLV_KMS_SCOPE_ANY] = "any",       [CLV_KMS_SCOPE_NOBODY] = "nobody",
+    [CLV_KMS_SCOPE_USERS] = "users",   [CLV_KMS_SCOPE_SERVICES] = "services",
     [CLV_KMS_SCOPE_GROUPS] = "groups",
 };
 
@@ -603,10 +630,11 @@ set_may_request(const Loader *loader, gpointer target, const ClvIniEntry *entry)
             g_array_append_val(user->may_request, scope);
             continue;
         }
-        complain(loader, entry->line,
-                 "%s: found '%s', expected any, users, services, groups, nobody or an identity pattern "
-                 "(%s)",
-                 entry->key, words[i], error->message);
+        complain(
+            loader, entry->line,
+            "%s: found '%s', expected any, users, services, groups, nobody or an identity pattern "
+            "(%s)",
+            entry->key, words[i], error->message);
         g_error_free(error);
     }
 }
@@ -771,7 +799,27 @@ set_factories(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 static void
 set_conferences(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
-    set_uris(loader, entry, ((ClvKmsSystem *)target)->conferences);
+    ClvKmsSystem *system = target;
+    g_auto(GStrv) words = split_list(entry->value);
+    g_autofree char *uris = NULL;
+    ClvIniEntry rest = *entry;
+
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], "list") != 0)
+            continue;
+        system->list = TRUE;
+        words[i][0] = '\0'; /* what is left are URIs */
+    }
+    uris = g_strjoinv(";", words);
+    rest.value = uris;
+    if (!system->list || strspn(uris, ";") != strlen(uris))
+        set_uris(loader, &rest, system->conferences);
+}
+
+static void
+set_list_lifetime(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_seconds(loader, entry, 10, 30 * 86400, &((ClvKmsSystem *)target)->list_lifetime_s);
 }
 
 /* ---- [group NAME] ---- */
@@ -793,6 +841,100 @@ static void
 set_members(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_uris(loader, entry, ((ClvKmsGroup *)target)->members);
+}
+
+/* ---- [peer NAME] ---- */
+
+static void
+set_peer_uri(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsPeer *peer = target;
+
+    g_free(peer->uri);
+    peer->uri = clv_identity_canonical(entry->value, -1);
+    if (peer->uri == NULL)
+        complain(loader, entry->line, "%s: found '%s', expected a URI such as sip:kms@example.net",
+                 entry->key, entry->value);
+}
+
+static void
+set_peer_urls(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    g_auto(GStrv) words = split_list(entry->value);
+
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (!g_str_has_prefix(words[i], "https://"))
+            complain(loader, entry->line, "%s: found '%s', expected https://HOST/PATH", entry->key,
+                     words[i]);
+        add_unique(((ClvKmsPeer *)target)->urls, g_strdup(words[i]));
+    }
+}
+
+static void
+set_peer_psk(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_psk(loader, ((ClvKmsPeer *)target)->user, entry);
+}
+
+static void
+set_peer_psk_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_psk_file(loader, ((ClvKmsPeer *)target)->user, entry);
+}
+
+static void
+set_peer_identities(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_may_request(loader, ((ClvKmsPeer *)target)->user, entry);
+}
+
+static void
+set_peer_certificates(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_certificates(loader, ((ClvKmsPeer *)target)->user, entry);
+}
+
+static void
+set_peer_rate(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_user_rate(loader, ((ClvKmsPeer *)target)->user, entry);
+}
+
+static void
+set_peer_path(const Loader *loader, char **out, const ClvIniEntry *entry)
+{
+    g_free(*out);
+    *out = read_path(loader, entry);
+}
+
+static void
+set_peer_ca(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_peer_path(loader, &((ClvKmsPeer *)target)->ca, entry);
+}
+
+static void
+set_peer_cert(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_peer_path(loader, &((ClvKmsPeer *)target)->cert, entry);
+}
+
+static void
+set_peer_key(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_peer_path(loader, &((ClvKmsPeer *)target)->key, entry);
+}
+
+static void
+set_peer_timeout(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_seconds(loader, entry, 1, 30, &((ClvKmsPeer *)target)->timeout_s);
+}
+
+static void
+set_peer_maps(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_bool(loader, entry, &((ClvKmsPeer *)target)->maps);
 }
 
 /* ---- the table of all keys ---- */
@@ -839,6 +981,19 @@ static const struct Key {
     {"service", "factory", set_factories},
     {"service", "conference-rule", set_rules},
     {"service", "conferences", set_conferences},
+    {"service", "list-lifetime", set_list_lifetime},
+    {"peer", "uri", set_peer_uri},
+    {"peer", "url", set_peer_urls},
+    {"peer", "psk", set_peer_psk},
+    {"peer", "psk-file", set_peer_psk_file},
+    {"peer", "identities", set_peer_identities},
+    {"peer", "certificate", set_peer_certificates},
+    {"peer", "rate", set_peer_rate},
+    {"peer", "ca", set_peer_ca},
+    {"peer", "client-cert", set_peer_cert},
+    {"peer", "client-key", set_peer_key},
+    {"peer", "timeout", set_peer_timeout},
+    {"peer", "maps", set_peer_maps},
     {"group", "uri", set_group_uri},
     {"group", "members", set_members},
 };
@@ -910,7 +1065,7 @@ static gboolean
 is_kind(const char *group)
 {
     return g_str_has_prefix(group, "user ") || g_str_has_prefix(group, "service ") ||
-           g_str_has_prefix(group, "group ");
+           g_str_has_prefix(group, "group ") || g_str_has_prefix(group, "peer ");
 }
 
 static gpointer
@@ -927,6 +1082,8 @@ add_target(ClvKmsKeyFile *keys, const char *group, const char *name, guint line)
         return add_to(keys->users, user_new(name, line));
     if (g_str_has_prefix(group, "service "))
         return add_to(keys->systems, system_new(name, line));
+    if (g_str_has_prefix(group, "peer "))
+        return add_to(keys->peers, peer_new(name, line));
     return add_to(keys->groups, group_new(name, line));
 }
 
@@ -940,8 +1097,10 @@ open_group(const Loader *loader, const char *group, guint line)
     if (strcmp(group, "kms") == 0)
         return loader->keys;
     if (name == NULL || !is_kind(group)) {
-        complain(loader, line,
-                 "found [%s], expected [kms], [user NAME], [service NAME] or [group NAME]", group);
+        complain(
+            loader, line,
+            "found [%s], expected [kms], [user NAME], [service NAME], [group NAME] or [peer NAME]",
+            group);
         return NULL;
     }
     if (!clv_kms_name_check(name, &error)) {
@@ -1100,6 +1259,11 @@ index_systems(const Loader *loader)
                      "[service %s]: found no conferences, expected host=, conference-rule= or "
                      "conferences=",
                      system->name);
+        if (system->list && system->rules->len == 0)
+            complain(loader, system->line,
+                     "[service %s]: found conferences=list without a rule, expected host= or "
+                     "conference-rule= to say which may be announced",
+                     system->name);
         index_factories(loader, system);
         check_system_names(loader, system, system->factories);
         check_system_names(loader, system, system->conferences);
@@ -1195,6 +1359,50 @@ index_certificates(const Loader *loader)
     }
 }
 
+/* A peer needs all that makes it one: a name, a key, and certificates in each direction used. */
+static void
+check_peers(const Loader *loader)
+{
+    ClvKmsKeyFile *keys = loader->keys;
+
+    for (guint i = 0; i < keys->peers->len; i++) {
+        const ClvKmsPeer *peer = keys->peers->pdata[i];
+        const char *missing = peer->uri == NULL                           ? "uri"
+                              : peer->user->psk == NULL                   ? "psk"
+                              : peer->user->may_request->len == 0         ? "identities"
+                              : peer->urls->len > 0 && peer->ca == NULL   ? "ca"
+                              : peer->urls->len > 0 && peer->cert == NULL ? "client-cert"
+                                                                          : NULL;
+
+        if (missing != NULL) {
+            complain(loader, peer->user->line, "[%s]: found no %s=, expected one", peer->user->name,
+                     missing);
+            peer = NULL;
+            continue;
+        }
+        if (peer->user->certificates->len > 0 && keys->client_ca == NULL)
+            complain(
+                loader, peer->user->line,
+                "[%s]: found certificate= and no client-ca in [kms], expected the file of those "
+                "who sign it",
+                peer->user->name);
+        if (g_strcmp0(peer->uri, keys->canonical_uri) == 0 ||
+            g_hash_table_contains(keys->users_by_name, peer->uri) ||
+            clv_kms_keyfile_owner(keys, peer->uri) != NULL)
+            complain(loader, peer->user->line, "[%s]: found uri %s, which is somebody's already",
+                     peer->user->name, peer->uri);
+        for (guint k = 0; k < i; k++)
+            if (g_strcmp0(((const ClvKmsPeer *)keys->peers->pdata[k])->uri, peer->uri) == 0)
+                complain(loader, peer->user->line, "[%s]: found uri %s twice", peer->user->name,
+                         peer->uri);
+        for (guint n = 0; n < peer->user->certificates->len; n++)
+            if (!g_hash_table_insert(keys->users_by_certificate, peer->user->certificates->pdata[n],
+                                     peer->user))
+                complain(loader, peer->user->line, "[%s]: found a certificate of somebody else",
+                         peer->user->name);
+    }
+}
+
 static void
 check_http_auth(const Loader *loader)
 {
@@ -1268,6 +1476,7 @@ check_whole(const Loader *loader)
     check_rotation(loader);
     index_groups(loader);
     index_certificates(loader);
+    check_peers(loader);
     check_http_auth(loader);
     load_papers(loader);
 }

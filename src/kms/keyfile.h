@@ -60,6 +60,8 @@ typedef struct ClvKmsSystem {
     GPtrArray *factories;   /* (element-type utf8) canonical */
     GPtrArray *rules;       /* (element-type utf8) ".conf1@example.org": after one label */
     GPtrArray *conferences; /* (element-type utf8) canonical */
+    gboolean list;          /* those of the rules are to be announced first */
+    gint64 list_lifetime_s; /* how long one announcement holds at most */
 } ClvKmsSystem;
 
 /* [group NAME]: an identity whose tickets each of the members resolves */
@@ -69,6 +71,17 @@ typedef struct ClvKmsGroup {
     char *uri;          /* canonical */
     GPtrArray *members; /* (element-type utf8) canonical */
 } ClvKmsGroup;
+
+/* [peer NAME]: another KMS. Towards us it is a user: "peer NAME", who may ask in the names of
+ * user->may_request that are nobody's here. */
+typedef struct ClvKmsPeer {
+    ClvKmsUser *user;      /* of the name "peer NAME" */
+    char *uri;             /* canonical; its tickets name it, and its messages as IDRpsk */
+    GPtrArray *urls;       /* (element-type utf8) */
+    char *ca, *cert, *key; /* (nullable) files */
+    gint64 timeout_s;
+    gboolean maps; /* its own users may stand for one another: its factories and conferences */
+} ClvKmsPeer;
 
 struct ClvKmsKeyFile {
     gint refs; /* atomic */
@@ -98,6 +111,7 @@ struct ClvKmsKeyFile {
     GHashTable *users_by_certificate;
     GHashTable *systems_by_factory;
     GHashTable *groups_by_uri;
+    GPtrArray *peers; /* (element-type ClvKmsPeer) in file order */
 };
 
 ClvKmsKeyFile *clv_kms_keyfile_ref(ClvKmsKeyFile *keys);
@@ -119,6 +133,10 @@ gboolean clv_kms_group_has(const ClvKmsGroup *group, const char *identity);
 gboolean clv_kms_is_wildcard(const char *identity);
 gboolean clv_kms_wildcard_holds(const ClvKmsKeyFile *keys, const char *wildcard,
                                 const char *identity);
+
+const ClvKmsPeer *clv_kms_keyfile_peer(const ClvKmsKeyFile *keys, const char *uri);
+/* Is this a name that the peer may speak for? */
+gboolean clv_kms_peer_has(const ClvKmsKeyFile *keys, const ClvKmsPeer *peer, const char *identity);
 
 /* Longest lifetime that any ticket can have */
 gint64 clv_kms_keyfile_longest_s(const ClvKmsKeyFile *keys);

@@ -73,6 +73,24 @@ clv_kms_group_has(const ClvKmsGroup *group, const char *identity)
     return g_ptr_array_find_with_equal_func(group->members, identity, g_str_equal, NULL);
 }
 
+const ClvKmsPeer *
+clv_kms_keyfile_peer(const ClvKmsKeyFile *keys, const char *uri)
+{
+    for (guint i = 0; i < keys->peers->len; i++)
+        if (strcmp(((const ClvKmsPeer *)keys->peers->pdata[i])->uri, uri) == 0)
+            return keys->peers->pdata[i];
+    return NULL;
+}
+
+/* Whatever the file says of the peer, our own names are not its. */
+gboolean
+clv_kms_peer_has(const ClvKmsKeyFile *keys, const ClvKmsPeer *peer, const char *identity)
+{
+    return clv_kms_keyfile_owner(keys, identity) == NULL &&
+           clv_kms_keyfile_group(keys, identity) == NULL && !clv_kms_is_wildcard(identity) &&
+           clv_kms_user_may_request(keys, peer->user, identity);
+}
+
 gboolean
 clv_kms_is_wildcard(const char *identity)
 {

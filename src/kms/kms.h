@@ -34,6 +34,16 @@ typedef struct ClvKmsClientConfig {
     gboolean binary_body;    /* raw octets instead of base64 */
 } ClvKmsClientConfig;
 
+/* What a conference system tells its KMS about a conference of its own */
+typedef struct ClvKmsListing {
+    const char *kms_uri; /* IDRkms: "sip:kms@example.org" */
+    const char *user;    /* IDRpsk: the name of the [user] who has the [service] */
+    const guint8 *psk;
+    gsize psk_len;
+    const char *conference;
+    gint64 lifetime_s; /* of an announcement; 0: as long as list-lifetime= allows */
+} ClvKmsListing;
+
 typedef struct ClvKmsReply {
     guint64 token;
     guint64 generation;
@@ -47,6 +57,7 @@ typedef struct ClvKmsReply {
     char *detail;     /* (nullable) a sentence for the log */
     char *trouble;    /* (nullable) OK all the same: what failed before another URL answered */
     const char *url;  /* (nullable) who had the last word; lives as long as the client */
+    gboolean listing; /* to an announcement or a withdrawal: OK has no body, it is done */
 } ClvKmsReply;
 void clv_kms_reply_free(ClvKmsReply *reply);
 
@@ -59,6 +70,17 @@ ClvKmsReply *clv_kms_client_take(ClvKmsClient *client); /* (transfer full) (null
 /* bytes: raw MIKEY message, copied. Returns OK, or KMS_DOWN / OVERLOAD at once without a reply. */
 ClvCode clv_kms_client_post(ClvKmsClient *client, ClvKmsRequest request, const guint8 *bytes,
                             gsize len, guint64 token, guint64 generation);
+
+/* Where a service has conferences=list, a conference resolves nothing before it is announced and
+ * after it is withdrawn, so: announce, wait for the reply, and only then resolve the ticket that
+ * creates it; announce again before lifetime_s is over; withdraw at its end. Where the naming rule
+ * alone counts, both do nothing and the reply is OK: a caller need not know which it is. Under the
+ * deadline and the breakers of all requests; the reply has listing set. Nothing of @listing is kept.
+ * Returns: as clv_kms_client_post(); INTERNAL when a name cannot be written */
+ClvCode clv_kms_client_announce(ClvKmsClient *client, const ClvKmsListing *listing, gint64 now_us,
+                                guint64 token, guint64 generation);
+ClvCode clv_kms_client_withdraw(ClvKmsClient *client, const ClvKmsListing *listing, gint64 now_us,
+                                guint64 token, guint64 generation);
 
 typedef struct ClvKmsClientState {
     gboolean breaker_open; /* of every URL */
@@ -209,6 +231,7 @@ typedef struct ClvKmsServiceState {
     guint64 messages[CLV_KMS_N_KINDS][CLV_KMS_N_VERDICTS];
     guint64 errors[CLV_KMS_N_ERRORS]; /* Error messages by number */
     guint64 limited;                  /* refused for user-rate= */
+    guint conferences;                /* announced */
     guint replay_entries;
     guint users, services;
     guint tpks;        /* ticket protection keys */
@@ -230,6 +253,12 @@ GByteArray *clv_kms_service_handle(ClvKmsService *service, ClvKmsRequest request
 GByteArray *clv_kms_service_handle_from(ClvKmsService *service, ClvKmsRequest request,
                                         const guint8 *bytes, gsize len, gint64 now_us,
                                         const char *proven, ClvKmsDecision *out_decision);
+
+/* A conference system announces or withdraws a conference (kms/listing.h). @proven: (nullable): user
+ * whom HTTP or TLS proved; then the text needs no MAC. Thread safe. Returns: HTTP status: 200 done,
+ * 400 no such text, 403 not allowed, 409 time or repetition, 429 too often, 503 not kept */
+guint clv_kms_service_list(ClvKmsService *service, const guint8 *octets, gsize len, gint64 now_us,
+                           const char *proven, ClvKmsDecision *out_decision);
 
 /* ---- server (kms/serve.c) ---- */
 typedef struct ClvKmsServer ClvKmsServer;

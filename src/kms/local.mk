@@ -6,7 +6,8 @@ libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/targe
 # The service: what it keeps over a restart, limits, records
 libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.h %D%/rate.c \
 	%D%/audit.h %D%/audit.c %D%/metrics.h %D%/metrics.c %D%/crowd.h %D%/crowd.c \
-	%D%/proof.h %D%/proof.c
+	%D%/proof.h %D%/proof.c %D%/roster.h %D%/roster.c %D%/listing.h %D%/listing.c \
+	%D%/relay.h %D%/relay.c
 libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
 	$(GNUTLS_CFLAGS)
 libclv_kms_la_LIBADD = libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) $(CURL_LIBS) \
@@ -52,3 +53,13 @@ TESTS += tests/unit/test-kms-groups
 tests_unit_test_kms_groups_SOURCES = tests/unit/test-kms-groups.c $(KMS_PARTIES)
 tests_unit_test_kms_groups_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_kms_groups_LDADD = $(KMS_TEST_LDADD)
+check_PROGRAMS += tests/integration/test-kms-list
+TESTS += tests/integration/test-kms-list
+tests_integration_test_kms_list_SOURCES = tests/integration/test-kms-list.c $(KMS_PARTIES)
+tests_integration_test_kms_list_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_integration_test_kms_list_LDADD = $(KMS_TEST_LDADD)
+check_PROGRAMS += tests/unit/test-kms-relay
+TESTS += tests/unit/test-kms-relay
+tests_unit_test_kms_relay_SOURCES = tests/unit/test-kms-relay.c $(KMS_PARTIES)
+tests_unit_test_kms_relay_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_unit_test_kms_relay_LDADD = $(KMS_TEST_LDADD)

@@ -20,6 +20,7 @@ struct Entry {
     guint8 digest[CLV_KMS_MEMORY_DIGEST]; /* first: the table looks at it */
     Entry *next_in_bucket;
     gboolean pending;
+    gboolean parked;
     GByteArray *answer; /* (nullable) */
     gint64 answered_us;
     GList age; /* in the queue while there is an answer; data is the entry */
@@ -211,8 +212,9 @@ clv_kms_memory_settle(ClvKmsMemory *memory, const guint8 *digest, const guint8 *
 
     pthread_mutex_lock(&memory->lock);
     entry = g_hash_table_lookup(memory->entries, digest);
-    if (entry != NULL && entry->pending) {
+    if (entry != NULL && (entry->pending || entry->parked)) {
         entry->pending = FALSE;
+        entry->parked = FALSE;
         if (answer != NULL) {
             entry->answer =
                 g_byte_array_append(g_byte_array_sized_new((guint)len), answer, (guint)len);
@@ -220,6 +222,21 @@ clv_kms_memory_settle(ClvKmsMemory *memory, const guint8 *digest, const guint8 *
             memory->answer_bytes += len;
             g_queue_push_tail_link(&memory->answered, &entry->age);
         }
+    }
+    pthread_cond_broadcast(&memory->settled);
+    pthread_mutex_unlock(&memory->lock);
+}
+
+void
+clv_kms_memory_park(ClvKmsMemory *memory, const guint8 *digest)
+{
+    Entry *entry;
+
+    pthread_mutex_lock(&memory->lock);
+    entry = g_hash_table_lookup(memory->entries, digest);
+    if (entry != NULL && entry->pending) {
+        entry->pending = FALSE;
+        entry->parked = TRUE;
     }
     pthread_cond_broadcast(&memory->settled);
     pthread_mutex_unlock(&memory->lock);

@@ -34,6 +34,8 @@ void clv_kms_memory_settle(ClvKmsMemory *memory, const guint8 *digest, const gui
 /* What an earlier process took: a replay whenever it comes. Takes room of the others. */
 void clv_kms_memory_recall(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us,
                            gint64 expires_us);
+/* The answer will take long: until it is settled the same octets are a replay, nobody waits. */
+void clv_kms_memory_park(ClvKmsMemory *memory, const guint8 *digest);
 guint clv_kms_memory_size(ClvKmsMemory *memory);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClvKmsMemory, clv_kms_memory_free)

@@ -159,6 +159,11 @@ clv_kms_proof_check(struct MHD_Connection *connection, ClvKmsService *service, c
     ClvKmsHttpAuth wanted = clv_kms_service_http_auth(service);
 
     *out_user = NULL;
+    /* another KMS shows its certificate whatever its users have to */
+    if (check_certificate(connection, service, out_user) == CLV_KMS_PROOF_GIVEN &&
+        g_str_has_prefix(*out_user, "peer "))
+        return CLV_KMS_PROOF_GIVEN;
+    g_clear_pointer(out_user, g_free);
     if (wanted == CLV_KMS_HTTP_AUTH_NONE)
         return CLV_KMS_PROOF_NOT_WANTED;
     if (wanted != CLV_KMS_HTTP_AUTH_DIGEST &&

@@ -23,8 +23,10 @@
 #include "base/secret.h"
 #include "kms/audit.h"
 #include "kms/crowd.h"
+#include "kms/listing.h"
 #include "kms/metrics.h"
 #include "kms/proof.h"
+#include "kms/relay.h"
 #include "kms/wire.h"
 
 #define DEFAULT_PATH "/keymanagement"
@@ -47,6 +49,7 @@ struct ClvKmsServer {
     void *log_user;
     ClvKmsAudit *audit; /* (nullable) */
     ClvKmsCrowd *crowd;
+    ClvKmsRelays *relays;
     ClvKmsMetrics metrics;
     char nonce_seed[32];
     GThread *tender;
@@ -60,6 +63,12 @@ typedef struct Upload {
     gint64 started_us;
     GByteArray *body;
     ClvKmsRequest request;
+    gboolean binary;
+    struct MHD_Connection *connection; /* while another KMS is asked: suspended */
+    gboolean relayed;                  /* what it came to is here: */
+    GByteArray *reply;                 /* (nullable) */
+    ClvKmsDecision decision;
+    gboolean listing; /* an announcement instead of a MIKEY message */
 } Upload;
 
 /* ---- small answers ---- */
@@ -174,11 +183,30 @@ http_status(const ClvKmsDecision *decision)
 }
 
 static enum MHD_Result
-serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
+serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
 {
-    gboolean binary = FALSE;
+    g_autofree char *text = NULL;
+    ClvKmsDecision decision;
+    guint status;
+
+    clv_kms_crowd_begin(server->crowd, upload->guest, g_get_monotonic_time());
+    if (!clv_kms_service_admit(server->service, g_get_real_time())) {
+        clv_kms_metrics_add(&server->metrics.limited, 1);
+        return answer(connection, MHD_HTTP_TOO_MANY_REQUESTS, "text/plain", "too many\n", 9);
+    }
+    status = clv_kms_service_list(server->service, upload->body->data, upload->body->len,
+                                  g_get_real_time(), upload->proven, &decision);
+    tell(server, connection, &decision);
+    text = g_strdup_printf("%s\n", decision.rule);
+    return answer(connection, status, "text/plain", text, strlen(text));
+}
+
+static enum MHD_Result
+serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *upload)
+{
     g_autoptr(GByteArray) message =
-        clv_kms_body_decode(upload->body->data, upload->body->len, &binary);
+        clv_kms_body_decode(upload->body->data, upload->body->len, &upload->binary);
+    ClvKmsRelay *relay = NULL;
     g_autoptr(GByteArray) reply = NULL;
     gint64 started_us = g_get_monotonic_time();
     ClvKmsDecision decision;
@@ -191,17 +219,52 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
     if (message == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message, neither raw nor in base64");
-    reply = clv_kms_service_handle_from(server->service, upload->request, message->data,
-                                        message->len, g_get_real_time(), upload->proven, &decision);
+    reply = clv_kms_service_begin(server->service, upload->request, message->data, message->len,
+                                  g_get_real_time(), upload->proven, &decision, &relay);
+    if (relay != NULL) {
+        upload->connection = connection;
+        MHD_suspend_connection(connection);
+        clv_kms_relays_post(server->relays, relay, upload);
+        return MHD_YES;
+    }
     if (reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message that could be answered");
     clv_kms_metrics_took(&server->metrics, g_get_monotonic_time() - started_us);
     tell(server, connection, &decision);
-    return answer_message(connection, http_status(&decision), reply, binary);
+    return answer_message(connection, http_status(&decision), reply, upload->binary);
+}
+
+/* In a thread of the relays. */
+static void
+on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
+{
+    Upload *upload = waiting;
+
+    upload->reply = answer;
+    upload->decision = *decision;
+    upload->relayed = TRUE;
+    MHD_resume_connection(upload->connection);
+}
+
+static enum MHD_Result
+serve_relayed(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
+{
+    if (upload->reply == NULL)
+        return refuse(server, connection, MHD_HTTP_BAD_REQUEST, "nothing that could be answered");
+    tell(server, connection, &upload->decision);
+    return answer_message(connection, http_status(&upload->decision), upload->reply,
+                          upload->binary);
 }
 
 /* ---- the request ---- */
+
+static gboolean
+is_listing(const char *request_type, const char *type)
+{
+    return g_strcmp0(request_type, CLV_KMS_LIST_REQUEST) == 0 && type != NULL &&
+           g_ascii_strcasecmp(type, CLV_KMS_LIST_TYPE) == 0;
+}
 
 /* Returns: an HTTP status to refuse it with, or 0 */
 static unsigned int
@@ -223,6 +286,8 @@ judge_head(const ClvKmsServer *server, struct MHD_Connection *connection, const 
         *out_why = "tickets are requested and resolved by POST";
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     }
+    if (is_listing(request_type, type))
+        return 0;
     if (!clv_kms_type_is_mikey(type)) {
         *out_why = "expected a body of type " CLV_KMS_MIME_TYPE;
         return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
@@ -296,6 +361,9 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     upload->started_us = g_get_monotonic_time();
     upload->body = g_byte_array_new();
     upload->request = request;
+    upload->listing = is_listing(
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "requesttype"),
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE));
     upload->proven = g_steal_pointer(&proven);
     upload->guest = guest_of(connection);
     clv_kms_crowd_begin(server->crowd, upload->guest, upload->started_us);
@@ -314,7 +382,10 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
         return on_head(server, connection, url, method, state);
     if (*len > 0)
         return take_piece(upload, data, len);
-    return serve_message(server, connection, upload);
+    if (upload->relayed)
+        return serve_relayed(server, connection, upload);
+    return upload->listing ? serve_listing(server, connection, upload)
+                           : serve_message(server, connection, upload);
 }
 
 static void
@@ -329,6 +400,8 @@ on_completed(void *user, struct MHD_Connection *connection, void **state,
     clv_kms_crowd_end(server->crowd, upload->guest, g_get_monotonic_time());
     g_byte_array_unref(upload->body);
     g_free(upload->proven);
+    if (upload->reply != NULL)
+        g_byte_array_unref(upload->reply);
     g_free(upload);
     *state = NULL;
 }
@@ -539,7 +612,8 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     guint connections =
         config->max_connections != 0 ? config->max_connections : DEFAULT_CONNECTIONS;
     guint threads = config->threads != 0 ? config->threads : DEFAULT_THREADS;
-    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                         MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert_pem},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key_pem},
@@ -554,6 +628,7 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     if (server->cert_pem != NULL)
         flags |= MHD_USE_TLS;
     server->crowd = clv_kms_crowd_new(connections);
+    server->relays = clv_kms_relays_new(on_relayed);
     /* each thread has its share of the connections */
     threads = MIN(threads, connections);
     return MHD_start_daemon(
@@ -634,6 +709,7 @@ stop_daemon(ClvKmsServer *server)
     if (fd >= 0)
         close(fd);
     clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_TIMEOUT_US);
+    clv_kms_relays_stop(server->relays); /* nobody may be suspended when the daemon stops */
     MHD_stop_daemon(server->daemon);
 }
 
@@ -646,6 +722,7 @@ clv_kms_server_free(ClvKmsServer *server)
         stop_daemon(server);
     stop_tender(server);
     clv_kms_audit_close(server->audit);
+    clv_kms_relays_free(server->relays);
     clv_kms_crowd_free(server->crowd);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);

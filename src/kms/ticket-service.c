@@ -20,8 +20,11 @@
 #include "base/secret.h"
 #include "kms/keeper.h"
 #include "kms/keyfile.h"
+#include "kms/listing.h"
 #include "kms/memory.h"
 #include "kms/rate.h"
+#include "kms/relay.h"
+#include "kms/roster.h"
 
 #define PURPOSE_CREATE "conclave:create"
 #define MAX_WISHES 8u
@@ -37,6 +40,7 @@ struct ClvKmsService {
     ClvKmsMemory *memory;
     ClvKmsRates *rates;     /* of users */
     ClvKmsRates *rate;      /* of all together */
+    ClvKmsRoster *roster;   /* conferences that were announced */
     ClvKmsKeeper *keeper;   /* (nullable) without one nothing survives the process */
     pthread_mutex_t change; /* held by who changes the ticket protection keys; before lock */
 
@@ -56,9 +60,14 @@ typedef struct Handling {
     MikeyQuery *query;
     const char *proven; /* (nullable) name of the user whom HTTP or TLS proved */
     const ClvKmsUser *user;
-    char *identity; /* (nullable) canonical: whom the user says to be */
+    const ClvKmsPeer *peer; /* (nullable) the message comes from another KMS */
+    char *identity;         /* (nullable) canonical: whom the user says to be */
     ClvKmsDecision *decision;
     MikeyBuffer answer;
+    gboolean may_relay;
+    const ClvKmsPeer *relay_to; /* (nullable) who has to answer first */
+    MikeyMessage *forwarded;    /* (nullable) what goes to it */
+    guint8 digest[MIKEY_DIGEST_LEN];
     GByteArray *repeat; /* (nullable) in place of answer: what the same octets got before */
 } Handling;
 
@@ -181,6 +190,19 @@ open_query(Handling *h, MikeyBytes octets)
     return MIKEY_OK;
 }
 
+/* Another KMS has its URI as IDRpsk. */
+static void
+find_peer(Handling *h, MikeyIdentity psk_id)
+{
+    g_autofree char *uri = NULL;
+
+    if (psk_id.data.len == 0 || memchr(psk_id.data.data, '\0', psk_id.data.len) != NULL)
+        return;
+    uri = clv_identity_canonical((const char *)psk_id.data.data, (gssize)psk_id.data.len);
+    h->peer = uri != NULL ? clv_kms_keyfile_peer(h->keys, uri) : NULL;
+    h->user = h->peer != NULL ? h->peer->user : NULL;
+}
+
 static MikeyStatus
 find_user(Handling *h)
 {
@@ -194,6 +216,8 @@ find_user(Handling *h)
     } else if (h->identity != NULL) {
         h->user = clv_kms_keyfile_owner(h->keys, h->identity);
     }
+    if (h->user == NULL)
+        find_peer(h, psk_id);
     if (h->user == NULL)
         return because(h, MIKEY_UNKNOWN_USER, "no such user");
     g_strlcpy(h->decision->user, h->user->name, sizeof h->decision->user);
@@ -272,6 +296,28 @@ authenticate(Handling *h)
     return MIKEY_OK;
 }
 
+static gboolean
+is_announced(const Handling *h, const char *identity)
+{
+    const ClvKmsSystem *system = clv_kms_keyfile_focus(h->keys, identity);
+
+    return system == NULL || !system->list ||
+           g_ptr_array_find_with_equal_func(system->conferences, identity, g_str_equal, NULL) ||
+           clv_kms_roster_has(h->service->roster, system->name, identity, h->now_us);
+}
+
+/* A peer relays for its own users, and never a ticket of a third one. */
+static MikeyStatus
+check_peer_names(Handling *h)
+{
+    if (!mikey_query_is_resolve(h->query))
+        return because(h, MIKEY_BAD_IDENTITY, "another KMS may not ask for tickets");
+    if (h->identity == NULL || !clv_kms_peer_has(h->keys, h->peer, h->identity))
+        return because(h, MIKEY_BAD_IDENTITY, "%.100s is no identity that %s may speak for",
+                       h->identity != NULL ? h->identity : "?", h->user->name);
+    return MIKEY_OK;
+}
+
 static MikeyStatus
 check_names(Handling *h)
 {
@@ -281,8 +327,12 @@ check_names(Handling *h)
         return because(h, MIKEY_BAD_IDENTITY, "the name given is no SIP or tel URI");
     if (h->user->revoked)
         return because(h, MIKEY_BAD_IDENTITY, "revoked=yes: this user may not ask for anything");
-    if (clv_kms_keyfile_owner(h->keys, h->identity) != h->user)
+    if (h->peer != NULL && check_peer_names(h) != MIKEY_OK)
+        return MIKEY_BAD_IDENTITY;
+    if (h->peer == NULL && clv_kms_keyfile_owner(h->keys, h->identity) != h->user)
         return because(h, MIKEY_BAD_IDENTITY, "%.100s is no identity of this user", h->identity);
+    if (!is_announced(h, h->identity))
+        return because(h, MIKEY_BAD_IDENTITY, "%.100s is not announced", h->identity);
     if (!is_absent_or(&kms, h->keys->canonical_uri))
         return because(h, MIKEY_BAD_IDENTITY, "the message is for another KMS");
     return MIKEY_OK;
@@ -389,9 +439,10 @@ check_policy_names(Handling *h, const MikeyPolicy *policy)
         const char *responder = responders->pdata[i];
 
         if (clv_kms_is_wildcard(responder) && !is_good_wildcard(h->user, responder))
-            return because(h, MIKEY_BAD_IDENTITY,
-                           "%.100s: tickets for many are of the form sip:*@host, with wildcards=yes",
-                           responder);
+            return because(
+                h, MIKEY_BAD_IDENTITY,
+                "%.100s: tickets for many are of the form sip:*@host, with wildcards=yes",
+                responder);
         if (!clv_kms_user_may_request(h->keys, h->user, responder))
             return because(h, MIKEY_BAD_IDENTITY, "may-request does not hold %.100s", responder);
     }
@@ -664,12 +715,28 @@ check_naming_rule(Handling *h, const MikeyPolicy *policy, const GPtrArray *respo
                        system->name);
     if (!mikey_policy_allows_application(policy, mikey_bytes_str(PURPOSE_CREATE)))
         return because(h, MIKEY_BAD_IDENTITY, "the ticket is not for creating conferences");
-    if (!initiator->secure_conference)
+    if (initiator != NULL && !initiator->secure_conference) /* else his own KMS knows */
         return because(h, MIKEY_BAD_IDENTITY,
                        "secure-conference=no: user '%s' may not set up secure conferences",
                        initiator->name);
     return because(h, MIKEY_OK, "conference of service '%s', whose factory the ticket names",
                    system->name);
+}
+
+/* Which of its own conferences stands for its factory is for the other KMS to know, with maps=yes.
+ */
+static MikeyStatus
+check_peer_maps(Handling *h, const MikeyPolicy *policy, const GPtrArray *responders,
+                const ClvKmsUser *initiator)
+{
+    gboolean names_its_own = FALSE;
+
+    for (guint i = 0; i < responders->len; i++)
+        names_its_own = names_its_own || clv_kms_peer_has(h->keys, h->peer, responders->pdata[i]);
+    if (!h->peer->maps || !names_its_own || !initiator->secure_conference ||
+        !mikey_policy_allows_application(policy, mikey_bytes_str(PURPOSE_CREATE)))
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket does not name %.100s", h->identity);
+    return because(h, MIKEY_OK, "%s says whom the ticket means", h->user->name);
 }
 
 static MikeyStatus
@@ -692,7 +759,81 @@ check_responder(Handling *h, const MikeyPolicy *policy)
         return because(h, MIKEY_OK, "named in the ticket");
     if (names_group_of(h, responders) || names_many_with(h, responders, initiator))
         return MIKEY_OK;
+    if (h->peer != NULL)
+        return check_peer_maps(h, policy, responders, initiator);
     return check_naming_rule(h, policy, responders, initiator);
+}
+
+/* Returns: whether another KMS made the ticket */
+static gboolean
+is_foreign(const Handling *h, const MikeyPolicy *policy)
+{
+    return !is_absent_or(&policy->kms, h->keys->canonical_uri);
+}
+
+/* What can be known here of a ticket that another KMS made: its claims, which that one checks. */
+static MikeyStatus
+check_foreign(Handling *h, const MikeyPolicy *policy)
+{
+    g_autofree char *kms = canonical_of(&policy->kms);
+    g_autofree char *initiator = canonical_of(&policy->initiator);
+    const ClvKmsPeer *peer = kms != NULL ? clv_kms_keyfile_peer(h->keys, kms) : NULL;
+    g_autoptr(GPtrArray) responders = NULL;
+    MikeyStatus status;
+
+    if (h->peer != NULL || peer == NULL || peer->urls->len == 0)
+        return because(h, MIKEY_BAD_TICKET, "the ticket is %.100s's to resolve, %s",
+                       kms != NULL ? kms : "another KMS",
+                       h->peer != NULL ? "and nothing is relayed twice" : "no peer of this one");
+    if (initiator == NULL || !clv_kms_peer_has(h->keys, peer, initiator))
+        return because(h, MIKEY_BAD_IDENTITY, "the ticket's initiator is not one of %s",
+                       peer->user->name);
+    status = check_not_revoked(h, h->user, "responder");
+    if (status != MIKEY_OK)
+        return status;
+    responders = responders_of(h, policy);
+    if (responders == NULL)
+        return MIKEY_BAD_IDENTITY;
+    if (!names_responder(responders, h->identity) && !names_group_of(h, responders))
+        status = check_naming_rule(h, policy, responders, NULL);
+    if (status == MIKEY_OK && !h->may_relay)
+        status = because(h, MIKEY_REFUSED, "nobody is here to ask %s", peer->user->name);
+    h->relay_to = status == MIKEY_OK ? peer : NULL;
+    return status;
+}
+
+/* Signed by this KMS for its user, with the ticket as it came. */
+static MikeyStatus
+forward(Handling *h, const MikeyPolicy *policy)
+{
+    MikeyIdentity self = mikey_query_identity(h->query);
+    MikeyStatus status = check_foreign(h, policy);
+    MikeyAccount account = {0};
+    MikeyKey psk;
+    const guint8 *bytes;
+    gsize len = 0;
+
+    show_subject(h->decision, policy->initiator, &self, 1);
+    if (status != MIKEY_OK)
+        return status;
+    g_strlcpy(h->decision->request, "relay", sizeof h->decision->request);
+    bytes = clv_secret_bytes(h->relay_to->user->psk, &len);
+    status = mikey_key_set(&psk, bytes, len);
+    if (status != MIKEY_OK)
+        return because(h, status, "the key of %s", h->relay_to->user->name);
+    account = (MikeyAccount){
+        .psk = &psk,
+        .psk_id = mikey_identity_bytes(mikey_bytes_str(h->keys->canonical_uri)),
+        .self = self,
+        .kms = policy->kms,
+        .prf = mikey_message_header(mikey_query_message(h->query))->prf,
+    };
+    status = mikey_query_forward(h->query, &account, &h->env, &h->forwarded);
+    mikey_key_clear(&psk);
+    if (status != MIKEY_OK)
+        return because(h, status, "asking %s: %s", h->relay_to->user->name,
+                       mikey_status_string(status));
+    return MIKEY_OK;
 }
 
 static MikeyStatus
@@ -700,8 +841,11 @@ answer_resolve(Handling *h)
 {
     MikeyIdentity self = mikey_query_identity(h->query);
     const MikeyPolicy *policy = mikey_query_policy(h->query);
-    MikeyStatus status = open_ticket(h);
+    MikeyStatus status;
 
+    if (is_foreign(h, policy))
+        return forward(h, policy);
+    status = open_ticket(h);
     if (status != MIKEY_OK)
         return status;
     show_subject(h->decision, policy->initiator, &self, 1);
@@ -772,6 +916,10 @@ check_known_time(Handling *h)
 static MikeyStatus
 check_proven(Handling *h)
 {
+    if (h->proven == NULL && h->peer != NULL) {
+        h->decision->foreign = TRUE;
+        return because(h, MIKEY_BAD_IDENTITY, "another KMS has to show its certificate");
+    }
     if (h->proven == NULL || strcmp(h->proven, h->user->name) == 0)
         return MIKEY_OK;
     h->decision->foreign = TRUE;
@@ -815,6 +963,11 @@ answer_once(Handling *h, MikeyBytes octets)
         status = remember(h, digest, expires_us);
         if (status == MIKEY_OK)
             status = decide(h);
+        if (status == MIKEY_OK && h->forwarded != NULL) {
+            memcpy(h->digest, digest, sizeof digest);
+            clv_kms_memory_park(h->service->memory, digest);
+            return;
+        }
         if (status != MIKEY_OK)
             make_error(h, octets, status);
         h->decision->granted = status == MIKEY_OK;
@@ -962,12 +1115,139 @@ clv_kms_service_handle_from(ClvKmsService *service, ClvKmsRequest request, const
                             gsize len, gint64 now_us, const char *proven,
                             ClvKmsDecision *out_decision)
 {
-    g_autoptr(ClvKmsKeyFile) keys = NULL;
+    return clv_kms_service_begin(service, request, bytes, len, now_us, proven, out_decision, NULL);
+}
+
+/* ---- what another KMS has to answer ---- */
+
+struct ClvKmsRelay {
+    Handling h;
+    ClvKmsKeyFile *keys;
+    ClvKmsDecision decision;
+};
+
+static GByteArray *
+take_answer(Handling *h)
+{
+    GByteArray *answer = h->repeat;
+
+    if (h->answer.len > 0)
+        answer = g_byte_array_append(g_byte_array_sized_new((guint)h->answer.len), h->answer.data,
+                                     (guint)h->answer.len);
+    mikey_buffer_clear(&h->answer);
+    mikey_message_free(h->forwarded);
+    mikey_query_free(h->query);
+    g_free(h->identity);
+    return answer;
+}
+
+const ClvKmsPeer *
+clv_kms_relay_peer(const ClvKmsRelay *relay)
+{
+    return relay->h.relay_to;
+}
+
+void
+clv_kms_relay_octets(const ClvKmsRelay *relay, const guint8 **out, gsize *out_len)
+{
+    MikeyBytes octets = mikey_message_octets(relay->h.forwarded);
+
+    *out = octets.data;
+    *out_len = octets.len;
+}
+
+static ClvKmsRelay *
+relay_new(const Handling *h)
+{
+    ClvKmsRelay *relay = g_new0(ClvKmsRelay, 1);
+
+    relay->h = *h;
+    relay->keys = clv_kms_keyfile_ref((ClvKmsKeyFile *)h->keys);
+    relay->decision = *h->decision;
+    relay->h.decision = &relay->decision;
+    return relay;
+}
+
+/* What the other KMS refuses is refused here for the same reason. */
+static MikeyStatus
+status_of_peer_error(guint number)
+{
+    switch (number) {
+    case 7:
+        return MIKEY_BAD_IDENTITY;
+    case 14:
+        return MIKEY_BAD_TICKET;
+    case 15:
+        return MIKEY_BAD_POLICY;
+    default:
+        return MIKEY_REFUSED;
+    }
+}
+
+static MikeyStatus
+relay_back(Handling *h, const GByteArray *body)
+{
+    MikeyPeerError error = {255, false};
+    MikeyKey psk;
+    const guint8 *bytes;
+    gsize len = 0;
+    MikeyStatus status;
+
+    bytes = clv_secret_bytes(h->relay_to->user->psk, &len);
+    status = mikey_key_set(&psk, bytes, len);
+    if (status == MIKEY_OK)
+        status = mikey_query_relay(h->query, h->forwarded, &psk, mikey_bytes(body->data, body->len),
+                                   &h->env, &h->answer, &error);
+    mikey_key_clear(&psk);
+    if (status == MIKEY_PEER_ERROR)
+        return because(h, status_of_peer_error(error.number), "relayed; %s refuses: error %u",
+                       h->relay_to->user->name, error.number);
+    if (status != MIKEY_OK)
+        return because(h, MIKEY_REFUSED, "relayed; the answer of %s: %s", h->relay_to->user->name,
+                       mikey_status_string(status));
+    return because(h, MIKEY_OK, "relayed; %s resolved it", h->relay_to->user->name);
+}
+
+GByteArray *
+clv_kms_service_finish(ClvKmsRelay *relay, ClvCode code, const GByteArray *body, const char *detail,
+                       gint64 now_us, ClvKmsDecision *out_decision)
+{
+    Handling *h = &relay->h;
     GByteArray *answer;
+    MikeyStatus status;
+
+    h->now_us = now_us;
+    h->env.now = mikey_ntp_from_unix_us(now_us);
+    if (code == CLV_CODE_OK && body != NULL)
+        status = relay_back(h, body);
+    else
+        status = because(h, MIKEY_REFUSED, "relayed; %s does not answer: %.100s",
+                         h->relay_to->user->name, detail != NULL ? detail : "");
+    if (status != MIKEY_OK)
+        make_error(h, mikey_message_octets(mikey_query_message(h->query)), status);
+    relay->decision.granted = status == MIKEY_OK;
+    clv_kms_memory_settle(h->service->memory, h->digest, h->answer.data, h->answer.len, now_us);
+    count(h->service, h->request, &relay->decision);
+    *out_decision = relay->decision;
+    answer = take_answer(h);
+    clv_kms_keyfile_free(relay->keys);
+    g_free(relay);
+    return answer;
+}
+
+GByteArray *
+clv_kms_service_begin(ClvKmsService *service, ClvKmsRequest request, const guint8 *bytes, gsize len,
+                      gint64 now_us, const char *proven, ClvKmsDecision *out_decision,
+                      ClvKmsRelay **out_relay)
+{
+    g_autoptr(ClvKmsKeyFile) keys = NULL;
     Handling h = {0};
 
     g_return_val_if_fail(service != NULL && bytes != NULL && out_decision != NULL, NULL);
     keys = ref_keys(service);
+    h.may_relay = out_relay != NULL;
+    if (out_relay != NULL)
+        *out_relay = NULL;
     memset(out_decision, 0, sizeof *out_decision);
     g_strlcpy(out_decision->user, "-", sizeof out_decision->user);
     g_strlcpy(out_decision->request, request == CLV_KMS_TICKET_RESOLVE ? "resolve" : "request",
@@ -987,15 +1267,134 @@ clv_kms_service_handle_from(ClvKmsService *service, ClvKmsRequest request, const
         .allow = keys->papers != NULL ? MIKEY_ALLOW_PK : 0,
     };
     handle(&h, mikey_bytes(bytes, len));
+    if (h.forwarded != NULL && !out_decision->repeated && h.answer.len == 0) {
+        *out_relay = relay_new(&h);
+        return NULL;
+    }
     count(service, request, out_decision);
-    answer = h.repeat;
-    if (h.answer.len > 0)
-        answer = g_byte_array_append(g_byte_array_sized_new((guint)h.answer.len), h.answer.data,
-                                     (guint)h.answer.len);
-    mikey_buffer_clear(&h.answer);
-    mikey_query_free(h.query);
+    return take_answer(&h);
+}
+
+/* ---- the list of conferences ---- */
+
+static guint
+list_because(Handling *h, guint http, const char *why)
+{
+    because(h, MIKEY_OK, "%s", why);
+    h->decision->granted = http == 200;
+    return http;
+}
+
+static guint
+list_prove(Handling *h, const ClvKmsList *list, const guint8 *octets)
+{
+    const guint8 *psk;
+    gsize len = 0;
+
+    h->user = clv_kms_keyfile_user(h->keys, list->user, strlen(list->user));
+    if (h->user == NULL)
+        return list_because(h, 403, "no such user");
+    g_strlcpy(h->decision->user, h->user->name, sizeof h->decision->user);
+    psk = clv_secret_bytes(h->user->psk, &len);
+    if (list->has_mac ? !clv_kms_list_verify(list, octets, psk, len) : h->proven == NULL)
+        return list_because(h, 403, "not proven to be the user");
+    h->decision->authenticated = TRUE;
+    if (check_proven(h) != MIKEY_OK)
+        return 403;
+    if (check_rate(h) != MIKEY_OK)
+        return 429;
+    return 200;
+}
+
+static guint
+list_do(Handling *h, const ClvKmsList *list)
+{
+    g_autofree char *kms = clv_identity_canonical(list->kms, -1);
+    const ClvKmsSystem *system;
+    g_autoptr(GError) error = NULL;
+    gint64 lifetime_s;
+    gboolean good;
+
+    h->identity = clv_identity_canonical(list->conference, -1);
+    system = h->identity != NULL ? clv_kms_keyfile_focus(h->keys, h->identity) : NULL;
+    if (h->user->revoked)
+        return list_because(h, 403, "revoked=yes: this user may not ask for anything");
+    if (g_strcmp0(kms, h->keys->canonical_uri) != 0)
+        return list_because(h, 403, "the announcement is for another KMS");
+    if (system == NULL || system->user != h->user)
+        return list_because(h, 403, "no conference of a service of this user");
+    if (!system->list)
+        return list_because(h, 200, "the naming rule counts");
+    lifetime_s = list->lifetime_s > 0 ? MIN(list->lifetime_s, system->list_lifetime_s)
+                                      : system->list_lifetime_s;
+    good = list->withdraw
+               ? clv_kms_roster_remove(h->service->roster, system->name, h->identity, h->now_us,
+                                       &error)
+               : clv_kms_roster_add(h->service->roster, system->name, h->identity, h->now_us,
+                                    h->now_us + lifetime_s * G_USEC_PER_SEC, &error);
+    if (!good)
+        return list_because(h, 503, error->message);
+    because(h, MIKEY_OK, list->withdraw ? "withdrawn" : "announced for %" G_GINT64_FORMAT " s",
+            lifetime_s);
+    h->decision->granted = TRUE;
+    return 200;
+}
+
+/* The same octets again, within seconds, get the same answer: the way to another address of the
+ * KMS leads through this. */
+static guint
+list_once(Handling *h, const ClvKmsList *list, const guint8 *octets, gsize len)
+{
+    gint64 skew_us = h->keys->skew_s * G_USEC_PER_SEC;
+    g_autoptr(GByteArray) before = NULL;
+    guint8 digest[MIKEY_DIGEST_LEN], done;
+    ClvKmsMemoryVerdict verdict;
+    guint status;
+
+    if (ABS(list->made_us - h->now_us) > skew_us ||
+        (h->service->keeper != NULL &&
+         list->made_us < clv_kms_keeper_not_before_us(h->service->keeper)))
+        return list_because(h, 409, "made too long ago, or the clocks differ");
+    if (mikey_digest(mikey_bytes(octets, len), digest) != MIKEY_OK)
+        return list_because(h, 503, "no digest");
+    verdict = clv_kms_memory_enter(h->service->memory, digest, h->now_us, list->made_us + skew_us,
+                                   &before);
+    if (verdict == CLV_KMS_MEMORY_FULL)
+        return list_because(h, 503, "the replay memory is full");
+    if (verdict == CLV_KMS_MEMORY_REPLAYED)
+        return list_because(h, 409, "seen before");
+    if (verdict == CLV_KMS_MEMORY_ANSWERED) {
+        h->decision->repeated = TRUE;
+        return list_because(h, before->data[0] != 0 ? 200 : 403, "sent again; answered as before");
+    }
+    status = remember(h, digest, list->made_us + skew_us) == MIKEY_OK ? list_do(h, list) : 503;
+    done = status == 200;
+    clv_kms_memory_settle(h->service->memory, digest, &done, 1, h->now_us);
+    return status;
+}
+
+guint
+clv_kms_service_list(ClvKmsService *service, const guint8 *octets, gsize len, gint64 now_us,
+                     const char *proven, ClvKmsDecision *out_decision)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+    Handling h = {.service = service, .keys = keys, .now_us = now_us, .proven = proven};
+    ClvKmsList list;
+    guint status;
+
+    h.decision = out_decision;
+    *out_decision = (ClvKmsDecision){.user = "-", .request = "list", .subject = "-"};
+    if (!clv_kms_list_parse(octets, len, &list))
+        return list_because(&h, 400, "the body is no announcement of a conference");
+    g_strlcpy(out_decision->request, list.withdraw ? "withdraw" : "announce",
+              sizeof out_decision->request);
+    g_strlcpy(out_decision->subject, list.conference, sizeof out_decision->subject);
+    status = list_prove(&h, &list, octets);
+    if (status == 200)
+        status = list_once(&h, &list, octets, len);
+    clv_kms_list_clear(&list);
     g_free(h.identity);
-    return answer;
+    return status;
 }
 
 /* ---- birth, reload, death ---- */
@@ -1025,6 +1424,7 @@ clv_kms_service_new(ClvKmsKeyFile *keys, ClvRandom random, void *random_user)
     service->random_user = random_user;
     service->keys = keys;
     service->memory = clv_kms_memory_new((gsize)keys->replay_entries);
+    service->roster = clv_kms_roster_new();
     service->rates = clv_kms_rates_new();
     service->rate = clv_kms_rates_new();
     service->tpks = clv_kms_tpks_new();
@@ -1043,6 +1443,7 @@ clv_kms_service_free(ClvKmsService *service)
     clv_kms_keyfile_free(service->keys);
     clv_kms_memory_free(service->memory);
     clv_kms_tpks_free(service->tpks);
+    clv_kms_roster_free(service->roster);
     clv_kms_rates_free(service->rates);
     clv_kms_rates_free(service->rate);
     pthread_mutex_destroy(&service->lock);
@@ -1166,6 +1567,7 @@ clv_kms_service_open_state(ClvKmsService *service, gint64 now_us, GError **error
         clv_kms_keeper_open(service->keys->state_dir, service->keys->skew_s, now_us, error);
     return service->keeper != NULL &&
            clv_kms_keeper_recall(service->keeper, now_us, recall, &into, error) &&
+           clv_kms_roster_open(service->roster, service->keys->state_dir, now_us, error) &&
            take_kept_tpks(service, service->keeper, now_us / G_USEC_PER_SEC, error);
 }
 
@@ -1179,5 +1581,6 @@ clv_kms_service_state(ClvKmsService *service, ClvKmsServiceState *out)
     out->tpks = clv_kms_tpks_n(service->tpks);
     out->tpk_made_s = clv_kms_tpks_at(service->tpks, 0)->made_s;
     pthread_mutex_unlock(&service->lock);
+    out->conferences = clv_kms_roster_size(service->roster);
     out->replay_entries = clv_kms_memory_size(service->memory);
 }

@@ -888,8 +888,8 @@ make_share(const MikeyQuery *query, const MikeyIdentity *responder, const MikeyE
 }
 
 static MikeyStatus
-write_resolution(const MikeyQuery *query, const MikeyIdentity *responder, const Share *share,
-                 const MikeyEnv *env, MikeyBuffer *out_answer)
+write_resolution(const MikeyQuery *query, const MikeyIdentity *responder, const MikeyKey *mpki,
+                 const Share *share, const MikeyEnv *env, MikeyBuffer *out_answer)
 {
     bool forked = share->rand_len > 0;
     MikeyWriter w = MIKEY_WRITER_INIT;
@@ -901,7 +901,7 @@ write_resolution(const MikeyQuery *query, const MikeyIdentity *responder, const 
     if (status != MIKEY_OK)
         return status;
     answer_begin(&w, query, MIKEY_RESOLVE_RESP, env, &link, &t);
-    status = link_answer_keys(&link, query, &keys, &t, &query->secrets->mpki,
+    status = link_answer_keys(&link, query, &keys, &t, mpki,
                               forked ? &share->mpkr : NULL, share->keys, share->n_keys, env);
     if (status == MIKEY_OK && forked) {
         mikey_link_id(&link, MIKEY_IDR_RESPONDER, responder);
@@ -930,8 +930,107 @@ mikey_query_resolve(const MikeyQuery *query, const MikeyIdentity *responder, con
         return MIKEY_BAD_PRF;
     status = make_share(query, responder, env, &share);
     if (status == MIKEY_OK)
-        status = write_resolution(query, responder, &share, env, out_answer);
+        status = write_resolution(query, responder, &query->secrets->mpki, &share, env, out_answer);
     mikey_keys_free(share.keys, share.n_keys);
+    OPENSSL_cleanse(&share, sizeof(share));
+    return status;
+}
+
+/* ---- a ticket that another KMS made (RFC 6043 section 10) ---- */
+
+MikeyStatus
+mikey_query_forward(const MikeyQuery *query, const MikeyAccount *account, const MikeyEnv *env,
+                    MikeyMessage **out_init)
+{
+    MikeyHeader header = {.type = MIKEY_RESOLVE_INIT_PSK, .v = true, .map_type = MIKEY_MAP_EMPTY};
+    MikeyLabel label = {.tag = MIKEY_TAG_INIT};
+    const MikeyTicket *ticket = query->init->ticket;
+    MikeyWriter w = MIKEY_WRITER_INIT;
+    MikeyAsker asker;
+    MikeyFresh fresh;
+    MikeyTimestamp t;
+    MikeyLink link;
+    MikeyStatus status;
+
+    if (!query->authenticated || ticket == NULL)
+        return MIKEY_ORDER;
+    status = mikey_asker_psk(account, env, &asker);
+    if (status != MIKEY_OK)
+        return status;
+    status = mikey_fresh(env, asker.prf, asker.key.len, &fresh);
+    if (status == MIKEY_OK) {
+        header.prf = asker.prf;
+        header.csb_id = fresh.csb_id;
+        label.csb_id = fresh.csb_id;
+        label.rand_r = mikey_bytes(fresh.rand, fresh.len);
+        mikey_message_begin(&w, &header, env, &link, &t);
+        mikey_link_rand(&link, MIKEY_RANDR_RESPONDER, label.rand_r);
+        status = mikey_link_asker(&link, &asker, MIKEY_IDR_RESPONDER);
+        mikey_link_ticket(&link, ticket, mikey_ticket_payload(ticket)->initiator_data);
+    }
+    if (status == MIKEY_OK)
+        status = mikey_kms_init_end(&w, &link, &asker, &label, out_init);
+    mikey_writer_clear(&w);
+    mikey_key_clear(&asker.key);
+    return status;
+}
+
+/* The name is the one that was asked for: a peer does not give its answer for somebody else. */
+static MikeyStatus
+take_foreign_modifier(const MikeyQuery *query, const MikeyMessage *answer, Share *share)
+{
+    MikeyIdentity asked = mikey_query_identity(query);
+    MikeyIdentity given = mikey_message_identity(answer, MIKEY_IDR_RESPONDER);
+    MikeyBytes rand = mikey_message_randr(answer, MIKEY_RANDR_KMS);
+    const MikeyPolicy *policy = mikey_query_policy(query);
+
+    if ((policy->flags & MIKEY_FLAG_I) == 0)
+        return MIKEY_OK;
+    if (!mikey_identity_equal(&asked, &given))
+        return MIKEY_BAD_IDENTITY;
+    if (rand.len < mikey_suite_key_len(policy->prf) || rand.len > sizeof(share->rand))
+        return MIKEY_SHORT_RAND;
+    share->rand_len = rand.len;
+    memcpy(share->rand, rand.data, rand.len);
+    return MIKEY_OK;
+}
+
+MikeyStatus
+mikey_query_relay(const MikeyQuery *query, const MikeyMessage *forwarded, const MikeyKey *psk,
+                  MikeyBytes answer, const MikeyEnv *env, MikeyBuffer *out_answer,
+                  MikeyPeerError *out_error)
+{
+    MikeyIdentity responder = mikey_query_identity(query);
+    Share share = {.keys = NULL};
+    MikeyKmsKeys keys = {.n_keys = 0};
+    MikeyMessage *message = NULL;
+    MikeyMessageKeys resp;
+    MikeyStatus status;
+
+    if (!query->authenticated)
+        return MIKEY_ORDER;
+    if (mikey_suite_key_len(mikey_query_policy(query)->prf) >
+        mikey_suite_key_len(query->init->header.prf))
+        return MIKEY_BAD_PRF;
+    status = mikey_message_parse(answer, &message);
+    if (status != MIKEY_OK)
+        return status;
+    status = mikey_kms_answer_open(message, forwarded, MIKEY_RESOLVE_RESP, psk, env, &resp,
+                                   out_error);
+    if (status == MIKEY_OK) {
+        status = mikey_kms_keys_open(message, &resp, mikey_query_policy(query), &keys);
+        mikey_message_keys_clear(&resp);
+    }
+    if (status == MIKEY_OK)
+        status = take_foreign_modifier(query, message, &share);
+    if (status == MIKEY_OK) {
+        share.mpkr = keys.mpkr;
+        share.keys = keys.keys; /* borrowed */
+        share.n_keys = keys.n_keys;
+        status = write_resolution(query, &responder, &keys.mpki, &share, env, out_answer);
+    }
+    mikey_kms_keys_clear(&keys);
+    mikey_message_free(message);
     OPENSSL_cleanse(&share, sizeof(share));
     return status;
 }

@@ -72,6 +72,16 @@ const MikeyKeyData *mikey_query_key(const MikeyQuery *query, size_t i);
 MikeyStatus mikey_query_resolve(const MikeyQuery *query, const MikeyIdentity *responder,
                                 const MikeyEnv *env, MikeyBuffer *out_answer);
 
+/* A ticket that another KMS made (RFC 6043 section 10): a RESOLVE_INIT to that one with the same
+ * ticket, in the name of @account->self, which should be that of the query; and its answer again
+ * under the key of the one who asked here. That he may resolve the ticket as far as we can tell,
+ * and which KMS may be believed about whom, is for the caller to know. */
+MikeyStatus mikey_query_forward(const MikeyQuery *query, const MikeyAccount *account,
+                                const MikeyEnv *env, MikeyMessage **out_init);
+MikeyStatus mikey_query_relay(const MikeyQuery *query, const MikeyMessage *forwarded,
+                              const MikeyKey *psk, MikeyBytes answer, const MikeyEnv *env,
+                              MikeyBuffer *out_answer, MikeyPeerError *out_error);
+
 /* An Error; with a MAC once the query is authenticated, without one before */
 MikeyStatus mikey_query_error(const MikeyQuery *query, MikeyStatus status, const MikeyEnv *env,
                               MikeyBuffer *out_error);

@@ -77,6 +77,18 @@ tests_fuzz_fuzz_keyfile_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
 tests_fuzz_fuzz_keyfile_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_keyfile_LDADD = $(KMS_TEST_LDADD)
 
+# ---- kms-list: what announces a conference to the KMS ----
+fuzz_replays += %D%/replay-kms-list
+fuzz_programs += %D%/fuzz-kms-list
+EXTRA_DIST += %D%/corpus/kms-list
+tests_fuzz_replay_kms_list_SOURCES = %D%/fuzz-kms-list.c $(KMS_PARTIES) $(REPLAY_MAIN)
+tests_fuzz_replay_kms_list_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_replay_kms_list_LDADD = $(KMS_TEST_LDADD)
+tests_fuzz_fuzz_kms_list_SOURCES = %D%/fuzz-kms-list.c $(KMS_PARTIES)
+tests_fuzz_fuzz_kms_list_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_fuzz_kms_list_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_kms_list_LDADD = $(KMS_TEST_LDADD)
+
 # ---- kms-request: what is posted to the KMS ----
 fuzz_replays += %D%/replay-kms-request
 fuzz_programs += %D%/fuzz-kms-request

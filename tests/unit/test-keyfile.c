@@ -195,8 +195,8 @@ static const Mistake mistakes[] = {
     {"no-uri", "[kms]\n", "keys: found no uri= in [kms], expected *sip:kms@example.org"},
     {"uri-no-sip", "[kms]\nuri = http://x\n", "keys:2: uri: found 'http://x', expected a SIP URI*"},
     {"unknown-group", KMS "[users]\n",
-     "keys:3: found [users], expected [kms], [user NAME], [service NAME] or "
-     "[group NAME]"},
+     "keys:3: found [users], expected [kms], [user NAME], [service NAME], "
+     "[group NAME] or [peer NAME]"},
     {"unknown-key", KMS "color = red\n", "keys:3: found 'color' in [kms], expected one of: uri,*"},
     {"key-of-another-group", KMS USER_A "host = x\n",
      "keys:5: found 'host' in [user a], expected one of: psk,*"},
@@ -238,7 +238,7 @@ static const Mistake mistakes[] = {
     {"identity-of-two", KMS USER_A "identities = sip:x@y\n" USER_B "identities = sips:x@Y\n",
      "keys:6: [user b]: found the identity sip:x@y of user 'a' again*"},
     {"scope-nonsense", KMS USER_A "may-request = everybody\n",
-     "keys:5: may-request: found 'everybody', expected any, users, services, nobody*"},
+     "keys:5: may-request: found 'everybody', expected any, users, services, groups, nobody*"},
     {"scope-star", KMS USER_A "may-request = a*@b\n", "keys:5: may-request: found 'a?@b'*"},
     {"lifetime-short", KMS USER_A "max-lifetime = 1s\n",
      "keys:5: max-lifetime: found '1s', expected a time from 10s to *"},
@@ -350,8 +350,8 @@ test_man_page_knows_every_key(void)
         {"kms", ".SH [kms]\n", ".SH [user NAME]\n"},
         {"user a", ".SH [user NAME]\n", ".SH [service NAME]\n"},
         {"service a", ".SH [service NAME]\n", ".SH [group NAME]\n"},
-        {"group a", ".SH [group NAME]\n", ".SH WHO MAY RESOLVE\n"},
-
+        {"group a", ".SH [group NAME]\n", ".SH [peer NAME]\n"},
+        {"peer a", ".SH [peer NAME]\n", ".SH WHO MAY RESOLVE\n"},
     };
     g_autofree char *page = read_man_page();
     g_auto(GStrv) pieces = g_strsplit(page, "\\-", -1);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kms/relay.h - resolves that another KMS has to answer: sent there, and back; inside of the room
+ *
+ * Each peer of the key file has workers of its own with their deadline and their breaker, so that
+ * one that is down holds up nobody else.
+ */
+#pragma once
+
+#include "kms/kms.h"
+
+/* One message on its way (kms/ticket-service.c). */
+typedef struct ClvKmsRelay ClvKmsRelay;
+
+/* As clv_kms_service_handle_from(); NULL with *out_relay set when a peer has to be asked. */
+GByteArray *clv_kms_service_begin(ClvKmsService *service, ClvKmsRequest request,
+                                  const guint8 *bytes, gsize len, gint64 now_us, const char *proven,
+                                  ClvKmsDecision *out_decision, ClvKmsRelay **out_relay);
+/* What the peer said, or why it did not. Frees the relay. */
+GByteArray *clv_kms_service_finish(ClvKmsRelay *relay, ClvCode code, const GByteArray *answer,
+                                   const char *detail, gint64 now_us, ClvKmsDecision *out_decision);
+const struct ClvKmsPeer *clv_kms_relay_peer(const ClvKmsRelay *relay);
+void clv_kms_relay_octets(const ClvKmsRelay *relay, const guint8 **out, gsize *out_len);
+
+typedef struct ClvKmsRelays ClvKmsRelays;
+/* In a thread of the relays, or in that of the caller, once for each post. */
+typedef void (*ClvKmsRelayDone)(gpointer waiting, GByteArray *answer,
+                                const ClvKmsDecision *decision);
+ClvKmsRelays *clv_kms_relays_new(ClvKmsRelayDone done);
+/* @relay: (transfer full) */
+void clv_kms_relays_post(ClvKmsRelays *relays, ClvKmsRelay *relay, gpointer waiting);
+/* All who wait are told that it is over; whoever comes later, at once. */
+void clv_kms_relays_stop(ClvKmsRelays *relays);
+void clv_kms_relays_free(ClvKmsRelays *relays);
