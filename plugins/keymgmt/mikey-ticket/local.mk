@@ -52,3 +52,20 @@ tests_exchange_test_ticket_papers_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_
 	-I$(top_srcdir)
 tests_exchange_test_ticket_papers_LDADD = libclv-keymgmt.la libclv-kms.la libmikey.la \
 	libclv-base.la $(TEST_LIBS)
+
+check_PROGRAMS += tests/exchange/test-ticket-errors
+TESTS += tests/exchange/test-ticket-errors
+tests_exchange_test_ticket_errors_SOURCES = tests/exchange/ticket-world.h \
+	tests/exchange/test-ticket-errors.c tests/unit/mikey-draft.h tests/unit/mikey-draft.c
+tests_exchange_test_ticket_errors_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) \
+	-I$(top_srcdir)
+tests_exchange_test_ticket_errors_LDADD = libclv-keymgmt.la libmikey.la libclv-base.la $(TEST_LIBS)
+
+check_PROGRAMS += tests/integration/test-kms-papers
+TESTS += tests/integration/test-kms-papers
+tests_integration_test_kms_papers_SOURCES = tests/integration/test-kms-papers.c \
+	tests/unit/mikey-certs.h tests/unit/mikey-certs.c
+tests_integration_test_kms_papers_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) \
+	-I$(top_srcdir)/tests -I$(top_srcdir)
+tests_integration_test_kms_papers_LDADD = libclv-check.la libclv-keymgmt.la $(CHECK_LIBS) \
+	$(SOFIA_LIBS) $(SSL_LIBS) $(TEST_LIBS)
