@@ -128,6 +128,18 @@ typedef struct ClvCodec {
     char fmtp[96]; /* "" when there is none or it is longer */
 } ClvCodec;
 
+/* What a stream needs before anybody is alerted (RFC 3312, 4032), seen from the writer of the SDP. */
+typedef enum ClvNeed { CLV_NEED_NONE, CLV_NEED_OPTIONAL, CLV_NEED_MANDATORY } ClvNeed;
+typedef struct ClvQos {
+    gboolean offered; /* the lines are there */
+    gboolean e2e;     /* one status for the whole way, kept as .local; else one for each end */
+    gboolean foreign; /* a mandatory precondition of another type than qos */
+    ClvDirection local, remote;           /* a=curr: what is reserved */
+    ClvNeed need_local, need_remote;      /* a=des */
+    ClvDirection wants_local, wants_remote;
+    ClvDirection confirm; /* a=conf: tell me when this is reserved at your end */
+} ClvQos;
+
 /* Every text here that can hold key material (keymgmt, crypto) is cleansed by clv_sdp_free(). */
 typedef struct ClvSdpMedia {
     char type[16];  /* "audio", "video", "application", ... */
@@ -149,6 +161,7 @@ typedef struct ClvSdpMedia {
     char *setup;       /* (nullable) */
     char *label;       /* (nullable) RFC 4574 */
     char *mid;         /* (nullable) */
+    ClvQos qos;
 } ClvSdpMedia;
 
 typedef struct ClvSdp {

@@ -98,6 +98,29 @@ is_bad_sdp(Request *rq)
     return !clv_sip_read_offer(rq->sip, rq->irq, rq->msg, &rq->offer);
 }
 
+static gboolean
+has_option(const sip_t *msg, const char *option)
+{
+    return sip_has_feature(msg->sip_require, option) || sip_has_feature(msg->sip_supported, option);
+}
+
+/* RFC 3312: nobody is alerted before his mandatory resources are there, and that takes 100rel. */
+static gboolean
+is_beyond_reservation(Request *rq)
+{
+    guint status = 0;
+
+    if (rq->offer == NULL || !has_option(rq->msg, "precondition"))
+        return FALSE;
+    if (clv_sdp_qos_is_foreign(rq->offer))
+        status = 580;
+    else if (clv_sdp_qos_is_mandatory(rq->offer) && !has_option(rq->msg, "100rel"))
+        status = 421;
+    if (status != 0)
+        clv_sip_reply_odd(rq->sip, rq->irq, status);
+    return status != 0;
+}
+
 /* RFC 5366; and the dialogs that the caller wants to take over or to join. */
 static gboolean
 is_bad_list(Request *rq)
@@ -162,7 +185,7 @@ is_too_brief(Request *rq)
 
 static const Check invite_checks[] = {
     is_malformed, is_overload, is_nobody, is_beyond_us, clv_request_is_unproven,
-    is_bad_sdp, is_bad_list, is_lost, is_too_brief,
+    is_bad_sdp, is_beyond_reservation, is_bad_list, is_lost, is_too_brief,
 };
 
 /* ---- what the hub is told about an INVITE

@@ -410,10 +410,18 @@ on_late_ack(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     return 200; /* no answer is ever sent to an ACK; ends the transaction */
 }
 
+static gboolean
+is_over(const Dialog *d)
+{
+    return d->state >= DIALOG_UNWANTED;
+}
+
 /* May an offer of the peer come in now? The rules of RFC 3261 14.2 and RFC 3311 5.2. */
 static ClvCode
 offer_verdict(const Dialog *d)
 {
+    if (d->state == DIALOG_OPENING && d->answer_known && d->update == NULL)
+        return CLV_CODE_OK; /* resources are reserved, or the answer was not the last word */
     if (d->state != DIALOG_LIVE || d->update != NULL || (d->invite != NULL && !d->invite_answered))
         return CLV_CODE_RETRY_LATER;
     if (d->invite != NULL || (d->request != NULL && d->request_offers))
@@ -470,7 +478,7 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     refresh_target(d, msg);
     clv_session_asked(d, msg);
     clv_call_heed_identity(d, irq, msg);
-    if (d->state != DIALOG_LIVE) { /* the hub did not like it */
+    if (is_over(d)) { /* the hub did not like it */
         clv_sdp_free(offer);
         nta_incoming_treply(irq, SIP_487_REQUEST_CANCELLED, TAG_END());
         clv_unacked_take(d->sip, irq);
@@ -541,12 +549,14 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     refresh_target(d, msg);
     clv_session_asked(d, msg);
     clv_call_heed_identity(d, irq, msg);
-    if (d->state != DIALOG_LIVE) {
+    if (is_over(d)) {
         clv_sdp_free(offer);
         nta_incoming_treply(irq, SIP_487_REQUEST_CANCELLED, TAG_END());
         return finish(irq);
     }
     d->update = irq;
+    if (d->state == DIALOG_OPENING)
+        d->peer_reserves = clv_sdp_qos_waits(offer);
     emit(d, CLV_SIP_REOFFER, offer, NULL);
     clv_sdp_free(offer);
     return 0;
@@ -686,6 +696,9 @@ dialog_new(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *peer)
         d->tport = tport_ref(peer->tport);
     d->peer_has_update = sip_is_allowed(msg->sip_allow, SIP_METHOD_UPDATE);
     d->wants_reliable = sip_has_feature(msg->sip_require, "100rel") != 0;
+    d->knows_reliable = d->wants_reliable || sip_has_feature(msg->sip_supported, "100rel") != 0;
+    d->knows_preconditions = sip_has_feature(msg->sip_require, "precondition") != 0 ||
+                             sip_has_feature(msg->sip_supported, "precondition") != 0;
     clv_session_asked(d, msg);
     return d;
 }
@@ -715,6 +728,11 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     nta_incoming_treply(irq, SIP_100_TRYING, TAG_END());
     d->invite = irq;
     d->we_offered = info->offer == NULL;
+    d->peer_reserves =
+        info->offer != NULL && d->knows_preconditions && clv_sdp_qos_waits(info->offer);
+    d->answer_early = info->offer != NULL && d->knows_reliable &&
+                      (d->wants_reliable || (d->knows_preconditions &&
+                                             clv_sdp_qos_is_mandatory(info->offer)));
     d->proof = info->proof;
     d->identity = g_strdup(info->identity);
     nta_incoming_bind(irq, on_ack_or_cancel, d);
@@ -738,20 +756,53 @@ clv_dialog_find(const ClvSip *sip, ClvLegId leg)
 
 static void accept_invite(Dialog *d, const char *sdp);
 
-/* The PRACK of a reliable 18x, or (NULL) that none came or none is needed any more. A 200 that came
- * in between has waited for it. */
-static int
-on_prack(Dialog *d, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg)
+static gboolean
+may_progress(const Dialog *d)
 {
+    return d->state == DIALOG_OPENING && d->invite != NULL && !d->invite_answered;
+}
+
+/* The 200 that says nothing new, once the peer knows our answer and has what he needs. */
+static void
+finish_early(Dialog *d)
+{
+    if (d->state != DIALOG_OPENING || !d->answer_known || d->peer_reserves || d->update != NULL ||
+        d->ringing != NULL || d->invite_answered)
+        return;
+    d->invite_answered = TRUE;
+    d->state = DIALOG_ACCEPTED;
+    wait_for_ack(d);
+    reply_ok(d, d->invite, NULL);
+}
+
+static void
+answer_prack(ClvSip *sip, nta_incoming_t *prack, const sip_t *msg)
+{
+    gboolean offers = msg != NULL && msg->sip_payload != NULL && msg->sip_payload->pl_len > 0;
+
+    if (offers) /* UPDATE is for that */
+        clv_sip_reply_code(sip, prack, CLV_CODE_NO_COMMON_MEDIA, 0, NULL);
+    else
+        nta_incoming_treply(prack, SIP_200_OK, TAG_END());
+    nta_incoming_destroy(prack);
+}
+
+/* The PRACK of a reliable 18x, or (NULL) that none came or none is needed any more. An answer that
+ * came in between has waited for it. */
+static int
+on_prack(void *magic, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg)
+{
+    Dialog *d = magic;
+
     if (rel != d->ringing)
         return 0;
 
     clv_dialog_ref(d);
-    if (prack != NULL) {
-        nta_incoming_treply(prack, SIP_200_OK, TAG_END());
-        nta_incoming_destroy(prack);
-    }
+    if (prack != NULL)
+        answer_prack(d->sip, prack, msg);
     drop_ringing(d);
+    if (prack != NULL && d->answer_sent)
+        d->answer_known = TRUE;
     if (prack != NULL && d->answer_waits && d->state == DIALOG_OPENING) {
         char *sdp = g_steal_pointer(&d->sdp);
 
@@ -759,6 +810,7 @@ on_prack(Dialog *d, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg
         accept_invite(d, sdp);
         clv_secret_free_string(sdp);
     }
+    finish_early(d);
     clv_dialog_unref(d);
     return 0;
 }
@@ -790,12 +842,6 @@ schedule_progress(Dialog *d)
     d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, repeat_progress, d);
 }
 
-static gboolean
-may_progress(const Dialog *d)
-{
-    return d->state == DIALOG_OPENING && d->invite != NULL && !d->invite_answered;
-}
-
 static void
 repeat_progress(void *user)
 {
@@ -816,7 +862,7 @@ clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_ur
 
     g_return_if_fail(status > 100 && status < 200);
 
-    if (d == NULL || !may_progress(d))
+    if (d == NULL || !may_progress(d) || d->answer_sent)
         return;
     set_contact(d, contact_uri);
     d->progress = status;
@@ -872,16 +918,57 @@ accept_update(Dialog *d, const char *sdp)
     reply_ok(d, d->update, sdp);
     drop_incoming(&d->update);
     emit(d, CLV_SIP_REOFFER_DONE, NULL, NULL);
+    finish_early(d);
+}
+
+/* RFC 3312: he had a minute to reserve what he needs. */
+static void
+never_reserved(void *user)
+{
+    Dialog *d = user;
+
+    d->progress_timer = NULL;
+    if (!may_progress(d))
+        return;
+    clv_dialog_ref(d);
+    clv_sip_reply_odd(d->sip, d->invite, 580);
+    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
+    clv_dialog_ended(d, "error");
+    clv_dialog_bury(d);
+    clv_dialog_unref(d);
+}
+
+/* RFC 3262 section 5: the answer in a provisional response that gets a PRACK. */
+static void
+send_early_answer(Dialog *d, const char *sdp)
+{
+    g_autofree char *asserted = own_assertion(d);
+
+    clv_timer_cancel(d->progress_timer);
+    d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, never_reserved, d);
+    d->answer_sent = TRUE;
+    clv_dialog_set_sdp(d, sdp);
+    d->ringing = nta_reliable_treply(
+        d->invite, on_prack, d, SIP_183_SESSION_PROGRESS, SIPTAG_CONTACT_STR(d->contact),
+        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
+        TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+        TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")),
+        SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(sdp), TAG_END());
 }
 
 static void
 accept_invite(Dialog *d, const char *sdp)
 {
-    if (d->invite == NULL || d->invite_answered)
+    if (d->invite == NULL || d->invite_answered ||
+        (d->state == DIALOG_OPENING && d->answer_sent))
         return;
     if (d->ringing != NULL) {
         clv_dialog_set_sdp(d, sdp);
         d->answer_waits = TRUE;
+        return;
+    }
+    if (d->state == DIALOG_OPENING && d->answer_early && sdp != NULL) {
+        send_early_answer(d, sdp);
         return;
     }
 

@@ -10,7 +10,7 @@ libclv_sip_la_SOURCES = \
 	%D%/route.h %D%/route.c %D%/call-out.c %D%/answerer.c \
 	%D%/request.c %D%/multipart.h %D%/multipart.c %D%/refer-to.h %D%/refer-to.c %D%/refer.c %D%/refer-out.c \
 	%D%/resource-list.h %D%/resource-list.c %D%/invite-body.c \
-	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c
+	%D%/sdp.h %D%/sdp-private.h %D%/sdp.c %D%/sdp-write.c %D%/sdp-answer.c %D%/sdp-qos.c
 libclv_sip_la_CPPFLAGS = $(AM_CPPFLAGS)
 libclv_sip_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(SOFIA_CFLAGS) \
 	$(XML_CFLAGS)

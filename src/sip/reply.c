@@ -23,6 +23,14 @@ clv_sip_count_refusal(ClvSip *sip, guint status)
 }
 
 void
+clv_sip_reply_odd(ClvSip *sip, nta_incoming_t *irq, guint status)
+{
+    clv_sip_count_refusal(sip, status);
+    nta_incoming_treply(irq, (int)status, sip_status_phrase((int)status),
+                        TAG_IF(status == 421, SIPTAG_REQUIRE_STR("100rel")), TAG_END());
+}
+
+void
 clv_sip_challenge(ClvSip *sip, nta_incoming_t *irq, gboolean stale)
 {
     g_auto(GStrv) challenges = clv_digest_challenges(sip->digest, g_get_monotonic_time(), stale);

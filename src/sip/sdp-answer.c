@@ -164,6 +164,7 @@ answer_chosen(ClvSdpMedia *m, const ClvSdpMedia *offered, const ClvSdpChoice *ch
     m->rtcp.port = m->rtcp_mux ? rtp_port : rtcp_port;
     m->direction = choice->direction;
     m->ptime_ms = 20;
+    m->qos = clv_sdp_qos_answer(&offered->qos);
     m->codecs[m->n_codecs++] = choice->codec;
     if (choice->dtmf_pt >= 0) {
         ClvCodec *dtmf = &m->codecs[m->n_codecs++];

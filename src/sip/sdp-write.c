@@ -107,6 +107,8 @@ put_keys(Writer *w, const char *name, char *const *keys, guint n)
 static void
 put_media(Writer *w, const ClvSdpMedia *m, gboolean own_c)
 {
+    g_autofree char *qos = clv_sdp_qos_format(&m->qos);
+
     put_m(w, m);
     if (own_c && m->rtp.host[0] != '\0')
         put(w, "c=IN %s %s\r\n", family(m->rtp.host), m->rtp.host);
@@ -121,6 +123,7 @@ put_media(Writer *w, const ClvSdpMedia *m, gboolean own_c)
     put_keys(w, "crypto", m->crypto, m->n_crypto);
     put_optional(w, "fingerprint", m->fingerprint);
     put_optional(w, "setup", m->setup);
+    put(w, "%s", qos);
     if (m->direction != CLV_DIR_SENDRECV || (m->port != 0 && clv_sdp_is_rtp(m->proto)))
         put(w, "a=%s\r\n", clv_sdp_direction_name(m->direction));
 }

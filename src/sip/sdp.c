@@ -535,6 +535,34 @@ read_mid(Reader *r, Slice s)
     return TRUE;
 }
 
+static gboolean
+read_qos(Reader *r, const char *name, Slice s)
+{
+    g_autofree char *value = s.n < 128 ? g_strndup(s.p, s.n) : NULL;
+
+    if (r->media != NULL && value != NULL)
+        clv_sdp_qos_read(&r->media->qos, name, g_strstrip(value));
+    return TRUE;
+}
+
+static gboolean
+read_curr(Reader *r, Slice s)
+{
+    return read_qos(r, "curr", s);
+}
+
+static gboolean
+read_des(Reader *r, Slice s)
+{
+    return read_qos(r, "des", s);
+}
+
+static gboolean
+read_conf(Reader *r, Slice s)
+{
+    return read_qos(r, "conf", s);
+}
+
 static const struct {
     const char *name;
     ClvDirection direction;
@@ -554,7 +582,8 @@ static const struct {
     {"rtcp-mux", read_rtcp_mux}, {"key-mgmt", read_keymgmt},
     {"crypto", read_crypto},     {"fingerprint", read_fingerprint},
     {"setup", read_setup},       {"label", read_label},
-    {"mid", read_mid},
+    {"mid", read_mid},           {"curr", read_curr},
+    {"des", read_des},           {"conf", read_conf},
 };
 
 static gboolean

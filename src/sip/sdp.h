@@ -22,6 +22,14 @@ char *clv_sdp_format(const ClvSdp *sdp);
 /* RTP/SAVP[F] and UDP/TLS/RTP/SAVP[F]: is a stream of this protocol secured? */
 gboolean clv_sdp_is_secured(const char *proto);
 
+/* ---- preconditions (sdp-qos.c) ---- */
+/* Must the writer of this offer still reserve something before we alert anybody? */
+gboolean clv_sdp_qos_waits(const ClvSdp *offer);
+/* Is something mandatory that we cannot do? Then 580. */
+gboolean clv_sdp_qos_is_foreign(const ClvSdp *offer);
+/* Is anything mandatory at all? */
+gboolean clv_sdp_qos_is_mandatory(const ClvSdp *offer);
+
 /* What we can do, for answering. */
 typedef struct ClvSdpLocal {
     const char *host; /* address for o= and c= */

@@ -13,7 +13,7 @@
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY"
 #define CLV_SIP_SUPPORTED \
     "timer, 100rel, replaces, join, norefersub, tdialog, histinfo, from-change, "                  \
-    "recipient-list-invite"
+    "recipient-list-invite, precondition"
 #define CLV_SIP_ACCEPT "application/sdp, application/resource-lists+xml, multipart/mixed"
 #define CLV_SIP_EVENTS "refer"
 #define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"
@@ -76,8 +76,12 @@ struct Dialog {
     nta_incoming_t *invite; /* (nullable) unanswered or unacknowledged INVITE, first or later */
     gboolean invite_answered;
     gboolean wants_reliable; /* the first INVITE requires 100rel */
+    gboolean knows_reliable, knows_preconditions;
     nta_reliable_t *ringing; /* (nullable) 18x whose PRACK is out */
     gboolean answer_waits;   /* accepted meanwhile, with .sdp */
+    gboolean answer_early;   /* the answer goes out in a reliable 183 */
+    gboolean answer_sent, answer_known; /* it has been, and its PRACK has come */
+    gboolean peer_reserves;  /* preconditions of the peer are not met (RFC 3312) */
     gboolean we_offered;     /* the 200 to invite carries our offer; the answer is in the ACK */
     nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
     nta_outgoing_t *request; /* (nullable) our BYE or session refresh */
@@ -116,6 +120,8 @@ void clv_sip_count_refusal(ClvSip *sip, guint status);
 /* The answer of the status table; retry_after_s 0: the table's. Counts refusals. */
 void clv_sip_reply_code(ClvSip *sip, nta_incoming_t *irq, ClvCode code, guint retry_after_s,
                         const char *body);
+/* A refusal whose status stands in no table. */
+void clv_sip_reply_odd(ClvSip *sip, nta_incoming_t *irq, guint status);
 void clv_sip_challenge(ClvSip *sip, nta_incoming_t *irq, gboolean stale);
 /* 405 for methods that we know and do not do here, 501 for unknown ones. Returns the status. */
 int clv_sip_reply_method(nta_incoming_t *irq, const sip_t *msg);

@@ -9,7 +9,7 @@ typedef struct Dialog Dialog;
 #define NTA_LEG_MAGIC_T void
 #define NTA_INCOMING_MAGIC_T void /* Dialog, or what unacked.c keeps */
 #define NTA_OUTGOING_MAGIC_T void /* Dialog, or Referral */
-#define NTA_RELIABLE_MAGIC_T struct Dialog
+#define NTA_RELIABLE_MAGIC_T void /* Dialog */
 
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/nta.h>

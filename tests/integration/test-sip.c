@@ -734,13 +734,15 @@ a_refused_reoffer_changes_nothing(World *w, gconstpointer unused)
     end(&call, peer);
 }
 
-/* INVITE (Require: 100rel) ->  <- 180 (RSeq)   PRACK ->  <- 200 (PRACK)  <- 200 (INVITE) */
+/* INVITE (Require: 100rel) ->  <- 180 (RSeq)   PRACK ->  <- 200 (PRACK)  <- 183 (RSeq, SDP)
+ * PRACK ->  <- 200 (PRACK)  <- 200 (INVITE, no SDP) */
 static void
 reliable_ringing(World *w, gconstpointer unused)
 {
     RawCall call;
     RawPeer *peer;
-    g_autofree char *ringing = NULL, *rseq = NULL, *rack = NULL, *ok = NULL, *cseq = NULL;
+    g_autofree char *ringing = NULL, *rseq = NULL, *rack = NULL, *ok = NULL, *cseq = NULL,
+                    *early = NULL, *next = NULL, *second = NULL;
 
     begin(w, &call, &peer, w->udp);
     raw_call_send(&call, "INVITE", "Require: 100rel\r\n", OFFER_LINES);
@@ -750,12 +752,20 @@ reliable_ringing(World *w, gconstpointer unused)
     rack = g_strdup_printf("RAck: %s 1 INVITE\r\n", rseq);
     raw_call_send(&call, "PRACK", rack, NULL);
     g_free(raw_call_expect(&call, 200));
+    early = raw_call_expect(&call, 183);
+    g_assert_nonnull(strstr(raw_body(early), "a=crypto:"));
+    next = raw_header(early, "RSeq");
+    g_assert_cmpint(atoi(next), ==, atoi(rseq) + 1);
+    second = g_strdup_printf("RAck: %s 1 INVITE\r\n", next);
+    raw_call_send(&call, "PRACK", second, NULL);
+    g_free(raw_call_expect(&call, 200));
     ok = raw_call_expect(&call, 200);
     cseq = raw_header(ok, "CSeq");
     g_assert_cmpstr(cseq, ==, "1 INVITE");
+    g_assert_cmpstr(raw_body(ok), ==, "");
     call.cseq = 1;
     raw_call_ack(&call, NULL);
-    call.cseq = 2;
+    call.cseq = 3;
     expect_events(w, "invite confirmed");
     hang_up(&call);
     end(&call, peer);
