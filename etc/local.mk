@@ -4,7 +4,8 @@ EXTRA_DIST += %D%/conclave.service.in %D%/conclave-kms.service.in
 CLEANFILES += etc/conclave.service etc/conclave-kms.service etc/conclave.conf
 
 examplesdir = $(docdir)/examples
-examples_DATA = etc/conclave.conf %D%/policy.conf %D%/policies/lab.conf
+examples_DATA = etc/conclave.conf %D%/policy.conf %D%/policies/adhoc-service.conf \
+	%D%/policies/board.conf %D%/policies/lab.conf
 unitdir = $(prefix)/lib/systemd/system
 unit_DATA = etc/conclave.service etc/conclave-kms.service
 sysusersdir = $(prefix)/lib/sysusers.d

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <glib.h>
+#include <openssl/crypto.h>
 
 #include "admin/control.h"
 #include "admin/report.h"
@@ -59,6 +60,7 @@ static const char commands[] =
     "  why USER CONFERENCE [OP]   may he join, create, refer, remove, dial? Which line says so?\n"
     "  check-config [FILE]        check a configuration without touching the server\n"
     "  check-policy FILE...       check policy files without touching the server\n"
+    "  pin-hash                   read a PIN, print what to write behind pin-hash=\n"
     "  sample-config              print a commented configuration\n";
 
 /* ---- commands that need no server ---- */
@@ -131,6 +133,32 @@ sample_config(void)
     g_autofree char *text = clv_config_sample();
 
     fputs(text, stdout);
+    return EXIT_SUCCESS;
+}
+
+#define PIN_ITERATIONS 200000
+
+/* The PIN comes by standard input, as arguments can be seen by others. */
+static int
+pin_hash(void)
+{
+    char digits[80] = "";
+    g_autofree char *hash = NULL;
+    guint8 salt[16];
+
+    if (isatty(STDIN_FILENO))
+        fputs("PIN: ", stderr);
+    if (fgets(digits, sizeof digits, stdin) == NULL)
+        digits[0] = '\0';
+    digits[strcspn(digits, "\r\n")] = '\0';
+    if (getentropy(salt, sizeof salt) == 0)
+        hash = clv_policy_pin_hash_new(digits, salt, sizeof salt, PIN_ITERATIONS);
+    OPENSSL_cleanse(digits, sizeof digits);
+    if (hash == NULL) {
+        fputs("conclavectl: expected 1 to 64 digits\n", stderr);
+        return EXIT_REFUSED;
+    }
+    puts(hash);
     return EXIT_SUCCESS;
 }
 
@@ -365,6 +393,8 @@ run(int n, char **words)
         return run_policy(n, words);
     if (strcmp(words[0], "why") == 0 && option_files != NULL)
         return why(n - 1, words + 1);
+    if (strcmp(words[0], "pin-hash") == 0 && n == 1)
+        return pin_hash();
     if (strcmp(words[0], "sample-config") == 0 && n == 1)
         return sample_config();
     return ask_server(words);

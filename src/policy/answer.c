@@ -159,15 +159,28 @@ check_ticket_answered(const Case *in, const Answer *answer)
     return TRUE;
 }
 
+/* Of all the names that he has, proven or not, none may be denied. */
+static gboolean
+check_names(const Case *in, const Answer *answer)
+{
+    const char *const *other = in->facts->identities;
+    const char *asserted = in->facts->answerer != NULL ? in->facts->answerer->asserted : NULL;
+
+    for (; other != NULL && *other != NULL; other++) {
+        if (!check_denied(in, *other))
+            return FALSE;
+    }
+    return check_denied(in, answer->called) && check_denied(in, answer->proven) &&
+           check_denied(in, asserted) && check_denied(in, answer->claimed);
+}
+
 gboolean
 clv_policy_check_answerer(const Case *in)
 {
     Answer answer = read_answer(in);
     const char *who = known_identity(&answer) != NULL ? known_identity(&answer) : answer.called;
 
-    return check_denied(in, answer.called) && check_denied(in, answer.proven) &&
-           check_denied(in, answer.asserted) && check_denied(in, answer.claimed) &&
-           judges[view_number(in->view, KEY_DIVERSION)](in, &answer) &&
+    return check_names(in, &answer) && judges[view_number(in->view, KEY_DIVERSION)](in, &answer) &&
            (who == NULL || check_member(in, who)) && check_ticket_answered(in, &answer) &&
            check_known(in, &answer);
 }

@@ -15,6 +15,7 @@
 #define MIN_ITERATIONS 100000
 #define MAX_ITERATIONS 10000000
 #define MAX_DIGITS 64
+#define DIGITS "0123456789"
 #define MAX_BYTES 300
 
 typedef struct PinHash {
@@ -83,4 +84,22 @@ clv_policy_pin_fits(const char *hash, const char *digits)
            CRYPTO_memcmp(got, wanted.hash, HASH_LEN) == 0;
     OPENSSL_cleanse(got, sizeof got);
     return fits;
+}
+
+char *
+clv_policy_pin_hash_new(const char *digits, const guint8 *salt, gsize salt_len, guint iterations)
+{
+    gsize n_digits = strlen(digits);
+    g_autofree char *salt_text = NULL, *hash_text = NULL;
+    guint8 hash[HASH_LEN];
+
+    if (n_digits == 0 || n_digits > MAX_DIGITS || strspn(digits, DIGITS) != n_digits ||
+        salt_len < MIN_SALT || salt_len > MAX_SALT || iterations < MIN_ITERATIONS ||
+        iterations > MAX_ITERATIONS ||
+        PKCS5_PBKDF2_HMAC(digits, (int)n_digits, salt, (int)salt_len, (int)iterations, EVP_sha256(),
+                          HASH_LEN, hash) != 1)
+        return NULL;
+    salt_text = g_base64_encode(salt, salt_len);
+    hash_text = g_base64_encode(hash, HASH_LEN);
+    return g_strdup_printf("%s$%u$%s$%s", SCHEME, iterations, salt_text, hash_text);
 }

@@ -183,6 +183,10 @@ gint64 clv_policy_kms_timeout_ms(const ClvPolicyView *view);
 /* PBKDF2 over the digits, compared in constant time; takes tens of milliseconds: not for the
  * signalling thread. @hash: as in pin-hash */
 gboolean clv_policy_pin_fits(const char *hash, const char *digits);
+/* The other way: what to write behind pin-hash=. @salt: 8 to 64 random octets. (transfer full)
+ * (nullable): NULL when digits are not 1 to 64 of 0-9, or salt or iterations are out of bounds */
+char *clv_policy_pin_hash_new(const char *digits, const guint8 *salt, gsize salt_len,
+                              guint iterations);
 gint64 clv_policy_not_after_us(const ClvPolicyView *view); /* Unix time; 0: none */
 const char *clv_policy_subject(const ClvPolicyView *view);      /* "" when not set */
 const char *clv_policy_display_text(const ClvPolicyView *view); /* "" when not set */

@@ -34,9 +34,11 @@ ask(const ClvPolicyView *view)
     static const char *const people[] = {"sip:alice@example.org", "sip:bob@eng.example.org",
                                          "tel:+493012345", "sip:x@anonymous.invalid", NULL};
     static const char *const names[] = {"sip:bob@eng.example.org", NULL};
+    static const char *const both[] = {"sip:alice@example.org", "tel:+493012345", NULL};
+    static const ClvAnswerer answerer = {.forwarded = TRUE, .asserted = "sip:bob@eng.example.org"};
 
     for (guint i = 0; i < G_N_ELEMENTS(people); i++) {
-        for (guint op = CLV_OP_CREATE; op <= CLV_OP_ALLOW_CHANGE; op++) {
+        for (guint op = CLV_OP_CREATE; op <= CLV_OP_LOCK; op++) {
             const ClvPolicyFacts facts = {
                 .identity = people[i],
                 .proof = people[i] != NULL ? CLV_PROOF_TICKET : CLV_PROOF_NONE,
@@ -44,6 +46,11 @@ ask(const ClvPolicyView *view)
                 .creator = op != CLV_OP_CREATE ? people[0] : NULL,
                 .ticket_names = i % 2 == 0 ? names : NULL,
                 .tls = TRUE,
+                .target = people[0],
+                .answerer = i % 2 == 0 ? &answerer : NULL,
+                .answer_early = op % 2 == 0,
+                .identities = i == 0 ? both : NULL,
+                .peer_name = i % 2 == 0 ? "192.0.2.1" : NULL,
                 .wall_us = G_GINT64_CONSTANT(1893456000000000),
             };
             ClvPolicyVerdict v = clv_policy_decide(view, (ClvPolicyOp)op, &facts);
@@ -53,6 +60,13 @@ ask(const ClvPolicyView *view)
                 abort();
         }
     }
+}
+
+static void
+look_at(const char *key, const char *value, const char *origin, void *user)
+{
+    if (key[0] == '\0' || value == NULL || origin[0] == '\0')
+        abort();
 }
 
 static ClvPolicyView *
@@ -80,6 +94,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     if (running == NULL)
         return 0;
     ask(running);
+    clv_policy_view_each(running, look_at, NULL);
     if (cut != NULL) {
         g_autoptr(ClvPolicy) second = read_policy(cut + 1, size - first_size - 1);
         g_autoptr(ClvPolicyView) fresh = first_view(second);
@@ -88,6 +103,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
             g_autoptr(ClvPolicyView) merged = clv_policy_view_merge(running, fresh, NULL);
 
             ask(merged);
+            clv_policy_view_each(merged, look_at, NULL);
         }
     }
     return 0;
