@@ -252,9 +252,12 @@ typedef struct ClvDialInfo {
 guint clv_conference_n_dials(const ClvConference *conference);
 void clv_conference_dial(const ClvConference *conference, guint i, ClvDialInfo *out);
 gboolean clv_conference_is_locked(const ClvConference *conference);
-/* The facts of this identity, as if it asked now: for "conclavectl why". Borrowed strings. */
+/* The facts of this identity, as if it asked now: for "conclavectl why". Puts in what a conference
+ * knows, leaves the rest of @out (proof, scheme, hop) as it is. Borrowed strings. */
 void clv_conference_facts(const ClvConference *conference, const char *identity,
                           ClvPolicyFacts *out);
+/* Removed, and refused whatever the policy says (ban-on-removal). */
+gboolean clv_conference_is_banned(const ClvConference *conference, const char *identity);
 /* What must survive a restart with persist=yes: URI, view name, creator, names, ticket hash. */
 typedef struct ClvConferenceRecord {
     char *uri, *creator, *ticket_hash;

@@ -125,7 +125,21 @@ clv_conference_dial(const ClvConference *c, guint i, ClvDialInfo *out)
 void
 clv_conference_facts(const ClvConference *c, const char *identity, ClvPolicyFacts *out)
 {
-    *out = clv_judge_facts(c, identity, NULL);
+    ClvPolicyFacts known = clv_judge_facts(c, identity, NULL);
+
+    out->identity = identity;
+    out->creator = known.creator;
+    out->creator_present = known.creator_present;
+    out->ticket_names = known.ticket_names;
+    out->locked = known.locked;
+    out->n_participants = known.n_participants;
+    out->n_endpoints = known.n_endpoints;
+}
+
+gboolean
+clv_conference_is_banned(const ClvConference *c, const char *identity)
+{
+    return clv_judge_is_banned(c, identity);
 }
 
 /* ---- over a restart ---- */

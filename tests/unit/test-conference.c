@@ -582,6 +582,36 @@ test_after_the_end(void)
     play_clear(&play);
 }
 
+/* Asked about without a JOIN; what only the asker knows stays. */
+static void
+test_facts(void)
+{
+    ClvPolicyFacts facts = {.proof = CLV_PROOF_TICKET, .tls = TRUE};
+    Play play;
+
+    play_init(&play);
+    play_new(&play, NULL);
+    play_event(&play, "join alice ticket create");
+    play_event(&play, "keys 1 alice names=bob,carol hash=aa");
+    play_event(&play, "media-ready 1");
+    play_event(&play, "confirmed 1");
+    play_event(&play, "lock on");
+    play_event(&play, "kick carol");
+    clv_conference_facts(play.conference, "sip:bob@example.org", &facts);
+    g_assert_cmpstr(facts.identity, ==, "sip:bob@example.org");
+    g_assert_cmpstr(facts.creator, ==, "sip:alice@example.org");
+    g_assert_true(facts.creator_present);
+    g_assert_true(facts.locked);
+    g_assert_true(g_strv_contains(facts.ticket_names, "sip:bob@example.org"));
+    g_assert_cmpuint(facts.n_participants, ==, 1);
+    g_assert_cmpuint(facts.n_endpoints, ==, 0);
+    g_assert_cmpint(facts.proof, ==, CLV_PROOF_TICKET);
+    g_assert_true(facts.tls);
+    g_assert_true(clv_conference_is_banned(play.conference, "sip:carol@example.org"));
+    g_assert_false(clv_conference_is_banned(play.conference, "sip:bob@example.org"));
+    play_clear(&play);
+}
+
 /* ---- factory ---- */
 
 static gboolean
@@ -623,6 +653,7 @@ main(int argc, char **argv)
     paths = add_transcripts();
     g_test_add_func("/conference/random-tales-keep-the-law", test_random);
     g_test_add_func("/conference/late-invite-is-answered", test_after_the_end);
+    g_test_add_func("/conference/facts-are-what-a-join-would-meet", test_facts);
     g_test_add_func("/conference/factory-uri-has-a-hundred-random-bits", test_factory_uri);
     return g_test_run();
 }
