@@ -604,7 +604,8 @@ apply_media(Leg *leg, Room *room, const Negotiation *n, GError **error)
         return TRUE;
     offered = &n->offer->media[n->choice.media_index];
     if (!clv_media_change(leg->hub->media, leg->id, n->choice.direction, &offered->rtp,
-                          &offered->rtcp, n->choice.codec.pt, n->choice.codec.name, error))
+                          &offered->rtcp, n->choice.codec.pt, n->choice.codec.name, error) ||
+        !clv_media_dtmf(leg->hub->media, leg->id, n->choice.dtmf_pt, error))
         return FALSE;
     return !n->keyed || clv_media_rekey(leg->hub->media, leg->id, &n->out.rx, &n->out.tx, error);
 }
@@ -678,6 +679,7 @@ call_take_answer(Leg *leg, const ClvSdp *answer)
     if (!clv_media_change(leg->hub->media, leg->id, choice.direction, &media->rtp, &media->rtcp,
                           choice.codec.pt, choice.codec.name, NULL))
         return;
+    (void)clv_media_dtmf(leg->hub->media, leg->id, choice.dtmf_pt, NULL);
     leg->now.choice.direction = choice.direction;
     event.direction = call_mirror(choice.direction);
     hub_feed(leg->hub, leg->room, &event);

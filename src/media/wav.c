@@ -13,7 +13,9 @@ read_le16(ClvReader *r)
 {
     const uint8_t *at = clv_read_bytes(r, 2);
 
-    return at != NULL ? (uint16_t)(at[0] | at[1] << 8) : 0;
+    if (at == NULL)
+        return 0;
+    return (uint16_t)(at[0] | at[1] << 8);
 }
 
 static uint32_t

@@ -11,7 +11,7 @@ typedef struct Press {
     guint8 code;
     guint updates;
     gboolean beside;
-    guint lose; /* bits: of the packets that are sent */
+    guint64 lose; /* bits: of the packets that are sent */
 } Press;
 
 static void
