@@ -157,6 +157,12 @@ static const Option table[] = {
      NULL},
     {"kms-insecure", FLAG, KMS, AT(kms_insecure), NULL, "plain HTTP to other hosts than this one",
      0, 0, NULL},
+    {"kms-user", TEXT, KMS, AT(kms_user), "B-TID", "answer the KMS's HTTP Digest challenge with it",
+     0, 0, NULL},
+    {"kms-password-file", TEXT, KMS, AT(kms_password_file), "FILE",
+     "the password for it, on the first line (default: our key, in base64)", 0, 0, NULL},
+    {"kms-cert", TEXT, KMS, AT(kms_cert), "FILE", "our certificate and key for the KMS, PEM", 0, 0,
+     NULL},
     {"psk-id", TEXT, KMS, AT(psk_id), "NAME", "our name at the KMS", 0, 0, NULL},
     {"psk-file", TEXT, KMS, AT(psk_file), "FILE", "our key at the KMS, hex or base64:...", 0, 0,
      NULL},
@@ -590,6 +596,8 @@ check_together(const ClvUaOptions *o, GError **error)
         return FALSE;
     if ((o->user == NULL) != (o->password_file == NULL))
         return usage(error, "--user and --password-file go together", NULL);
+    if (o->kms_password_file != NULL && o->kms_user == NULL)
+        return usage(error, "--kms-password-file needs --kms-user", NULL);
     if (o->tones->len > 0 && o->play != NULL)
         return usage(error, "either --tone or --play", NULL);
     if (o->rtp_port % 2 != 0)

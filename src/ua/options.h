@@ -118,6 +118,9 @@ typedef struct ClvUaOptions {
     char *kms_uri;
     char *kms_ca;
     gboolean kms_insecure;
+    char *kms_user;
+    char *kms_password_file;
+    char *kms_cert;
     char *psk_id;
     char *psk_file;
     char *ticket_file;

@@ -465,10 +465,9 @@ send_prack(ClvUaPhone *phone, const sip_t *sip)
     phone->last_rseq = sip->sip_rseq->rs_response;
     accept_dialog(phone, sip);
     rack = su_sprintf(phone->home, "%u %u INVITE", phone->last_rseq, sip->sip_cseq->cs_seq);
-    prack = nta_outgoing_tcreate(phone->leg, on_response, phone,
-                                 (const url_string_t *)phone->route, SIP_METHOD_PRACK, NULL,
-                                 SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), SIPTAG_RACK_STR(rack),
-                                 TAG_END());
+    prack = nta_outgoing_tcreate(phone->leg, on_response, phone, (const url_string_t *)phone->route,
+                                 SIP_METHOD_PRACK, NULL, SIPTAG_USER_AGENT_STR(CLV_UA_AGENT),
+                                 SIPTAG_RACK_STR(rack), TAG_END());
     su_free(phone->home, rack);
     if (prack == NULL)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_UNPRACKED, NULL, NULL);

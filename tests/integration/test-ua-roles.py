@@ -4,6 +4,7 @@
 allowed set, being called well and badly. The other side is another conclave-ua, or a few lines of
 SIP written here."""
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -447,6 +448,47 @@ def who_is_not_named_in_the_ticket_cannot_answer():
                 check((status, report['status']) == (3, 488), report)
             status, report = mallory.finish()
             check(status == 5 and report['mikey_error'] >= 0, report)
+
+
+# ---- proving oneself to the KMS by HTTP -------------------------------------------------------
+
+@test
+def a_kms_that_challenges_by_http_is_answered():
+    with Kms('digest') as kms:
+        extra = {user: ['--kms-user', user] for user in ('alice', 'bob')}
+        with mikey_pair(kms, call=extra['alice'], answer=extra['bob']) as pair:
+            both_good(*pair.finish(), keymgmt='mikey-ticket')
+        wrong = os.path.join(uatest.work, 'wrong')
+        with open(wrong, 'w', encoding='ascii') as out:
+            out.write('secret\n')
+        for more in ([], ['--kms-user', 'alice', '--kms-password-file', wrong],
+                     ['--kms-user', 'bob']):
+            with running('call', 'sip:bob@127.0.0.1:9', '--keymgmt', 'mikey',
+                         *kms.options('alice'), *more) as alice:
+                status, report = alice.finish()
+            check(status == 5 and '401' in report['problem'], report)
+
+
+@test
+def a_kms_that_wants_a_certificate_gets_it():
+    path = {name: os.path.join(uatest.work, name) for name in
+            ('kms.key', 'kms.pem', 'alice.key', 'alice.pem', 'both.pem', 'mallory.key',
+             'mallory.pem')}
+    uatest.make_certificate(path['kms.key'], path['kms.pem'], 'IP:127.0.0.1')
+    for user in ('alice', 'mallory'):
+        uatest.make_certificate(path[f'{user}.key'], path[f'{user}.pem'],
+                                f'URI:sip:{user}@127.0.0.1')
+    with Kms('certificate', (path['kms.pem'], path['kms.key'], path['alice.pem'])) as kms:
+        words = ['ticket', '--for', 'sip:bob@127.0.0.1', '--ticket-file',
+                 os.path.join(uatest.work, 'a-ticket'), *kms.options('alice'), '--kms-ca',
+                 path['kms.pem']]
+        for more, wanted in ((['--kms-cert', uatest.joined(path['alice.key'], path['alice.pem'])],
+                              0), ([], 5),
+                             (['--kms-cert', uatest.joined(path['mallory.key'],
+                                                           path['mallory.pem'])], 5)):
+            with running(*words, *more) as alice:
+                status, report = alice.finish()
+            check(status == wanted, report)
 
 
 @test
