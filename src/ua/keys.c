@@ -168,8 +168,12 @@ void
 clv_ua_keys_add_name(GPtrArray *names, const char *uri)
 {
     char *canonical = clv_identity_canonical(uri, -1);
+    char *name = canonical != NULL ? canonical : g_strdup(uri);
 
-    g_ptr_array_add(names, canonical != NULL ? canonical : g_strdup(uri));
+    if (g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+        g_free(name);
+    else
+        g_ptr_array_add(names, name);
 }
 
 static void
@@ -183,6 +187,7 @@ static GPtrArray *
 wanted_names(const ClvUaKeys *keys, const char *uri)
 {
     const ClvUaOptions *o = keys->options;
+    const GPtrArray *dialled[] = {o->dial, o->dial_cc, o->dial_bcc};
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
 
     if (uri != NULL)
@@ -191,6 +196,9 @@ wanted_names(const ClvUaKeys *keys, const char *uri)
         clv_ua_keys_add_name(names, g_ptr_array_index(o->invite, i));
     for (guint i = 0; i < o->ticket_for->len; i++)
         clv_ua_keys_add_name(names, g_ptr_array_index(o->ticket_for, i));
+    for (guint list = 0; list < G_N_ELEMENTS(dialled) && !o->dial_unnamed; list++)
+        for (guint i = 0; i < dialled[list]->len; i++)
+            clv_ua_keys_add_name(names, g_ptr_array_index(dialled[list], i));
     g_ptr_array_add(names, NULL);
     return names;
 }

@@ -5,7 +5,8 @@ libclv_ua_la_SOURCES = %D%/options.h %D%/options.c %D%/suite.h %D%/suite.c %D%/w
 	%D%/source.h %D%/source.c %D%/meter.h %D%/meter.c %D%/g711.h %D%/g711.c \
 	%D%/playout.h %D%/playout.c %D%/report.h %D%/report.c %D%/digest.h %D%/digest.c \
 	%D%/decode.h %D%/decode.c %D%/ticket-file.h %D%/ticket-file.c %D%/crypt.h %D%/crypt.c \
-	%D%/sipfrag.h %D%/sipfrag.c
+	%D%/sipfrag.h %D%/sipfrag.c %D%/uri-list.h %D%/uri-list.c \
+	%D%/dialog-id.h %D%/dialog-id.c
 libclv_ua_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SRTP_CFLAGS)
 libclv_ua_la_LIBADD = libmikey.la libclv-base.la $(SRTP_LIBS) $(GLIB_LIBS) $(CRYPTO_LIBS)
 

@@ -101,6 +101,7 @@ void clv_ua_phone_tell(ClvUaPhone *phone, ClvUaPhoneEventKind kind, const sip_t 
 /* The same for an event that is begun already */
 void clv_ua_phone_tell_event(ClvUaPhone *phone, ClvUaPhoneEvent *event, const sip_t *sip);
 nta_outgoing_t *clv_ua_phone_send(ClvUaPhone *phone, nta_leg_t *leg, const ClvUaRequest *request);
+void clv_ua_phone_append_wanted(const ClvUaPhone *phone, GString *lines);
 nta_leg_t *clv_ua_phone_new_leg(ClvUaPhone *phone, const char *uri, GError **error);
 void clv_ua_phone_note_dialog(ClvUaPhone *phone, const char *call_id, const char *theirs,
                               const char *ours);

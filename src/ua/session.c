@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define MAX_PASSWORD 256
+#define DTMF_PT 101    /* as everybody else has it */
 #define LINGER_MS 2000 /* for NOTIFYs after the end of a call */
 
 /* ---- telling ----------------------------------------------------------------------------- */
@@ -89,6 +90,16 @@ clv_ua_fill_media(Session *s, ClvSdpMedia *media)
     media->direction = s->direction;
 }
 
+/* Telephone events are offered by who may want to press keys. */
+static void
+add_events(const Session *s, ClvSdpMedia *media, guint8 pt)
+{
+    if (!clv_ua_script_presses_keys(s) || media->n_codecs >= CLV_SDP_MAX_CODECS)
+        return;
+    media->codecs[media->n_codecs++] = (ClvCodec){
+        .pt = pt, .name = "telephone-event", .rate_hz = 8000, .channels = 1, .fmtp = "0-15"};
+}
+
 /* Returns: (transfer full): clv_sdp_free() it */
 ClvSdp *
 clv_ua_make_offer(Session *s)
@@ -103,6 +114,7 @@ clv_ua_make_offer(Session *s)
     for (guint i = 0; i < s->options->codecs->len && i < CLV_SDP_MAX_CODECS; i++)
         fill_codec(&sdp->media[0].codecs[sdp->media[0].n_codecs++],
                    g_ptr_array_index(s->options->codecs, i));
+    add_events(s, &sdp->media[0], DTMF_PT);
     return sdp;
 }
 
@@ -136,6 +148,17 @@ clv_ua_find_codec(const Session *s, const ClvSdpMedia *media)
     return NULL;
 }
 
+/* Payload type of telephone events, -1: none */
+int
+clv_ua_event_pt(const ClvSdpMedia *media)
+{
+    for (guint i = 0; i < media->n_codecs; i++)
+        if (g_ascii_strcasecmp(media->codecs[i].name, "telephone-event") == 0 &&
+            media->codecs[i].rate_hz == 8000)
+            return media->codecs[i].pt;
+    return -1;
+}
+
 /* ---- media ------------------------------------------------------------------------------- */
 
 gboolean
@@ -156,9 +179,11 @@ clv_ua_start_media(Session *s, const ClvSdpMedia *media, gboolean rekey, gboolea
         return FALSE;
     }
     peer.pt = codec->pt;
+    peer.event_pt = clv_ua_event_pt(media);
     peer.alaw = g_ascii_strcasecmp(codec->name, "PCMA") == 0;
     s->codec = peer.alaw ? "PCMA" : "PCMU";
     s->peer_direction = media->direction;
+    s->event_pt = clv_ua_event_pt(media);
     good = clv_ua_stream_start(s->stream, &peer, error);
     clv_srtp_keys_clear(&peer.tx);
     clv_srtp_keys_clear(&peer.rx);

@@ -4,10 +4,12 @@
 allowed set, being called well and badly. The other side is another conclave-ua, or a few lines of
 SIP written here."""
 import contextlib
+import email
 import os
 import signal
 import socket
 import sys
+import xml.etree.ElementTree
 
 import uatest
 from uatest import HEAR, Kms, Pair, Ua, both_good, check, test
@@ -448,6 +450,70 @@ def who_is_not_named_in_the_ticket_cannot_answer():
                 check((status, report['status']) == (3, 488), report)
             status, report = mallory.finish()
             check(status == 5 and report['mikey_error'] >= 0, report)
+
+
+@test
+def keys_that_are_pressed_arrive_each_once():
+    with Pair(answer=['--tone', '1000', '--dtmf', '0.3:7'],
+              call=['--dtmf', '0.2:12#', '--dtmf', '0.9:*AD', '--duration', '2.5',
+                    '--expect-hear', '1000:-20']) as pair:
+        (status, alice), (bob_status, bob) = pair.finish()
+    check((status, bob_status) == (0, 0), (alice, bob))
+    check((bob['digits_heard'], alice['digits_heard']) == ('12#*AD', '7'), (alice, bob))
+    check(alice['digits_sent'] == 6 and bob['lost'] == 0 and bob['bad_auth'] == 0, (alice, bob))
+    with Pair(call=['--dtmf', '0.1:1x', '--duration', '0.5']) as pair:
+        (status, report), _ = pair.finish()
+    check(status == 1 and 'keys are' in report['problem'], report)
+
+
+# ---- what an INVITE may bring with it ---------------------------------------------------------
+
+@test
+def a_list_of_whom_to_call_goes_with_the_creation():
+    with Peer() as peer, running(
+            'create', '--factory', peer.uri, '--keymgmt', 'none', '--identity',
+            'sip:alice@example.org', '--dial', 'sip:bob@example.org', '--dial-cc',
+            'sip:carol@example.org?a=1&b="2"', '--dial-bcc', 'sip:dave@example.org', '--anonymize',
+            '--duration', '0.2') as alice:
+        invite = peer.until('BYE') and peer.invite
+        peer.answer(peer.seen[-1], 200)
+        check(alice.finish()[0] == 0, alice.events)
+    check(invite.get('Require') == 'recipient-list-invite', invite.headers)
+    parts = email.message_from_string(f'Content-Type: {invite.get("Content-Type")}\n\n'
+                                      + invite.body).get_payload()
+    check([part.get_content_type() for part in parts] ==
+          ['application/sdp', 'application/resource-lists+xml'], invite.body)
+    check(parts[1].get('Content-Disposition') == 'recipient-list', invite.body)
+    check(parts[0].get_payload().startswith('v=0'), invite.body)
+    copy = '{urn:ietf:params:xml:ns:copycontrol}'
+    entries = xml.etree.ElementTree.fromstring(parts[1].get_payload().strip()).iter(
+        '{urn:ietf:params:xml:ns:resource-lists}entry')
+    found = [(e.get('uri'), e.get(copy + 'copyControl'), e.get(copy + 'anonymize'))
+             for e in entries]
+    check(found == [('sip:bob@example.org', 'to', 'true'),
+                    ('sip:carol@example.org?a=1&b="2"', 'cc', 'true'),
+                    ('sip:dave@example.org', 'bcc', 'true')], found)
+
+
+@test
+def headers_are_sent_as_they_are_wanted():
+    with Peer() as peer, calling(
+            peer, '--header', 'P-Access-Network-Info: IEEE-802.11', '--privacy', 'id',
+            '--assert-identity', 'sip:alice@example.org', '--require-100rel', '--replaces',
+            'x@y;local-tag=theirs;remote-tag=ours', '--join', 'z;to-tag=1;from-tag=2',
+            '--refer', '0.1:sip:carol@example.org', '--norefersub', '--duration', '0.6') as alice:
+        refer = peer.until('REFER')
+        peer.answer(refer, 202, ['Refer-Sub: false', f'Contact: <{peer.uri}>'])
+        peer.until('BYE')
+        peer.answer(peer.seen[-1], 200)
+        check(alice.finish()[0] == 0, alice.events)
+    wanted = {'P-Access-Network-Info': 'IEEE-802.11', 'Privacy': 'id',
+              'P-Asserted-Identity': '<sip:alice@example.org>'}
+    for name, value in wanted.items():
+        check(peer.invite.get(name) == refer.get(name) == value, (name, peer.invite.headers))
+    check(peer.invite.get('Replaces') == 'x@y;to-tag=theirs;from-tag=ours', peer.invite.headers)
+    check(peer.invite.get('Join') == 'z;to-tag=1;from-tag=2', peer.invite.headers)
+    check(peer.invite.get('Require') == '100rel, replaces, join', peer.invite.headers)
 
 
 # ---- proving oneself to the KMS by HTTP -------------------------------------------------------
