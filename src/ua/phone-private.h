@@ -79,6 +79,12 @@ struct ClvUaPhone {
     char *tls_failure;
     ClvTimer *tls_timer;
 
+    nta_leg_t *reg_leg; /* of REGISTERs */
+    nta_outgoing_t *reg;
+    char *registrar;
+    gboolean registering; /* else we take it back */
+    guint n_reg_challenges;
+
     GPtrArray *refers_out; /* of ReferOut */
     GPtrArray *refers_in;  /* of ReferIn */
     guint last_refer;
@@ -122,6 +128,10 @@ gboolean clv_ua_phone_refer_response(ClvUaPhone *phone, nta_outgoing_t *orq, con
 int clv_ua_phone_on_notify(ClvUaPhone *phone, nta_incoming_t *irq, const sip_t *sip);
 int clv_ua_phone_on_refer(ClvUaPhone *phone, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *sip);
 void clv_ua_phone_forget_refers(ClvUaPhone *phone);
+
+/* phone-register.c */
+gboolean clv_ua_phone_register_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip);
+void clv_ua_phone_forget_register(ClvUaPhone *phone);
 
 /* agent.c */
 void clv_ua_phone_forget_challenge(ClvUaPhone *phone);

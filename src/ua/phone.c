@@ -578,7 +578,8 @@ on_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip)
         clv_ua_phone_end_call(phone, phone->leaving != NULL ? phone->leaving : "local", NULL);
         return 0;
     }
-    if (clv_ua_phone_refer_response(phone, orq, sip))
+    if (clv_ua_phone_refer_response(phone, orq, sip) ||
+        clv_ua_phone_register_response(phone, orq, sip))
         return 0;
     if (orq == phone->update)
         on_update_final(phone, sip);

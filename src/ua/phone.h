@@ -31,6 +31,7 @@ typedef enum ClvUaPhoneEventKind {
     CLV_UA_PHONE_ENDED,          /* cause says how: "bye", "cancel", "timer", "no-ack", "local" */
     CLV_UA_PHONE_REFER_ANSWERED, /* our REFER: .refer .status; .last: no NOTIFY will come */
     CLV_UA_PHONE_REFER_NOTIFIED, /* .refer, .status and .phrase of the sipfrag, .last */
+    CLV_UA_PHONE_REGISTERED,     /* or not: .status; cause is "there" or "gone" */
     CLV_UA_PHONE_REFERRED,       /* we are asked: clv_ua_phone_refer_answer() */
 } ClvUaPhoneEventKind;
 
@@ -113,6 +114,8 @@ guint clv_ua_phone_refer(ClvUaPhone *phone, const ClvUaRefer *refer, GError **er
 void clv_ua_phone_refer_answer(ClvUaPhone *phone, guint refer, int status);
 void clv_ua_phone_refer_notify(ClvUaPhone *phone, guint refer, int status, const char *phrase,
                                gboolean last);
+/* REGISTER our contact at the proxy, or take it back; REGISTERED follows. */
+gboolean clv_ua_phone_register(ClvUaPhone *phone, gboolean there, GError **error);
 /* Are all NOTIFYs of ours answered? */
 gboolean clv_ua_phone_refers_are_done(const ClvUaPhone *phone);
 

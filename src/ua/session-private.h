@@ -46,7 +46,7 @@ typedef struct Session {
     ClvDirection direction;      /* ours */
     ClvDirection peer_direction; /* what the other side said of itself */
     ClvSrtpKeys tx, rx;
-    gboolean connected, on_hold;
+    gboolean connected, on_hold, registered;
     int event_pt;                 /* of telephone events, -1: the other side takes none */
     char *early_sdp;              /* answer in a provisional one */
     Change change;                /* of the offer under way */

@@ -460,12 +460,33 @@ on_progress(Session *s, const ClvUaPhoneEvent *event)
 /* ---- leaving ------------------------------------------------------------------------------ */
 
 static void
-on_lingered(void *user)
+on_register_lingered(void *user)
 {
     Session *s = user;
 
     s->linger = NULL;
     clv_loop_quit(s->loop);
+}
+
+/* Nobody shall be sent to where we are not any more. */
+static void
+go(Session *s)
+{
+    if (!s->registered || !clv_ua_phone_register(s->phone, FALSE, NULL)) {
+        clv_loop_quit(s->loop);
+        return;
+    }
+    s->registered = FALSE;
+    s->linger = clv_loop_timer(s->loop, LINGER_MS, on_register_lingered, s);
+}
+
+static void
+on_lingered(void *user)
+{
+    Session *s = user;
+
+    s->linger = NULL;
+    go(s);
 }
 
 /* The last NOTIFY may come after the BYE, and ours want an answer: wait for them, but not long. */
@@ -480,7 +501,7 @@ clv_ua_leave(Session *s)
         !clv_ua_phone_refers_are_done(s->phone))
         s->linger = clv_loop_timer(s->loop, LINGER_MS, on_lingered, s);
     else
-        clv_loop_quit(s->loop);
+        go(s);
 }
 
 static void
@@ -510,6 +531,40 @@ on_refreshed(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_end(s->report);
 }
 
+static gboolean set_out(Session *s, GError **error);
+
+/* What waited for the registration begins, or what waited for its end is over. */
+static void
+on_registered(Session *s, const ClvUaPhoneEvent *event)
+{
+    gboolean there = strcmp(event->cause, "there") == 0;
+    GError *error = NULL;
+
+    clv_ua_report_begin(s->report, there ? "registered" : "unregistered");
+    clv_ua_report_int(s->report, "status", event->status);
+    clv_ua_report_string(s->report, "phrase", event->phrase);
+    clv_ua_report_end(s->report);
+    if (!there) {
+        clv_loop_quit(s->loop);
+        return;
+    }
+    if (event->status >= 300) {
+        s->state = "refused";
+        s->status = event->status;
+        clv_ua_set_text(&s->phrase, event->phrase);
+        clv_ua_fail(s, CLV_UA_EXIT_REFUSED);
+        clv_loop_quit(s->loop);
+        return;
+    }
+    s->registered = TRUE;
+    if (set_out(s, &error))
+        return;
+    clv_ua_fail(s, CLV_UA_EXIT_FAILED);
+    clv_ua_tell_problem(s, s->exit == CLV_UA_EXIT_KEYS ? "keys-failed" : "failed", error->message);
+    g_error_free(error);
+    clv_ua_leave(s);
+}
+
 static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_PROGRESS] = on_progress,
     [CLV_UA_PHONE_ACCEPTED] = on_accepted,
@@ -526,6 +581,7 @@ static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_RECONFIRMED] = clv_ua_on_reconfirmed,
     [CLV_UA_PHONE_REFER_ANSWERED] = clv_ua_on_refer_answered,
     [CLV_UA_PHONE_REFER_NOTIFIED] = clv_ua_on_refer_notified,
+    [CLV_UA_PHONE_REGISTERED] = on_registered,
     [CLV_UA_PHONE_REFERRED] = clv_ua_on_referred,
 };
 
@@ -684,6 +740,30 @@ clv_ua_place_call(Session *s, const char *target, GError **error)
     return good;
 }
 
+/* Waits, asks or calls. */
+static gboolean
+set_out(Session *s, GError **error)
+{
+    const ClvUaOptions *o = s->options;
+
+    if (o->verb == CLV_UA_ANSWER) {
+        s->state = "listening";
+        clv_ua_report_begin(s->report, "listening");
+        clv_ua_report_string(s->report, "contact", clv_ua_phone_contact(s->phone));
+        clv_ua_report_end(s->report);
+        return TRUE;
+    }
+    if (o->verb == CLV_UA_REFER) {
+        clv_ua_ask(s, o->operand, o->refer_method == 1 ? "remove" : "invite", o->refer_to);
+        return TRUE;
+    }
+    if (!clv_ua_keys_prepare(s->keys, target_of(o), error)) {
+        s->exit = CLV_UA_EXIT_KEYS;
+        return FALSE;
+    }
+    return clv_ua_place_call(s, target_of(o), error);
+}
+
 /* Everything that can go wrong before there is a call. */
 static gboolean
 begin(Session *s, GError **error)
@@ -702,22 +782,7 @@ begin(Session *s, GError **error)
     }
     if (o->interactive)
         clv_ua_script_watch_input(s);
-    if (o->verb == CLV_UA_ANSWER) {
-        s->state = "listening";
-        clv_ua_report_begin(s->report, "listening");
-        clv_ua_report_string(s->report, "contact", clv_ua_phone_contact(s->phone));
-        clv_ua_report_end(s->report);
-        return TRUE;
-    }
-    if (o->verb == CLV_UA_REFER) {
-        clv_ua_ask(s, o->operand, o->refer_method == 1 ? "remove" : "invite", o->refer_to);
-        return TRUE;
-    }
-    if (!clv_ua_keys_prepare(s->keys, target_of(o), error)) {
-        s->exit = CLV_UA_EXIT_KEYS;
-        return FALSE;
-    }
-    return clv_ua_place_call(s, target_of(o), error);
+    return o->registers ? clv_ua_phone_register(s->phone, TRUE, error) : set_out(s, error);
 }
 
 static void

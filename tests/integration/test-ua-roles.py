@@ -516,6 +516,48 @@ def headers_are_sent_as_they_are_wanted():
     check(peer.invite.get('Require') == '100rel, replaces, join', peer.invite.headers)
 
 
+@test
+def a_registration_is_proven_used_and_taken_back():
+    password = os.path.join(uatest.work, 'bob-password')
+    with open(password, 'w', encoding='ascii') as out:
+        out.write('secret\n')
+    with Peer() as peer, running(
+            'answer', '--register', '--proxy', peer.uri, '--identity', 'sip:bob@example.org',
+            '--user', 'bob', '--password-file', password, '--busy', '--listen',
+            '127.0.0.1:0') as bob:
+        asked = peer.until('REGISTER')
+        check(asked.first == 'REGISTER sip:example.org SIP/2.0', asked.first)
+        peer.answer(asked, 401, ['WWW-Authenticate: Digest realm="example.org", nonce="n", '
+                                 'algorithm=MD5, qop="auth"'])
+        proven = peer.until('REGISTER')
+        check('username="bob"' in proven.get('Authorization'), proven.headers)
+        check(proven.get('Expires') == '3600' and proven.get('To') == '<sip:bob@example.org>',
+              proven.headers)
+        check(int(proven.get('CSeq').split()[0]) > int(asked.get('CSeq').split()[0]), proven.first)
+        peer.answer(proven, 200, [f'Contact: {proven.get("Contact")};expires=3600'])
+        bob.wait_for('listening')
+        peer.send('\r\n'.join([
+            f'INVITE {proven.get("Contact").strip("<>")} SIP/2.0',
+            f'Via: SIP/2.0/UDP 127.0.0.1:{peer.port};branch=z9hG4bK-invite', 'Max-Forwards: 70',
+            'From: <sip:alice@example.org>;tag=a', 'To: <sip:bob@example.org>', 'Call-ID: call',
+            'CSeq: 1 INVITE', f'Contact: <{peer.uri}>', 'Content-Length: 0', '', '']))
+        peer.until(486)
+        gone = peer.until('REGISTER')
+        check(gone.get('Expires') == '0', gone.headers)
+        peer.answer(gone, 200)
+        status, report = bob.finish()
+    check((status, report['status']) == (3, 486), report)
+
+
+@test
+def a_registration_that_is_refused_ends_it():
+    with Peer() as peer, running('answer', '--register', '--proxy', peer.uri, '--identity',
+                                 'sip:bob@example.org', '--listen', '127.0.0.1:0') as bob:
+        peer.answer(peer.until('REGISTER'), 403)
+        status, report = bob.finish()
+    check((status, report['status']) == (3, 403) and 'listening' not in bob.names(), report)
+
+
 # ---- proving oneself to the KMS by HTTP -------------------------------------------------------
 
 @test
