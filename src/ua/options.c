@@ -93,6 +93,8 @@ static const Option table[] = {
     {"join", TEXT, OUT, AT(join), "DIALOG", "join that dialog (RFC 3911)", 0, 0, NULL},
     {"require-100rel", FLAG, OUT, AT(require_100rel), NULL, "want reliable provisional answers", 0,
      0, NULL},
+    {"preconditions", FLAG, OUT, AT(preconditions), NULL,
+     "require QoS preconditions (RFC 3312), met by UPDATE after the first answer", 0, 0, NULL},
     {"register", FLAG, CALLS, AT(registers), NULL,
      "REGISTER at the proxy before anything else, and take it back in the end", 0, 0, NULL},
     {"proxy", TEXT, SIP, AT(proxy), "URI", "send every request there", 0, 0, NULL},

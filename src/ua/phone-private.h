@@ -57,7 +57,7 @@ struct ClvUaPhone {
     Call call;
     nta_leg_t *leg;
     nta_outgoing_t *invite; /* INVITE or re-INVITE under way */
-    nta_outgoing_t *update, *bye;
+    nta_outgoing_t *update, *bye, *prack;
     nta_incoming_t *invited;  /* INVITE or re-INVITE to answer, or answered and not ACKed */
     nta_incoming_t *updated;  /* UPDATE with an offer to answer */
     nta_reliable_t *reliable; /* our provisional answer that wants a PRACK */

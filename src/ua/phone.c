@@ -349,6 +349,7 @@ clv_ua_phone_forget_call(ClvUaPhone *phone)
     g_clear_pointer(&phone->invite, nta_outgoing_destroy);
     g_clear_pointer(&phone->update, nta_outgoing_destroy);
     g_clear_pointer(&phone->bye, nta_outgoing_destroy);
+    g_clear_pointer(&phone->prack, nta_outgoing_destroy);
     g_clear_pointer(&phone->reliable, nta_reliable_destroy);
     g_clear_pointer(&phone->invited, nta_incoming_destroy);
     g_clear_pointer(&phone->updated, nta_incoming_destroy);
@@ -515,7 +516,6 @@ on_invite_final(ClvUaPhone *phone, const sip_t *sip)
 static gboolean
 send_prack(ClvUaPhone *phone, const sip_t *sip)
 {
-    nta_outgoing_t *prack;
     char *rack;
 
     if (!sip_has_feature(sip->sip_require, "100rel") || sip->sip_rseq == NULL)
@@ -525,11 +525,12 @@ send_prack(ClvUaPhone *phone, const sip_t *sip)
     phone->last_rseq = sip->sip_rseq->rs_response;
     accept_dialog(phone, sip);
     rack = su_sprintf(phone->home, "%u %u INVITE", phone->last_rseq, sip->sip_cseq->cs_seq);
-    prack = nta_outgoing_tcreate(phone->leg, on_response, phone, (const url_string_t *)phone->route,
-                                 SIP_METHOD_PRACK, NULL, SIPTAG_USER_AGENT_STR(CLV_UA_AGENT),
-                                 SIPTAG_RACK_STR(rack), TAG_END());
+    g_clear_pointer(&phone->prack, nta_outgoing_destroy);
+    phone->prack = nta_outgoing_tcreate(
+        phone->leg, on_response, phone, (const url_string_t *)phone->route, SIP_METHOD_PRACK, NULL,
+        SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), SIPTAG_RACK_STR(rack), TAG_END());
     su_free(phone->home, rack);
-    if (prack == NULL)
+    if (phone->prack == NULL)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_UNPRACKED, NULL, NULL);
     return TRUE;
 }
@@ -549,7 +550,7 @@ on_update_final(ClvUaPhone *phone, const sip_t *sip)
 
     phone->update = NULL;
     phone->update_offers = FALSE;
-    if (status < 300)
+    if (status < 300 && phone->call == TALKING)
         take_session_answer(phone, sip);
     if (!offers)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_REFRESHED, sip, "UPDATE");
@@ -581,8 +582,13 @@ on_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip)
     if (clv_ua_phone_refer_response(phone, orq, sip) ||
         clv_ua_phone_register_response(phone, orq, sip))
         return 0;
-    if (orq == phone->update)
+    if (orq == phone->update) {
         on_update_final(phone, sip);
+    } else if (orq == phone->prack) {
+        phone->prack = NULL;
+        if (status < 300 && phone->call == CALLING)
+            clv_ua_phone_tell(phone, CLV_UA_PHONE_EARLY, sip, NULL);
+    }
     nta_outgoing_destroy(orq);
     return 0;
 }
@@ -680,6 +686,18 @@ clv_ua_phone_reoffer(ClvUaPhone *phone, gboolean by_update, const char *sdp, gsi
     if (!by_update)
         return send_invite(phone);
     phone->update = send_plain(phone, SIP_METHOD_UPDATE, phone->sdp, phone->sdp_len);
+    phone->update_offers = phone->update != NULL;
+    return phone->update != NULL;
+}
+
+gboolean
+clv_ua_phone_update_early(ClvUaPhone *phone, const char *sdp, gsize sdp_len, GError **error)
+{
+    if (phone->call != CALLING || phone->last_rseq == 0 || phone->update != NULL) {
+        g_set_error(error, CLV_UA_PHONE_ERROR, 0, "no early dialog for an UPDATE");
+        return FALSE;
+    }
+    phone->update = send_plain(phone, SIP_METHOD_UPDATE, sdp, sdp_len);
     phone->update_offers = phone->update != NULL;
     return phone->update != NULL;
 }

@@ -17,6 +17,7 @@ typedef struct ClvUaPhone ClvUaPhone;
 
 typedef enum ClvUaPhoneEventKind {
     CLV_UA_PHONE_PROGRESS,       /* provisional answer to our INVITE */
+    CLV_UA_PHONE_EARLY,          /* our PRACK was answered: there may be an UPDATE */
     CLV_UA_PHONE_ACCEPTED,       /* 2xx to our INVITE; it has been ACKed */
     CLV_UA_PHONE_REFUSED,        /* final answer of 300 and up to our first INVITE */
     CLV_UA_PHONE_INVITED,        /* somebody calls: clv_ua_phone_answer() */
@@ -88,6 +89,10 @@ gboolean clv_ua_phone_call(ClvUaPhone *phone, const char *uri, const char *sdp, 
 /* Another offer in the call, by re-INVITE or UPDATE. */
 gboolean clv_ua_phone_reoffer(ClvUaPhone *phone, gboolean by_update, const char *sdp, gsize sdp_len,
                               GError **error);
+/* An UPDATE with an offer before the call is answered, in the early dialog of a reliable answer;
+ * REACCEPTED or REREFUSED follows. */
+gboolean clv_ua_phone_update_early(ClvUaPhone *phone, const char *sdp, gsize sdp_len,
+                                   GError **error);
 /* UPDATE that says who we are now (RFC 4916); REFRESHED follows. */
 gboolean clv_ua_phone_change_identity(ClvUaPhone *phone, const char *uri, GError **error);
 /* To INVITED (also provisional) and REOFFERED. @sdp: (nullable) */

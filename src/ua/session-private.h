@@ -16,7 +16,7 @@
 #include "ua/wav.h"
 
 /* Why there is another offer of ours in the call */
-typedef enum Change { CHANGE_NONE, CHANGE_HOLD, CHANGE_RESUME, CHANGE_KEYS } Change;
+typedef enum Change { CHANGE_NONE, CHANGE_HOLD, CHANGE_RESUME, CHANGE_KEYS, CHANGE_QOS } Change;
 
 /* A REFER of ours */
 typedef struct Referral {

@@ -118,6 +118,26 @@ clv_ua_make_offer(Session *s)
     return sdp;
 }
 
+/* What is ours is reserved once there was an answer; they stand at the only m-line, which is last.
+ * Returns: (transfer full); @text is taken */
+static char *
+with_preconditions(const Session *s, char *text)
+{
+    char *more;
+
+    if (!s->options->preconditions || s->stream == NULL || s->connected)
+        return text;
+    more = g_strdup_printf("%sa=curr:qos local %s\r\na=curr:qos remote %s\r\n"
+                           "a=des:qos mandatory local sendrecv\r\n"
+                           "a=des:qos mandatory remote sendrecv\r\n",
+                           text, s->early_sdp != NULL ? "sendrecv" : "none",
+                           s->early_sdp != NULL && strstr(s->early_sdp, "curr:qos local sendrecv")
+                               ? "sendrecv"
+                               : "none");
+    clv_secret_free_string(text);
+    return more;
+}
+
 /* Returns: (transfer full) (nullable): text of our offer; clv_secret_free_string() it */
 char *
 clv_ua_offer_text(Session *s, gsize *out_len, GError **error)
@@ -130,7 +150,7 @@ clv_ua_offer_text(Session *s, gsize *out_len, GError **error)
     sdp = clv_ua_make_offer(s);
     if (clv_ua_keys_offer(s->keys, sdp, s->stream != NULL ? clv_ua_stream_ssrc(s->stream) : 0,
                           error)) {
-        text = clv_sdp_format(sdp);
+        text = with_preconditions(s, clv_sdp_format(sdp));
         *out_len = strlen(text);
     }
     clv_sdp_free(sdp);
@@ -372,7 +392,7 @@ tell_changed(Session *s, Change change)
 }
 
 static void
-on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
+take_changed(Session *s, const ClvUaPhoneEvent *event)
 {
     g_autoptr(GError) error = NULL;
     ClvSdp *answer = event->sdp != NULL ? clv_sdp_parse(event->sdp, event->sdp_len, &error) : NULL;
@@ -392,6 +412,18 @@ on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
     s->exit = CLV_UA_EXIT_KEYS;
     clv_ua_tell_problem(s, "keys-failed", error != NULL ? error->message : "no SDP in the answer");
     clv_ua_hang_up(s);
+}
+
+static void on_reserved(Session *s, const ClvUaPhoneEvent *event);
+
+static void
+on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
+{
+    if (s->change == CHANGE_QOS) {
+        on_reserved(s, event);
+        return;
+    }
+    take_changed(s, event);
 }
 
 static void
@@ -457,6 +489,41 @@ on_progress(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_end(s->report);
 }
 
+/* Their first answer is here, and they know it: what they wait for is met. */
+static void
+on_early(Session *s, const ClvUaPhoneEvent *event)
+{
+    g_autoptr(GError) error = NULL;
+    gsize len = 0;
+    char *text;
+
+    if (!s->options->preconditions || s->early_sdp == NULL || s->change != CHANGE_NONE)
+        return;
+    text = clv_ua_offer_text(s, &len, &error);
+    if (text != NULL && clv_ua_phone_update_early(s->phone, text, len, &error)) {
+        s->change = CHANGE_QOS;
+        clv_ua_tell(s, "reserved");
+    } else {
+        clv_ua_fail(s, CLV_UA_EXIT_FAILED);
+        clv_ua_tell_problem(s, "update-failed", error != NULL ? error->message : "");
+    }
+    clv_secret_free_string(text);
+}
+
+/* The answer to the UPDATE is the last word about the session before the call is answered. */
+static void
+on_reserved(Session *s, const ClvUaPhoneEvent *event)
+{
+    s->change = CHANGE_NONE;
+    if (event->sdp == NULL) {
+        clv_ua_tell_problem(s, "update-failed", "the answer has no SDP");
+        return;
+    }
+    clv_secret_free_string(s->early_sdp);
+    s->early_sdp = g_strndup(event->sdp, event->sdp_len);
+    clv_ua_tell(s, "preconditions-met");
+}
+
 /* ---- leaving ------------------------------------------------------------------------------ */
 
 static void
@@ -512,8 +579,8 @@ on_rerefused(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_string(s->report, "phrase", event->phrase);
     clv_ua_report_string(s->report, "warning", event->warning);
     clv_ua_report_end(s->report);
-    if (s->change == CHANGE_KEYS) {
-        s->n_unchanged++;
+    if (s->change == CHANGE_KEYS || s->change == CHANGE_QOS) {
+        s->n_unchanged += s->change == CHANGE_KEYS ? 1 : 0;
         clv_ua_keys_drop_next(s->keys);
         clv_ua_fail(s, CLV_UA_EXIT_REFUSED);
     } else if (s->change != CHANGE_NONE) {
@@ -576,6 +643,7 @@ static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_REREFUSED] = on_rerefused,
     [CLV_UA_PHONE_REFRESHED] = on_refreshed,
     [CLV_UA_PHONE_ENDED] = on_ended,
+    [CLV_UA_PHONE_EARLY] = on_early,
     [CLV_UA_PHONE_PRACKED] = clv_ua_on_pracked,
     [CLV_UA_PHONE_UNPRACKED] = clv_ua_on_unpracked,
     [CLV_UA_PHONE_RECONFIRMED] = clv_ua_on_reconfirmed,
@@ -611,8 +679,10 @@ on_signal(void *user)
     if (read(s->signal_fd, &info, sizeof info) != sizeof info)
         return;
     /* the first asks politely, the second leaves */
-    if (++s->n_signals > 1 || clv_ua_phone_is_idle(s->phone))
+    if (++s->n_signals > 1)
         clv_loop_quit(s->loop);
+    else if (clv_ua_phone_is_idle(s->phone))
+        clv_ua_leave(s);
     else
         clv_ua_hang_up(s);
 }

@@ -129,15 +129,13 @@ class Message:
 
 
 class Peer:
-    """Answers what comes with what the test has put into .answers, and keeps it all. Media is
-    offered to nobody: the port of the answer is its own and deaf."""
+    """Answers calls, and keeps all that comes; the rest is up to the test. Its media port is deaf."""
 
-    def __init__(self, answers=None):
+    def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(('127.0.0.1', 0))
         self.port = self.socket.getsockname()[1]
         self.socket.settimeout(10)
-        self.answers = answers or {}
         self.seen = []
         self.n = 0
         self.invite = None
@@ -556,6 +554,32 @@ def a_registration_that_is_refused_ends_it():
         peer.answer(peer.until('REGISTER'), 403)
         status, report = bob.finish()
     check((status, report['status']) == (3, 403) and 'listening' not in bob.names(), report)
+
+
+@test
+def preconditions_are_met_by_update_before_the_answer():
+    with Peer() as peer, calling(peer, '--preconditions', '--duration', '0.4') as alice:
+        invite = peer.take()
+        check(invite.get('Require') == '100rel, precondition', invite.headers)
+        check('a=curr:qos local none' in invite.body and
+              'a=des:qos mandatory local sendrecv' in invite.body, invite.body)
+        contact = [f'Contact: <{peer.uri}>;isfocus', 'Content-Type: application/sdp']
+        peer.answer(invite, 183, [*contact, 'Require: 100rel', 'RSeq: 7'], peer.sdp() +
+                    'a=curr:qos local sendrecv\r\na=curr:qos remote none\r\n'
+                    'a=conf:qos remote sendrecv\r\n')
+        prack = peer.until('PRACK')
+        check(prack.get('RAck') == f'7 {invite.get("CSeq")}', prack.headers)
+        peer.answer(prack, 200)
+        update = peer.take()
+        check(update.method() == 'UPDATE' and 'a=curr:qos local sendrecv' in update.body and
+              'a=curr:qos remote sendrecv' in update.body, update.body)
+        peer.answer(update, 200, contact, peer.sdp() + 'a=curr:qos local sendrecv\r\n')
+        peer.answer(invite, 200, contact[:1])
+        peer.until('BYE')
+        peer.answer(peer.seen[-1], 200)
+        status, report = alice.finish()
+    check(status == 0 and report['codec'] == 'PCMA', report)
+    check('preconditions-met' in alice.names(), alice.names())
 
 
 # ---- proving oneself to the KMS by HTTP -------------------------------------------------------
