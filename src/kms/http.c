@@ -24,6 +24,7 @@ struct ClvKmsHttp {
     char *urls[2]; /* by ClvKmsRequest */
     char *list_url;
     char *ca_file, *cert_file, *key_file;
+    gboolean digest;
     gboolean binary_body;
     gint64 connect_ms;
     gint aborted; /* atomic */
@@ -196,7 +197,10 @@ set_options(ClvKmsHttp *http)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->message);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
+    /* the product token says that we can be challenged for a B-TID (TS 24.109) */
+    curl_easy_setopt(easy, CURLOPT_USERAGENT,
+                     http->digest ? PACKAGE_NAME "/" PACKAGE_VERSION " 3gpp-gba"
+                                  : PACKAGE_NAME "/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* the environment has no say in where keys go */
@@ -212,6 +216,18 @@ set_options(ClvKmsHttp *http)
     if (http->cert_file != NULL)
         curl_easy_setopt(easy, CURLOPT_SSLKEY,
                          http->key_file != NULL ? http->key_file : http->cert_file);
+}
+
+static gboolean
+set_digest(CURL *easy, const ClvKmsClientConfig *config)
+{
+    if (config->digest_user == NULL || config->digest_password == NULL)
+        return FALSE;
+    /* libcurl copies and never offers the password to anything but Digest */
+    curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_DIGEST);
+    curl_easy_setopt(easy, CURLOPT_USERNAME, config->digest_user);
+    curl_easy_setopt(easy, CURLOPT_PASSWORD, config->digest_password);
+    return TRUE;
 }
 
 ClvKmsHttp *
@@ -252,6 +268,7 @@ clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
         refuse(error, "libcurl is out of memory");
         return NULL;
     }
+    http->digest = set_digest(http->easy, config);
     set_options(http);
     return g_steal_pointer(&http);
 }

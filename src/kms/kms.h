@@ -24,6 +24,8 @@ typedef struct ClvKmsClientConfig {
     const char *ca_file;     /* (nullable) */
     const char *cert_file;   /* (nullable) client certificate */
     const char *key_file;    /* (nullable) */
+    const char *digest_user; /* (nullable) B-TID: answer a challenge the way of TS 33.222 */
+    const char *digest_password;
     gboolean allow_insecure; /* plain http to other hosts than loopback */
     gint64 timeout_ms;       /* 3000, for all tries of one request together */
     gint64 connect_ms;       /* for a connection and its TLS to come about; 0: as a try may take */

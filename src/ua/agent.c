@@ -305,6 +305,7 @@ clv_ua_phone_free(ClvUaPhone *phone)
         return;
     clv_ua_phone_forget_call(phone);
     clv_ua_phone_forget_refers(phone);
+    clv_ua_phone_forget_register(phone);
     clv_timer_cancel(phone->tls_timer);
     if (phone->default_leg != NULL)
         nta_leg_destroy(phone->default_leg);

@@ -54,6 +54,12 @@ make_answer(Session *s, const ClvSdp *offer, guint chosen)
         ours->direction = (ClvDirection)(s->direction & mirrored(theirs->direction));
         ours->codecs[0] = *clv_ua_find_codec(s, theirs);
         ours->n_codecs = 1;
+        if (clv_ua_event_pt(theirs) >= 0)
+            ours->codecs[ours->n_codecs++] = (ClvCodec){.pt = (guint8)clv_ua_event_pt(theirs),
+                                                        .name = "telephone-event",
+                                                        .rate_hz = 8000,
+                                                        .channels = 1,
+                                                        .fmtp = "0-15"};
     }
     return sdp;
 }

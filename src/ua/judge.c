@@ -61,6 +61,10 @@ put_counters(Session *s)
     clv_ua_report_int(s->report, "malformed", (gint64)st->malformed);
     clv_ua_report_int(s->report, "key_changes", st->key_changes);
     clv_ua_report_int(s->report, "under_old_keys", (gint64)st->under_old_keys);
+    if (st->digits > 0)
+        clv_ua_report_int(s->report, "digits_sent", st->digits);
+    if (st->heard_digits[0] != '\0')
+        clv_ua_report_string(s->report, "digits_heard", st->heard_digits);
     clv_ua_report_hex32(s->report, "tx_ssrc", st->tx_ssrc);
     if (st->has_rx) {
         clv_ua_report_hex32(s->report, "rx_ssrc", st->rx_ssrc);

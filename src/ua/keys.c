@@ -72,13 +72,32 @@ clv_ua_keys_profiles(const ClvUaOptions *options, MikeySrtpProfile out[CLV_UA_MA
 
 /* ---- birth and death --------------------------------------------------------------------- */
 
+/* Of the file, or the key as GBA would make it one. Returns: (transfer full) (nullable) */
+static char *
+kms_password(const ClvUaOptions *o, const ClvTerminalConfig *config, GError **error)
+{
+    char *text = NULL;
+
+    if (o->kms_password_file == NULL)
+        return g_base64_encode(config->psk, config->psk_len);
+    if (!g_file_get_contents(o->kms_password_file, &text, NULL, error))
+        return NULL;
+    text[strcspn(text, "\r\n")] = '\0';
+    return text;
+}
+
 static gboolean
 open_terminal(ClvUaKeys *keys, GError **error)
 {
     const ClvUaOptions *o = keys->options;
     ClvSecret *psk;
+    char *password = NULL;
     ClvTerminalConfig config = {
-        .http = {.url = o->kms, .ca_file = o->kms_ca, .allow_insecure = o->kms_insecure},
+        .http = {.url = o->kms,
+                 .ca_file = o->kms_ca,
+                 .cert_file = o->kms_cert,
+                 .digest_user = o->kms_user,
+                 .allow_insecure = o->kms_insecure},
         .kms_uri = o->kms_uri,
         .identity = o->identity,
         .user = o->psk_id,
@@ -90,7 +109,11 @@ open_terminal(ClvUaKeys *keys, GError **error)
     if (psk == NULL)
         return FALSE;
     config.psk = clv_secret_bytes(psk, &config.psk_len);
-    keys->terminal = clv_terminal_new(&config, error);
+    if (o->kms_user == NULL || (password = kms_password(o, &config, error)) != NULL) {
+        config.http.digest_password = password;
+        keys->terminal = clv_terminal_new(&config, error);
+    }
+    clv_secret_free_string(password);
     clv_secret_free(psk);
     return keys->terminal != NULL;
 }
@@ -145,8 +168,12 @@ void
 clv_ua_keys_add_name(GPtrArray *names, const char *uri)
 {
     char *canonical = clv_identity_canonical(uri, -1);
+    char *name = canonical != NULL ? canonical : g_strdup(uri);
 
-    g_ptr_array_add(names, canonical != NULL ? canonical : g_strdup(uri));
+    if (g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+        g_free(name);
+    else
+        g_ptr_array_add(names, name);
 }
 
 static void
@@ -160,6 +187,7 @@ static GPtrArray *
 wanted_names(const ClvUaKeys *keys, const char *uri)
 {
     const ClvUaOptions *o = keys->options;
+    const GPtrArray *dialled[] = {o->dial, o->dial_cc, o->dial_bcc};
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
 
     if (uri != NULL)
@@ -168,6 +196,9 @@ wanted_names(const ClvUaKeys *keys, const char *uri)
         clv_ua_keys_add_name(names, g_ptr_array_index(o->invite, i));
     for (guint i = 0; i < o->ticket_for->len; i++)
         clv_ua_keys_add_name(names, g_ptr_array_index(o->ticket_for, i));
+    for (guint list = 0; list < G_N_ELEMENTS(dialled) && !o->dial_unnamed; list++)
+        for (guint i = 0; i < dialled[list]->len; i++)
+            clv_ua_keys_add_name(names, g_ptr_array_index(dialled[list], i));
     g_ptr_array_add(names, NULL);
     return names;
 }

@@ -5,7 +5,8 @@ libclv_ua_la_SOURCES = %D%/options.h %D%/options.c %D%/suite.h %D%/suite.c %D%/w
 	%D%/source.h %D%/source.c %D%/meter.h %D%/meter.c %D%/g711.h %D%/g711.c \
 	%D%/playout.h %D%/playout.c %D%/report.h %D%/report.c %D%/digest.h %D%/digest.c \
 	%D%/decode.h %D%/decode.c %D%/ticket-file.h %D%/ticket-file.c %D%/crypt.h %D%/crypt.c \
-	%D%/sipfrag.h %D%/sipfrag.c
+	%D%/sipfrag.h %D%/sipfrag.c %D%/uri-list.h %D%/uri-list.c \
+	%D%/dialog-id.h %D%/dialog-id.c
 libclv_ua_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SRTP_CFLAGS)
 libclv_ua_la_LIBADD = libmikey.la libclv-base.la $(SRTP_LIBS) $(GLIB_LIBS) $(CRYPTO_LIBS)
 
@@ -13,7 +14,7 @@ bin_PROGRAMS += conclave-ua
 dist_man_MANS += man/conclave-ua.1
 conclave_ua_SOURCES = %D%/main.c %D%/session.h %D%/session-private.h \
 	%D%/session.c %D%/judge.c %D%/called.c %D%/script.c %D%/asking.c %D%/renew.c %D%/phone.h %D%/phone-private.h %D%/phone.c \
-	%D%/phone-in.c %D%/phone-refer.c %D%/agent.c \
+	%D%/phone-in.c %D%/phone-refer.c %D%/phone-register.c %D%/agent.c \
 	%D%/tls.h %D%/tls.c %D%/keys.h %D%/keys-private.h %D%/keys.c %D%/keys-renew.c \
 	%D%/keys-refer.c %D%/stream.h %D%/stream.c
 conclave_ua_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS) $(SOFIA_CFLAGS)

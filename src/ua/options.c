@@ -67,6 +67,7 @@ static const char *const end_step[] = {"end", "", NULL};
 static const char *const allow_step[] = {"allow", NULL};
 static const char *const rekey_step[] = {"rekey", "", NULL};
 static const char *const update_step[] = {"update", "", NULL};
+static const char *const dtmf_step[] = {"dtmf", NULL};
 static const char *const identity_step[] = {"identity", NULL};
 
 #define AT(member) G_STRUCT_OFFSET(ClvUaOptions, member)
@@ -75,6 +76,27 @@ static const Option table[] = {
     {"factory", TEXT, CREATE, AT(factory), "URI", "conference factory to call", 0, 0, NULL},
     {"invite", TEXTS, CREATE, AT(invite), "URI", "name a participant in the ticket; repeat it", 0,
      0, NULL},
+    {"dial", TEXTS, CREATE, AT(dial), "URI", "have the focus call it (RFC 5366); repeat it", 0, 0,
+     NULL},
+    {"dial-cc", TEXTS, CREATE, AT(dial_cc), "URI", "the same, marked cc", 0, 0, NULL},
+    {"dial-bcc", TEXTS, CREATE, AT(dial_bcc), "URI", "the same, hidden from the others", 0, 0,
+     NULL},
+    {"anonymize", FLAG, CREATE, AT(anonymize), NULL, "mark all of them as anonymous", 0, 0, NULL},
+    {"dial-unnamed", FLAG, CREATE, AT(dial_unnamed), NULL,
+     "leave those to be dialled out of the ticket", 0, 0, NULL},
+    {"header", TEXTS, OUT | REFER, AT(headers), "'NAME: VALUE'",
+     "put that into INVITE or REFER; repeat it", 0, 0, NULL},
+    {"privacy", TEXT, OUT | REFER, AT(privacy), "WORD;...", "Privacy: id, user, header, none", 0, 0,
+     NULL},
+    {"replaces", TEXT, OUT, AT(replaces), "DIALOG", "take the place of that dialog (RFC 3891)", 0,
+     0, NULL},
+    {"join", TEXT, OUT, AT(join), "DIALOG", "join that dialog (RFC 3911)", 0, 0, NULL},
+    {"require-100rel", FLAG, OUT, AT(require_100rel), NULL, "want reliable provisional answers", 0,
+     0, NULL},
+    {"preconditions", FLAG, OUT, AT(preconditions), NULL,
+     "require QoS preconditions (RFC 3312), met by UPDATE after the first answer", 0, 0, NULL},
+    {"register", FLAG, CALLS, AT(registers), NULL,
+     "REGISTER at the proxy before anything else, and take it back in the end", 0, 0, NULL},
     {"proxy", TEXT, SIP, AT(proxy), "URI", "send every request there", 0, 0, NULL},
     {"identity", TEXT, KMS, AT(identity), "URI", "who we are: From, and IDRi of the ticket", 0, 0,
      NULL},
@@ -87,9 +109,9 @@ static const Option table[] = {
      NULL},
     {"cert", TEXT, SIP, AT(cert), "FILE", "our own TLS certificate and key, PEM", 0, 0, NULL},
     {"insecure", FLAG, SIP, AT(insecure), NULL, "do not check TLS certificates at all", 0, 0, NULL},
-    {"user", TEXT, OUT | REFER, AT(user), "NAME", "user for digest authentication", 0, 0, NULL},
-    {"password-file", TEXT, OUT | REFER, AT(password_file), "FILE",
-     "its password, on the first line", 0, 0, NULL},
+    {"user", TEXT, SIP, AT(user), "NAME", "user for digest authentication", 0, 0, NULL},
+    {"password-file", TEXT, SIP, AT(password_file), "FILE", "its password, on the first line", 0, 0,
+     NULL},
     {"session-expires", NUMBER, CALLS, AT(session_expires_s), "S",
      "session timer, 0 for none (default 1800)", 0, 86400, NULL},
     {"answer-timeout", SECONDS, OUT, AT(answer_timeout_ms), "S",
@@ -129,6 +151,8 @@ static const Option table[] = {
      update_step},
     {"supply-keys", FLAG, OUT | TICKET, AT(supply_keys), NULL,
      "ask for the right to put keys of our own into updates, and do", 0, 0, NULL},
+    {"dtmf", STEPS, CALLS, AT(steps), "S:DIGITS", "press these keys then (RFC 4733)", 0, 0,
+     dtmf_step},
     {"change-identity", STEPS, CALLS, AT(steps), "S:URI", "UPDATE with that From (RFC 4916)", 0, 0,
      identity_step},
 
@@ -157,6 +181,12 @@ static const Option table[] = {
      NULL},
     {"kms-insecure", FLAG, KMS, AT(kms_insecure), NULL, "plain HTTP to other hosts than this one",
      0, 0, NULL},
+    {"kms-user", TEXT, KMS, AT(kms_user), "B-TID", "answer the KMS's HTTP Digest challenge with it",
+     0, 0, NULL},
+    {"kms-password-file", TEXT, KMS, AT(kms_password_file), "FILE",
+     "the password for it, on the first line (default: our key, in base64)", 0, 0, NULL},
+    {"kms-cert", TEXT, KMS, AT(kms_cert), "FILE", "our certificate and key for the KMS, PEM", 0, 0,
+     NULL},
     {"psk-id", TEXT, KMS, AT(psk_id), "NAME", "our name at the KMS", 0, 0, NULL},
     {"psk-file", TEXT, KMS, AT(psk_file), "FILE", "our key at the KMS, hex or base64:...", 0, 0,
      NULL},
@@ -211,7 +241,7 @@ static const Option table[] = {
     {"quiet", FLAG, KMS, AT(quiet), NULL, "the final report alone", 0, 0, NULL},
     {"interactive", FLAG, CALLS, AT(interactive), NULL,
      "take commands from standard input: hold resume stats reset sleep refer remove end "
-     "allow rekey update identity bye",
+     "allow rekey update identity dtmf bye",
      0, 0, NULL},
 };
 
@@ -556,6 +586,20 @@ check_kms(const ClvUaOptions *o, GError **error)
 }
 
 static gboolean
+check_headers(const ClvUaOptions *o, GError **error)
+{
+    for (guint i = 0; i < o->headers->len; i++) {
+        const char *line = g_ptr_array_index(o->headers, i);
+        const char *colon = strchr(line, ':');
+
+        if (colon == NULL || colon == line || strpbrk(line, "\r\n") != NULL ||
+            strcspn(line, " \t") < (gsize)(colon - line))
+            return usage(error, "--header: expected 'NAME: VALUE', found ", line);
+    }
+    return TRUE;
+}
+
+static gboolean
 check_together(const ClvUaOptions *o, GError **error)
 {
     switch (o->verb) {
@@ -586,10 +630,14 @@ check_together(const ClvUaOptions *o, GError **error)
     }
     if (o->verb == CLV_UA_DECODE)
         return TRUE;
-    if (!check_kms(o, error) || !check_codecs(o, error))
+    if (!check_kms(o, error) || !check_codecs(o, error) || !check_headers(o, error))
         return FALSE;
+    if (o->registers && (o->proxy == NULL || o->identity == NULL))
+        return usage(error, "--register needs --proxy and --identity", NULL);
     if ((o->user == NULL) != (o->password_file == NULL))
         return usage(error, "--user and --password-file go together", NULL);
+    if (o->kms_password_file != NULL && o->kms_user == NULL)
+        return usage(error, "--kms-password-file needs --kms-user", NULL);
     if (o->tones->len > 0 && o->play != NULL)
         return usage(error, "either --tone or --play", NULL);
     if (o->rtp_port % 2 != 0)

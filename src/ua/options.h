@@ -72,7 +72,17 @@ typedef struct ClvUaOptions {
 
     /* whom and through whom */
     char *factory;
-    GPtrArray *invite; /* of char * */
+    GPtrArray *invite;                    /* of char * */
+    GPtrArray *dial, *dial_cc, *dial_bcc; /* of char *: whom the focus shall call */
+    gboolean anonymize;
+    gboolean dial_unnamed;
+    GPtrArray *headers; /* of char *, "Name: value" */
+    char *privacy;
+    char *replaces;
+    char *join;
+    gboolean require_100rel;
+    gboolean preconditions;
+    gboolean registers;
     char *proxy;
     char *identity;
     char *display_name;
@@ -118,6 +128,9 @@ typedef struct ClvUaOptions {
     char *kms_uri;
     char *kms_ca;
     gboolean kms_insecure;
+    char *kms_user;
+    char *kms_password_file;
+    char *kms_cert;
     char *psk_id;
     char *psk_file;
     char *ticket_file;

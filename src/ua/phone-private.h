@@ -57,7 +57,7 @@ struct ClvUaPhone {
     Call call;
     nta_leg_t *leg;
     nta_outgoing_t *invite; /* INVITE or re-INVITE under way */
-    nta_outgoing_t *update, *bye;
+    nta_outgoing_t *update, *bye, *prack;
     nta_incoming_t *invited;  /* INVITE or re-INVITE to answer, or answered and not ACKed */
     nta_incoming_t *updated;  /* UPDATE with an offer to answer */
     nta_reliable_t *reliable; /* our provisional answer that wants a PRACK */
@@ -78,6 +78,12 @@ struct ClvUaPhone {
     ClvTimer *session_timer, *patience, *cancel_timer;
     char *tls_failure;
     ClvTimer *tls_timer;
+
+    nta_leg_t *reg_leg; /* of REGISTERs */
+    nta_outgoing_t *reg;
+    char *registrar;
+    gboolean registering; /* else we take it back */
+    guint n_reg_challenges;
 
     GPtrArray *refers_out; /* of ReferOut */
     GPtrArray *refers_in;  /* of ReferIn */
@@ -101,6 +107,7 @@ void clv_ua_phone_tell(ClvUaPhone *phone, ClvUaPhoneEventKind kind, const sip_t 
 /* The same for an event that is begun already */
 void clv_ua_phone_tell_event(ClvUaPhone *phone, ClvUaPhoneEvent *event, const sip_t *sip);
 nta_outgoing_t *clv_ua_phone_send(ClvUaPhone *phone, nta_leg_t *leg, const ClvUaRequest *request);
+void clv_ua_phone_append_wanted(const ClvUaPhone *phone, GString *lines);
 nta_leg_t *clv_ua_phone_new_leg(ClvUaPhone *phone, const char *uri, GError **error);
 void clv_ua_phone_note_dialog(ClvUaPhone *phone, const char *call_id, const char *theirs,
                               const char *ours);
@@ -121,6 +128,10 @@ gboolean clv_ua_phone_refer_response(ClvUaPhone *phone, nta_outgoing_t *orq, con
 int clv_ua_phone_on_notify(ClvUaPhone *phone, nta_incoming_t *irq, const sip_t *sip);
 int clv_ua_phone_on_refer(ClvUaPhone *phone, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *sip);
 void clv_ua_phone_forget_refers(ClvUaPhone *phone);
+
+/* phone-register.c */
+gboolean clv_ua_phone_register_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip);
+void clv_ua_phone_forget_register(ClvUaPhone *phone);
 
 /* agent.c */
 void clv_ua_phone_forget_challenge(ClvUaPhone *phone);

@@ -94,7 +94,7 @@ send_refer(ClvUaPhone *phone, ReferOut *refer)
 }
 
 static char *
-lines_of(const ClvUaRefer *wish)
+lines_of(const ClvUaPhone *phone, const ClvUaRefer *wish)
 {
     GString *lines = g_string_new(NULL);
 
@@ -109,6 +109,7 @@ lines_of(const ClvUaRefer *wish)
         g_string_append(lines, "Content-Transfer-Encoding: base64\r\n");
     if (wish->body != NULL)
         g_string_append(lines, "Content-Disposition: session;handling=required\r\n");
+    clv_ua_phone_append_wanted(phone, lines);
     return g_string_free(lines, FALSE);
 }
 
@@ -130,7 +131,7 @@ clv_ua_phone_refer(ClvUaPhone *phone, const ClvUaRefer *wish, GError **error)
     refer->uri = g_strdup(wish->whom);
     refer->type = g_strdup(wish->type);
     refer->body = g_strdup(wish->body);
-    refer->lines = lines_of(wish);
+    refer->lines = lines_of(phone, wish);
     if (wish->whom != NULL) {
         refer->leg = clv_ua_phone_new_leg(phone, wish->whom, error);
         if (refer->leg == NULL) {

@@ -7,6 +7,8 @@
 #include "ua/phone-private.h"
 
 #include "base/secret.h"
+#include "ua/dialog-id.h"
+#include "ua/uri-list.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -101,6 +103,20 @@ hop(const ClvUaPhone *phone, const nta_leg_t *leg)
                                                                               : NULL);
 }
 
+/* What --header and its like want in every request that begins something */
+void
+clv_ua_phone_append_wanted(const ClvUaPhone *phone, GString *lines)
+{
+    const ClvUaOptions *o = phone->config.options;
+
+    if (o->privacy != NULL)
+        g_string_append_printf(lines, "Privacy: %s\r\n", o->privacy);
+    if (o->assert_identity != NULL)
+        g_string_append_printf(lines, "P-Asserted-Identity: <%s>\r\n", o->assert_identity);
+    for (guint i = 0; i < o->headers->len; i++)
+        g_string_append_printf(lines, "%s\r\n", (char *)g_ptr_array_index(o->headers, i));
+}
+
 /* Which refreshes, when we say so at all */
 static const char *
 refresher(const ClvUaPhone *phone)
@@ -127,18 +143,18 @@ clv_ua_phone_send(ClvUaPhone *phone, nta_leg_t *leg, const ClvUaRequest *r)
 
     if (session)
         expires = g_strdup_printf("%" G_GINT64_FORMAT "%s", phone->session_s, refresher(phone));
-    orq = nta_outgoing_tcreate(leg, on_response, phone, hop(phone, leg), r->method, r->name,
-                               (const url_string_t *)r->uri, SIPTAG_USER_AGENT_STR(CLV_UA_AGENT),
-                               TAG_IF(r->from != NULL, SIPTAG_FROM_STR(r->from)),
-                               TAG_IF(full, SIPTAG_ALLOW_STR(CLV_UA_ALLOWED)),
-                               TAG_IF(full, SIPTAG_SUPPORTED_STR(CLV_UA_SUPPORTED)),
-                               TAG_IF(full, SIPTAG_CONTACT_STR(phone->contact_header)),
-                               TAG_IF(session, SIPTAG_SESSION_EXPIRES_STR(expires)),
-                               TAG_IF(session && phone->min_se_s > 0, SIPTAG_MIN_SE_STR(min_se)),
-                               TAG_IF(authorization != NULL, SIPTAG_HEADER_STR(authorization)),
-                               TAG_IF(r->lines != NULL, SIPTAG_HEADER_STR(r->lines)),
-                               TAG_IF(payload != NULL, SIPTAG_CONTENT_TYPE_STR(r->type)),
-                               TAG_IF(payload != NULL, SIPTAG_PAYLOAD(payload)), TAG_END());
+    orq = nta_outgoing_tcreate(
+        leg, on_response, phone, hop(phone, leg), r->method, r->name, (const url_string_t *)r->uri,
+        SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), TAG_IF(r->from != NULL, SIPTAG_FROM_STR(r->from)),
+        TAG_IF(full, SIPTAG_ALLOW_STR(CLV_UA_ALLOWED)),
+        TAG_IF(full, SIPTAG_SUPPORTED_STR(CLV_UA_SUPPORTED)),
+        TAG_IF(full, SIPTAG_CONTACT_STR(phone->contact_header)),
+        TAG_IF(session, SIPTAG_SESSION_EXPIRES_STR(expires)),
+        TAG_IF(session && phone->min_se_s > 0, SIPTAG_MIN_SE_STR(min_se)),
+        TAG_IF(authorization != NULL, SIPTAG_HEADER_STR(authorization)),
+        TAG_IF(r->lines != NULL && *r->lines != '\0', SIPTAG_HEADER_STR(r->lines)),
+        TAG_IF(payload != NULL, SIPTAG_CONTENT_TYPE_STR(r->type)),
+        TAG_IF(payload != NULL, SIPTAG_PAYLOAD(payload)), TAG_END());
     su_home_deinit(home);
     return orq;
 }
@@ -167,20 +183,65 @@ keep_sdp(ClvUaPhone *phone, const char *sdp, gsize len)
     phone->sdp_len = len;
 }
 
-static gboolean
-send_invite(ClvUaPhone *phone)
+/* Of our first INVITE. Returns: (transfer full) */
+static char *
+first_lines(const ClvUaPhone *phone, gboolean list)
 {
+    const ClvUaOptions *o = phone->config.options;
+    g_autoptr(GString) require = g_string_new(NULL);
+    GString *lines = g_string_new(NULL);
+    const struct {
+        const char *word;
+        gboolean wanted;
+    } tags[] = {{"recipient-list-invite", list},
+                {"100rel", o->require_100rel || o->preconditions},
+                {"precondition", o->preconditions},
+                {"replaces", o->replaces != NULL},
+                {"join", o->join != NULL}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(tags); i++)
+        if (tags[i].wanted)
+            g_string_append_printf(require, "%s%s", require->len > 0 ? ", " : "", tags[i].word);
+    if (require->len > 0)
+        g_string_append_printf(lines, "Require: %s\r\n", require->str);
+    if (o->replaces != NULL)
+        clv_ua_append_dialog(lines, "Replaces", o->replaces);
+    if (o->join != NULL)
+        clv_ua_append_dialog(lines, "Join", o->join);
+    clv_ua_phone_append_wanted(phone, lines);
+    return g_string_free(lines, FALSE);
+}
+
+static gboolean
+send_first_invite(ClvUaPhone *phone)
+{
+    g_autofree char *list = clv_ua_uri_list(phone->config.options);
+    g_autofree char *lines = first_lines(phone, list != NULL);
+    g_autofree char *boundary = g_strdup_printf("part-%08x%08x", g_random_int(), g_random_int());
+    g_autofree char *multipart = g_strdup_printf("multipart/mixed;boundary=\"%s\"", boundary);
+    char *body = list != NULL ? clv_ua_multipart(phone->sdp, phone->sdp_len, list, boundary) : NULL;
     ClvUaRequest request = {
         .method = sip_method_invite,
         .name = "INVITE",
-        /* in a dialog the leg knows its target */
-        .uri = phone->call == CALLING ? phone->target : NULL,
-        .type = "application/sdp",
-        .body = phone->sdp,
-        .len = phone->sdp_len,
+        .uri = phone->target,
+        .type = list != NULL ? multipart : "application/sdp",
+        .body = list != NULL ? body : phone->sdp,
+        .len = list != NULL ? strlen(body) : phone->sdp_len,
+        .lines = lines,
     };
 
     phone->invite = clv_ua_phone_send(phone, phone->leg, &request);
+    clv_secret_free_string(body);
+    return phone->invite != NULL;
+}
+
+static gboolean
+send_invite(ClvUaPhone *phone)
+{
+    if (phone->call == CALLING)
+        return send_first_invite(phone);
+    /* in a dialog the leg knows its target */
+    phone->invite = send_plain(phone, SIP_METHOD_INVITE, phone->sdp, phone->sdp_len);
     return phone->invite != NULL;
 }
 
@@ -276,8 +337,7 @@ clv_ua_phone_note_dialog(ClvUaPhone *phone, const char *call_id, const char *the
                          const char *ours)
 {
     g_free(phone->dialog);
-    phone->dialog = g_strdup_printf("%s;local-tag=%s;remote-tag=%s", call_id,
-                                    theirs != NULL ? theirs : "", ours != NULL ? ours : "");
+    phone->dialog = clv_ua_dialog_format(call_id, theirs, ours);
 }
 
 void
@@ -289,6 +349,7 @@ clv_ua_phone_forget_call(ClvUaPhone *phone)
     g_clear_pointer(&phone->invite, nta_outgoing_destroy);
     g_clear_pointer(&phone->update, nta_outgoing_destroy);
     g_clear_pointer(&phone->bye, nta_outgoing_destroy);
+    g_clear_pointer(&phone->prack, nta_outgoing_destroy);
     g_clear_pointer(&phone->reliable, nta_reliable_destroy);
     g_clear_pointer(&phone->invited, nta_incoming_destroy);
     g_clear_pointer(&phone->updated, nta_incoming_destroy);
@@ -455,7 +516,6 @@ on_invite_final(ClvUaPhone *phone, const sip_t *sip)
 static gboolean
 send_prack(ClvUaPhone *phone, const sip_t *sip)
 {
-    nta_outgoing_t *prack;
     char *rack;
 
     if (!sip_has_feature(sip->sip_require, "100rel") || sip->sip_rseq == NULL)
@@ -465,12 +525,12 @@ send_prack(ClvUaPhone *phone, const sip_t *sip)
     phone->last_rseq = sip->sip_rseq->rs_response;
     accept_dialog(phone, sip);
     rack = su_sprintf(phone->home, "%u %u INVITE", phone->last_rseq, sip->sip_cseq->cs_seq);
-    prack = nta_outgoing_tcreate(phone->leg, on_response, phone,
-                                 (const url_string_t *)phone->route, SIP_METHOD_PRACK, NULL,
-                                 SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), SIPTAG_RACK_STR(rack),
-                                 TAG_END());
+    g_clear_pointer(&phone->prack, nta_outgoing_destroy);
+    phone->prack = nta_outgoing_tcreate(
+        phone->leg, on_response, phone, (const url_string_t *)phone->route, SIP_METHOD_PRACK, NULL,
+        SIPTAG_USER_AGENT_STR(CLV_UA_AGENT), SIPTAG_RACK_STR(rack), TAG_END());
     su_free(phone->home, rack);
-    if (prack == NULL)
+    if (phone->prack == NULL)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_UNPRACKED, NULL, NULL);
     return TRUE;
 }
@@ -490,7 +550,7 @@ on_update_final(ClvUaPhone *phone, const sip_t *sip)
 
     phone->update = NULL;
     phone->update_offers = FALSE;
-    if (status < 300)
+    if (status < 300 && phone->call == TALKING)
         take_session_answer(phone, sip);
     if (!offers)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_REFRESHED, sip, "UPDATE");
@@ -519,10 +579,16 @@ on_response(ClvUaPhone *phone, nta_outgoing_t *orq, const sip_t *sip)
         clv_ua_phone_end_call(phone, phone->leaving != NULL ? phone->leaving : "local", NULL);
         return 0;
     }
-    if (clv_ua_phone_refer_response(phone, orq, sip))
+    if (clv_ua_phone_refer_response(phone, orq, sip) ||
+        clv_ua_phone_register_response(phone, orq, sip))
         return 0;
-    if (orq == phone->update)
+    if (orq == phone->update) {
         on_update_final(phone, sip);
+    } else if (orq == phone->prack) {
+        phone->prack = NULL;
+        if (status < 300 && phone->call == CALLING)
+            clv_ua_phone_tell(phone, CLV_UA_PHONE_EARLY, sip, NULL);
+    }
     nta_outgoing_destroy(orq);
     return 0;
 }
@@ -620,6 +686,18 @@ clv_ua_phone_reoffer(ClvUaPhone *phone, gboolean by_update, const char *sdp, gsi
     if (!by_update)
         return send_invite(phone);
     phone->update = send_plain(phone, SIP_METHOD_UPDATE, phone->sdp, phone->sdp_len);
+    phone->update_offers = phone->update != NULL;
+    return phone->update != NULL;
+}
+
+gboolean
+clv_ua_phone_update_early(ClvUaPhone *phone, const char *sdp, gsize sdp_len, GError **error)
+{
+    if (phone->call != CALLING || phone->last_rseq == 0 || phone->update != NULL) {
+        g_set_error(error, CLV_UA_PHONE_ERROR, 0, "no early dialog for an UPDATE");
+        return FALSE;
+    }
+    phone->update = send_plain(phone, SIP_METHOD_UPDATE, sdp, sdp_len);
     phone->update_offers = phone->update != NULL;
     return phone->update != NULL;
 }

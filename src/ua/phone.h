@@ -17,6 +17,7 @@ typedef struct ClvUaPhone ClvUaPhone;
 
 typedef enum ClvUaPhoneEventKind {
     CLV_UA_PHONE_PROGRESS,       /* provisional answer to our INVITE */
+    CLV_UA_PHONE_EARLY,          /* our PRACK was answered: there may be an UPDATE */
     CLV_UA_PHONE_ACCEPTED,       /* 2xx to our INVITE; it has been ACKed */
     CLV_UA_PHONE_REFUSED,        /* final answer of 300 and up to our first INVITE */
     CLV_UA_PHONE_INVITED,        /* somebody calls: clv_ua_phone_answer() */
@@ -31,6 +32,7 @@ typedef enum ClvUaPhoneEventKind {
     CLV_UA_PHONE_ENDED,          /* cause says how: "bye", "cancel", "timer", "no-ack", "local" */
     CLV_UA_PHONE_REFER_ANSWERED, /* our REFER: .refer .status; .last: no NOTIFY will come */
     CLV_UA_PHONE_REFER_NOTIFIED, /* .refer, .status and .phrase of the sipfrag, .last */
+    CLV_UA_PHONE_REGISTERED,     /* or not: .status; cause is "there" or "gone" */
     CLV_UA_PHONE_REFERRED,       /* we are asked: clv_ua_phone_refer_answer() */
 } ClvUaPhoneEventKind;
 
@@ -87,6 +89,10 @@ gboolean clv_ua_phone_call(ClvUaPhone *phone, const char *uri, const char *sdp, 
 /* Another offer in the call, by re-INVITE or UPDATE. */
 gboolean clv_ua_phone_reoffer(ClvUaPhone *phone, gboolean by_update, const char *sdp, gsize sdp_len,
                               GError **error);
+/* An UPDATE with an offer before the call is answered, in the early dialog of a reliable answer;
+ * REACCEPTED or REREFUSED follows. */
+gboolean clv_ua_phone_update_early(ClvUaPhone *phone, const char *sdp, gsize sdp_len,
+                                   GError **error);
 /* UPDATE that says who we are now (RFC 4916); REFRESHED follows. */
 gboolean clv_ua_phone_change_identity(ClvUaPhone *phone, const char *uri, GError **error);
 /* To INVITED (also provisional) and REOFFERED. @sdp: (nullable) */
@@ -113,6 +119,8 @@ guint clv_ua_phone_refer(ClvUaPhone *phone, const ClvUaRefer *refer, GError **er
 void clv_ua_phone_refer_answer(ClvUaPhone *phone, guint refer, int status);
 void clv_ua_phone_refer_notify(ClvUaPhone *phone, guint refer, int status, const char *phrase,
                                gboolean last);
+/* REGISTER our contact at the proxy, or take it back; REGISTERED follows. */
+gboolean clv_ua_phone_register(ClvUaPhone *phone, gboolean there, GError **error);
 /* Are all NOTIFYs of ours answered? */
 gboolean clv_ua_phone_refers_are_done(const ClvUaPhone *phone);
 

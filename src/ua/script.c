@@ -178,6 +178,33 @@ script_identity(Session *s, const char *argument)
     clv_ua_tell_problem(s, "identity-failed", error != NULL ? error->message : "");
 }
 
+static void
+script_dtmf(Session *s, const char *argument)
+{
+    const char *why = NULL;
+
+    if (s->stream == NULL || s->event_pt < 0)
+        why = "the other side takes no telephone events";
+    else if (!clv_ua_stream_dtmf(s->stream, (guint8)s->event_pt, argument))
+        why = "keys are 0-9, *, # and A-D";
+    if (why == NULL)
+        return;
+    clv_ua_fail(s, CLV_UA_EXIT_FAILED);
+    clv_ua_tell_problem(s, "dtmf-failed", why);
+}
+
+/* Will there be a use for telephone events? */
+gboolean
+clv_ua_script_presses_keys(const Session *s)
+{
+    const GPtrArray *steps = s->options->steps;
+
+    for (guint i = 0; i < steps->len; i++)
+        if (strcmp(((const ClvUaStep *)steps->pdata[i])->command, "dtmf") == 0)
+            return TRUE;
+    return s->options->interactive;
+}
+
 static const struct {
     const char *word;
     void (*run)(Session *s, const char *argument);
@@ -186,7 +213,7 @@ static const struct {
     {"stats", script_stats},       {"reset", script_reset},      {"bye", script_bye},
     {"refer", script_refer},       {"remove", script_remove},    {"end", script_end},
     {"allow", clv_ua_renew_allow}, {"rekey", clv_ua_renew_keys}, {"update", clv_ua_renew_update},
-    {"identity", script_identity},
+    {"identity", script_identity}, {"dtmf", script_dtmf},
 };
 
 static void

@@ -16,7 +16,7 @@
 #include "ua/wav.h"
 
 /* Why there is another offer of ours in the call */
-typedef enum Change { CHANGE_NONE, CHANGE_HOLD, CHANGE_RESUME, CHANGE_KEYS } Change;
+typedef enum Change { CHANGE_NONE, CHANGE_HOLD, CHANGE_RESUME, CHANGE_KEYS, CHANGE_QOS } Change;
 
 /* A REFER of ours */
 typedef struct Referral {
@@ -46,7 +46,8 @@ typedef struct Session {
     ClvDirection direction;      /* ours */
     ClvDirection peer_direction; /* what the other side said of itself */
     ClvSrtpKeys tx, rx;
-    gboolean connected, on_hold;
+    gboolean connected, on_hold, registered;
+    int event_pt;                 /* of telephone events, -1: the other side takes none */
     char *early_sdp;              /* answer in a provisional one */
     Change change;                /* of the offer under way */
     const char *change_of;        /* what CHANGE_KEYS is called: "allow", "rekey", "update" */
@@ -90,6 +91,7 @@ char *clv_ua_offer_text(Session *s, gsize *out_len, GError **error);
 void clv_ua_fill_origin(Session *s, ClvSdp *sdp);
 void clv_ua_fill_media(Session *s, ClvSdpMedia *media);
 const ClvCodec *clv_ua_find_codec(const Session *s, const ClvSdpMedia *media);
+int clv_ua_event_pt(const ClvSdpMedia *media);
 gboolean clv_ua_start_media(Session *s, const ClvSdpMedia *media, gboolean rekey, gboolean later,
                             GError **error);
 gboolean clv_ua_place_call(Session *s, const char *target, GError **error);
@@ -111,6 +113,7 @@ void clv_ua_on_reconfirmed(Session *s, const ClvUaPhoneEvent *event);
 
 /* script.c */
 void clv_ua_script_start(Session *s); /* the call stands */
+gboolean clv_ua_script_presses_keys(const Session *s);
 guint clv_ua_script_n_missed(const Session *s);
 void clv_ua_script_stop(Session *s);
 gboolean clv_ua_script_watch_input(Session *s);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define MAX_PASSWORD 256
+#define DTMF_PT 101    /* as everybody else has it */
 #define LINGER_MS 2000 /* for NOTIFYs after the end of a call */
 
 /* ---- telling ----------------------------------------------------------------------------- */
@@ -89,6 +90,16 @@ clv_ua_fill_media(Session *s, ClvSdpMedia *media)
     media->direction = s->direction;
 }
 
+/* Telephone events are offered by who may want to press keys. */
+static void
+add_events(const Session *s, ClvSdpMedia *media, guint8 pt)
+{
+    if (!clv_ua_script_presses_keys(s) || media->n_codecs >= CLV_SDP_MAX_CODECS)
+        return;
+    media->codecs[media->n_codecs++] = (ClvCodec){
+        .pt = pt, .name = "telephone-event", .rate_hz = 8000, .channels = 1, .fmtp = "0-15"};
+}
+
 /* Returns: (transfer full): clv_sdp_free() it */
 ClvSdp *
 clv_ua_make_offer(Session *s)
@@ -103,7 +114,28 @@ clv_ua_make_offer(Session *s)
     for (guint i = 0; i < s->options->codecs->len && i < CLV_SDP_MAX_CODECS; i++)
         fill_codec(&sdp->media[0].codecs[sdp->media[0].n_codecs++],
                    g_ptr_array_index(s->options->codecs, i));
+    add_events(s, &sdp->media[0], DTMF_PT);
     return sdp;
+}
+
+/* What is ours is reserved once there was an answer; they stand at the only m-line, which is last.
+ * Returns: (transfer full); @text is taken */
+static char *
+with_preconditions(const Session *s, char *text)
+{
+    char *more;
+
+    if (!s->options->preconditions || s->stream == NULL || s->connected)
+        return text;
+    more = g_strdup_printf("%sa=curr:qos local %s\r\na=curr:qos remote %s\r\n"
+                           "a=des:qos mandatory local sendrecv\r\n"
+                           "a=des:qos mandatory remote sendrecv\r\n",
+                           text, s->early_sdp != NULL ? "sendrecv" : "none",
+                           s->early_sdp != NULL && strstr(s->early_sdp, "curr:qos local sendrecv")
+                               ? "sendrecv"
+                               : "none");
+    clv_secret_free_string(text);
+    return more;
 }
 
 /* Returns: (transfer full) (nullable): text of our offer; clv_secret_free_string() it */
@@ -118,7 +150,7 @@ clv_ua_offer_text(Session *s, gsize *out_len, GError **error)
     sdp = clv_ua_make_offer(s);
     if (clv_ua_keys_offer(s->keys, sdp, s->stream != NULL ? clv_ua_stream_ssrc(s->stream) : 0,
                           error)) {
-        text = clv_sdp_format(sdp);
+        text = with_preconditions(s, clv_sdp_format(sdp));
         *out_len = strlen(text);
     }
     clv_sdp_free(sdp);
@@ -134,6 +166,17 @@ clv_ua_find_codec(const Session *s, const ClvSdpMedia *media)
                                    g_ptr_array_index(s->options->codecs, k)) == 0)
                 return &media->codecs[i];
     return NULL;
+}
+
+/* Payload type of telephone events, -1: none */
+int
+clv_ua_event_pt(const ClvSdpMedia *media)
+{
+    for (guint i = 0; i < media->n_codecs; i++)
+        if (g_ascii_strcasecmp(media->codecs[i].name, "telephone-event") == 0 &&
+            media->codecs[i].rate_hz == 8000)
+            return media->codecs[i].pt;
+    return -1;
 }
 
 /* ---- media ------------------------------------------------------------------------------- */
@@ -156,9 +199,11 @@ clv_ua_start_media(Session *s, const ClvSdpMedia *media, gboolean rekey, gboolea
         return FALSE;
     }
     peer.pt = codec->pt;
+    peer.event_pt = clv_ua_event_pt(media);
     peer.alaw = g_ascii_strcasecmp(codec->name, "PCMA") == 0;
     s->codec = peer.alaw ? "PCMA" : "PCMU";
     s->peer_direction = media->direction;
+    s->event_pt = clv_ua_event_pt(media);
     good = clv_ua_stream_start(s->stream, &peer, error);
     clv_srtp_keys_clear(&peer.tx);
     clv_srtp_keys_clear(&peer.rx);
@@ -347,7 +392,7 @@ tell_changed(Session *s, Change change)
 }
 
 static void
-on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
+take_changed(Session *s, const ClvUaPhoneEvent *event)
 {
     g_autoptr(GError) error = NULL;
     ClvSdp *answer = event->sdp != NULL ? clv_sdp_parse(event->sdp, event->sdp_len, &error) : NULL;
@@ -367,6 +412,18 @@ on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
     s->exit = CLV_UA_EXIT_KEYS;
     clv_ua_tell_problem(s, "keys-failed", error != NULL ? error->message : "no SDP in the answer");
     clv_ua_hang_up(s);
+}
+
+static void on_reserved(Session *s, const ClvUaPhoneEvent *event);
+
+static void
+on_reaccepted(Session *s, const ClvUaPhoneEvent *event)
+{
+    if (s->change == CHANGE_QOS) {
+        on_reserved(s, event);
+        return;
+    }
+    take_changed(s, event);
 }
 
 static void
@@ -432,7 +489,63 @@ on_progress(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_end(s->report);
 }
 
+/* Their first answer is here, and they know it: what they wait for is met. */
+static void
+on_early(Session *s, const ClvUaPhoneEvent *event)
+{
+    g_autoptr(GError) error = NULL;
+    gsize len = 0;
+    char *text;
+
+    if (!s->options->preconditions || s->early_sdp == NULL || s->change != CHANGE_NONE)
+        return;
+    text = clv_ua_offer_text(s, &len, &error);
+    if (text != NULL && clv_ua_phone_update_early(s->phone, text, len, &error)) {
+        s->change = CHANGE_QOS;
+        clv_ua_tell(s, "reserved");
+    } else {
+        clv_ua_fail(s, CLV_UA_EXIT_FAILED);
+        clv_ua_tell_problem(s, "update-failed", error != NULL ? error->message : "");
+    }
+    clv_secret_free_string(text);
+}
+
+/* The answer to the UPDATE is the last word about the session before the call is answered. */
+static void
+on_reserved(Session *s, const ClvUaPhoneEvent *event)
+{
+    s->change = CHANGE_NONE;
+    if (event->sdp == NULL) {
+        clv_ua_tell_problem(s, "update-failed", "the answer has no SDP");
+        return;
+    }
+    clv_secret_free_string(s->early_sdp);
+    s->early_sdp = g_strndup(event->sdp, event->sdp_len);
+    clv_ua_tell(s, "preconditions-met");
+}
+
 /* ---- leaving ------------------------------------------------------------------------------ */
+
+static void
+on_register_lingered(void *user)
+{
+    Session *s = user;
+
+    s->linger = NULL;
+    clv_loop_quit(s->loop);
+}
+
+/* Nobody shall be sent to where we are not any more. */
+static void
+go(Session *s)
+{
+    if (!s->registered || !clv_ua_phone_register(s->phone, FALSE, NULL)) {
+        clv_loop_quit(s->loop);
+        return;
+    }
+    s->registered = FALSE;
+    s->linger = clv_loop_timer(s->loop, LINGER_MS, on_register_lingered, s);
+}
 
 static void
 on_lingered(void *user)
@@ -440,7 +553,7 @@ on_lingered(void *user)
     Session *s = user;
 
     s->linger = NULL;
-    clv_loop_quit(s->loop);
+    go(s);
 }
 
 /* The last NOTIFY may come after the BYE, and ours want an answer: wait for them, but not long. */
@@ -455,7 +568,7 @@ clv_ua_leave(Session *s)
         !clv_ua_phone_refers_are_done(s->phone))
         s->linger = clv_loop_timer(s->loop, LINGER_MS, on_lingered, s);
     else
-        clv_loop_quit(s->loop);
+        go(s);
 }
 
 static void
@@ -466,8 +579,8 @@ on_rerefused(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_string(s->report, "phrase", event->phrase);
     clv_ua_report_string(s->report, "warning", event->warning);
     clv_ua_report_end(s->report);
-    if (s->change == CHANGE_KEYS) {
-        s->n_unchanged++;
+    if (s->change == CHANGE_KEYS || s->change == CHANGE_QOS) {
+        s->n_unchanged += s->change == CHANGE_KEYS ? 1 : 0;
         clv_ua_keys_drop_next(s->keys);
         clv_ua_fail(s, CLV_UA_EXIT_REFUSED);
     } else if (s->change != CHANGE_NONE) {
@@ -485,6 +598,40 @@ on_refreshed(Session *s, const ClvUaPhoneEvent *event)
     clv_ua_report_end(s->report);
 }
 
+static gboolean set_out(Session *s, GError **error);
+
+/* What waited for the registration begins, or what waited for its end is over. */
+static void
+on_registered(Session *s, const ClvUaPhoneEvent *event)
+{
+    gboolean there = strcmp(event->cause, "there") == 0;
+    GError *error = NULL;
+
+    clv_ua_report_begin(s->report, there ? "registered" : "unregistered");
+    clv_ua_report_int(s->report, "status", event->status);
+    clv_ua_report_string(s->report, "phrase", event->phrase);
+    clv_ua_report_end(s->report);
+    if (!there) {
+        clv_loop_quit(s->loop);
+        return;
+    }
+    if (event->status >= 300) {
+        s->state = "refused";
+        s->status = event->status;
+        clv_ua_set_text(&s->phrase, event->phrase);
+        clv_ua_fail(s, CLV_UA_EXIT_REFUSED);
+        clv_loop_quit(s->loop);
+        return;
+    }
+    s->registered = TRUE;
+    if (set_out(s, &error))
+        return;
+    clv_ua_fail(s, CLV_UA_EXIT_FAILED);
+    clv_ua_tell_problem(s, s->exit == CLV_UA_EXIT_KEYS ? "keys-failed" : "failed", error->message);
+    g_error_free(error);
+    clv_ua_leave(s);
+}
+
 static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_PROGRESS] = on_progress,
     [CLV_UA_PHONE_ACCEPTED] = on_accepted,
@@ -496,11 +643,13 @@ static void (*const handlers[])(Session *, const ClvUaPhoneEvent *) = {
     [CLV_UA_PHONE_REREFUSED] = on_rerefused,
     [CLV_UA_PHONE_REFRESHED] = on_refreshed,
     [CLV_UA_PHONE_ENDED] = on_ended,
+    [CLV_UA_PHONE_EARLY] = on_early,
     [CLV_UA_PHONE_PRACKED] = clv_ua_on_pracked,
     [CLV_UA_PHONE_UNPRACKED] = clv_ua_on_unpracked,
     [CLV_UA_PHONE_RECONFIRMED] = clv_ua_on_reconfirmed,
     [CLV_UA_PHONE_REFER_ANSWERED] = clv_ua_on_refer_answered,
     [CLV_UA_PHONE_REFER_NOTIFIED] = clv_ua_on_refer_notified,
+    [CLV_UA_PHONE_REGISTERED] = on_registered,
     [CLV_UA_PHONE_REFERRED] = clv_ua_on_referred,
 };
 
@@ -530,8 +679,10 @@ on_signal(void *user)
     if (read(s->signal_fd, &info, sizeof info) != sizeof info)
         return;
     /* the first asks politely, the second leaves */
-    if (++s->n_signals > 1 || clv_ua_phone_is_idle(s->phone))
+    if (++s->n_signals > 1)
         clv_loop_quit(s->loop);
+    else if (clv_ua_phone_is_idle(s->phone))
+        clv_ua_leave(s);
     else
         clv_ua_hang_up(s);
 }
@@ -659,6 +810,30 @@ clv_ua_place_call(Session *s, const char *target, GError **error)
     return good;
 }
 
+/* Waits, asks or calls. */
+static gboolean
+set_out(Session *s, GError **error)
+{
+    const ClvUaOptions *o = s->options;
+
+    if (o->verb == CLV_UA_ANSWER) {
+        s->state = "listening";
+        clv_ua_report_begin(s->report, "listening");
+        clv_ua_report_string(s->report, "contact", clv_ua_phone_contact(s->phone));
+        clv_ua_report_end(s->report);
+        return TRUE;
+    }
+    if (o->verb == CLV_UA_REFER) {
+        clv_ua_ask(s, o->operand, o->refer_method == 1 ? "remove" : "invite", o->refer_to);
+        return TRUE;
+    }
+    if (!clv_ua_keys_prepare(s->keys, target_of(o), error)) {
+        s->exit = CLV_UA_EXIT_KEYS;
+        return FALSE;
+    }
+    return clv_ua_place_call(s, target_of(o), error);
+}
+
 /* Everything that can go wrong before there is a call. */
 static gboolean
 begin(Session *s, GError **error)
@@ -677,22 +852,7 @@ begin(Session *s, GError **error)
     }
     if (o->interactive)
         clv_ua_script_watch_input(s);
-    if (o->verb == CLV_UA_ANSWER) {
-        s->state = "listening";
-        clv_ua_report_begin(s->report, "listening");
-        clv_ua_report_string(s->report, "contact", clv_ua_phone_contact(s->phone));
-        clv_ua_report_end(s->report);
-        return TRUE;
-    }
-    if (o->verb == CLV_UA_REFER) {
-        clv_ua_ask(s, o->operand, o->refer_method == 1 ? "remove" : "invite", o->refer_to);
-        return TRUE;
-    }
-    if (!clv_ua_keys_prepare(s->keys, target_of(o), error)) {
-        s->exit = CLV_UA_EXIT_KEYS;
-        return FALSE;
-    }
-    return clv_ua_place_call(s, target_of(o), error);
+    return o->registers ? clv_ua_phone_register(s->phone, TRUE, error) : set_out(s, error);
 }
 
 static void

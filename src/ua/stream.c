@@ -24,6 +24,8 @@
 #define NTP_OF_1970 2208988800u
 #define RESTART_AFTER_MS 1000 /* a stream that was silent for so long begins anew */
 #define OLD_KEYS_US (2 * G_USEC_PER_SEC)
+#define EVENT_FRAMES 6u  /* of a digit, and of the pause behind it */
+#define EVENT_VOLUME 10u /* dBm0 below 0 */
 
 enum { RTCP_SR = 200, RTCP_RR = 201, RTCP_SDES = 202, RTCP_BYE = 203 };
 
@@ -49,6 +51,12 @@ struct ClvUaStream {
     ClvUaCrypt *next_tx; /* (nullable) waits for the other side */
     ClvUaCrypt *old_rx;  /* (nullable) what was in force before, for a while */
     gint64 old_until_us;
+    GString *digits; /* still to be sent; the first one is under way */
+    guint8 event_pt;
+    guint event_frames, event_pause;
+    guint32 event_timestamp;
+    int peer_event_pt; /* -1: none */
+    guint32 heard_event;
 
     gint64 start_us;
     guint16 seq;
@@ -184,29 +192,96 @@ send_packet(int fd, const guint8 *packet, gsize len, const struct sockaddr_stora
     (void)sendto(fd, packet, len, 0, (const struct sockaddr *)to, to_len);
 }
 
+/* @packet has the payload behind the header, and room for the trailer */
+static void
+send_rtp(ClvUaStream *stream, guint8 *packet, gsize len, guint8 pt, gboolean mark,
+         guint32 timestamp)
+{
+    gsize payload = len - 12;
+
+    packet[0] = 0x80;
+    packet[1] = (guint8)(pt | (mark ? 0x80 : 0));
+    put16(packet + 2, stream->seq);
+    put32(packet + 4, timestamp);
+    put32(packet + 8, stream->stats.tx_ssrc);
+    if (!clv_ua_crypt_protect(stream->tx, packet, &len, FALSE))
+        return;
+    send_packet(stream->rtp_fd, packet, len, &stream->rtp_to, stream->address_len);
+    stream->seq++;
+    stream->stats.sent++;
+    stream->stats.sent_octets += payload;
+}
+
 static void
 send_frame(ClvUaStream *stream)
 {
     _Alignas(8) guint8 packet[12 + FRAME + CLV_UA_CRYPT_TRAILER];
     gint16 samples[FRAME];
-    gsize len = 12 + FRAME;
 
     clv_ua_source_read(stream->source, samples, FRAME);
-    packet[0] = 0x80;
-    packet[1] = (guint8)(stream->pt | (stream->mark ? 0x80 : 0));
-    put16(packet + 2, stream->seq);
-    put32(packet + 4, stream->timestamp);
-    put32(packet + 8, stream->stats.tx_ssrc);
     for (guint i = 0; i < FRAME; i++)
         packet[12 + i] =
             stream->alaw ? clv_ua_alaw_encode(samples[i]) : clv_ua_ulaw_encode(samples[i]);
-    if (!clv_ua_crypt_protect(stream->tx, packet, &len, FALSE))
-        return;
-    send_packet(stream->rtp_fd, packet, len, &stream->rtp_to, stream->address_len);
+    send_rtp(stream, packet, sizeof packet - CLV_UA_CRYPT_TRAILER, stream->pt, stream->mark,
+             stream->timestamp);
     stream->mark = FALSE;
-    stream->seq++;
-    stream->stats.sent++;
-    stream->stats.sent_octets += FRAME;
+}
+
+/* ---- digits (RFC 4733) -------------------------------------------------------------------- */
+
+static const char events[] = "0123456789*#ABCD"; /* by event code */
+
+gboolean
+clv_ua_stream_dtmf(ClvUaStream *stream, guint8 pt, const char *digits)
+{
+    for (const char *p = digits; *p != '\0'; p++)
+        if (strchr(events, g_ascii_toupper(*p)) == NULL)
+            return FALSE;
+    stream->event_pt = pt;
+    for (; *digits != '\0'; digits++)
+        g_string_append_c(stream->digits, g_ascii_toupper(*digits));
+    return TRUE;
+}
+
+static void
+send_event(ClvUaStream *stream, gboolean first, gboolean end)
+{
+    _Alignas(8) guint8 packet[12 + 4 + CLV_UA_CRYPT_TRAILER];
+    const char *code = strchr(events, stream->digits->str[0]);
+
+    packet[12] = (guint8)(code - events);
+    packet[13] = (guint8)((end ? 0x80 : 0) | EVENT_VOLUME);
+    put16(packet + 14, (guint16)MIN(stream->event_frames * FRAME, 0xffff));
+    send_rtp(stream, packet, 16, stream->event_pt, first, stream->event_timestamp);
+}
+
+/* Returns: TRUE when a digit is being sent, so that there is no sound in this frame */
+static gboolean
+press_digit(ClvUaStream *stream)
+{
+    gboolean first = stream->event_frames == 0;
+
+    if (stream->event_pause > 0) {
+        stream->event_pause--;
+        return FALSE;
+    }
+    if (stream->digits->len == 0)
+        return FALSE;
+    if (first)
+        stream->event_timestamp = stream->timestamp;
+    stream->event_frames++;
+    if (stream->event_frames < EVENT_FRAMES) {
+        send_event(stream, first, FALSE);
+        return TRUE;
+    }
+    /* the end is said three times, since it must not be lost */
+    for (guint i = 0; i < 3; i++)
+        send_event(stream, FALSE, TRUE);
+    g_string_erase(stream->digits, 0, 1);
+    stream->stats.digits++;
+    stream->event_frames = 0;
+    stream->event_pause = EVENT_FRAMES;
+    return TRUE;
 }
 
 /* ---- RTCP -------------------------------------------------------------------------------- */
@@ -516,6 +591,21 @@ rtp_header_len(const guint8 *packet, gsize *len)
     return header;
 }
 
+/* Each event once, however often its end is said. */
+static void
+hear_event(ClvUaStream *stream, const guint8 *payload, gsize len, guint32 timestamp)
+{
+    gsize at = strlen(stream->stats.heard_digits);
+
+    if (len < 4 || payload[0] >= sizeof events - 1 || (payload[1] & 0x80) == 0)
+        return;
+    if (at > 0 && timestamp == stream->heard_event)
+        return;
+    stream->heard_event = timestamp;
+    if (at < sizeof stream->stats.heard_digits - 1)
+        stream->stats.heard_digits[at] = events[payload[0]];
+}
+
 static void
 hear(ClvUaStream *stream, const guint8 *packet, gsize len, gsize header, gint64 now_us)
 {
@@ -535,6 +625,8 @@ hear(ClvUaStream *stream, const guint8 *packet, gsize len, gsize header, gint64 
     stream->stats.received_octets += n;
     count_sequence(stream, get16(packet + 2));
     count_jitter(stream, timestamp, now_us);
+    if ((packet[1] & 0x7f) == stream->peer_event_pt)
+        hear_event(stream, packet + header, n, timestamp);
     if ((packet[1] & 0x7f) != stream->pt)
         return; /* comfort noise, events: counted, not heard */
 
@@ -602,7 +694,7 @@ on_clock(void *user)
     if (read(stream->clock_fd, &ticks, sizeof ticks) != sizeof ticks)
         return;
     for (; ticks > 0; ticks--) {
-        if (stream->sending)
+        if (stream->sending && !press_digit(stream))
             send_frame(stream);
         stream->timestamp += FRAME;
         play_frame(stream);
@@ -639,6 +731,7 @@ clv_ua_stream_open(const ClvUaStreamSetup *setup, GError **error)
     stream->measure_from_ms = setup->measure_from_ms;
     stream->measure_for_ms = setup->measure_for_ms;
     stream->playout = clv_ua_playout_new();
+    stream->digits = g_string_new(NULL);
     stream->rtp_fd = stream->rtcp_fd = stream->clock_fd = -1;
     stream->stats.tx_ssrc = g_random_int();
     stream->seq = (guint16)g_random_int_range(0, 0x8000);
@@ -684,6 +777,7 @@ clv_ua_stream_free(ClvUaStream *stream)
     clv_ua_crypt_free(stream->tx);
     clv_ua_crypt_free(stream->rx);
     clv_ua_playout_free(stream->playout);
+    g_string_free(stream->digits, TRUE);
     clv_ua_source_free(stream->source);
     clv_ua_meter_free(stream->meter);
     g_free(stream);
@@ -746,6 +840,7 @@ clv_ua_stream_start(ClvUaStream *stream, const ClvUaStreamPeer *peer, GError **e
         return FALSE;
     stream->pt = peer->pt;
     stream->alaw = peer->alaw;
+    stream->peer_event_pt = peer->event_pt;
     if (stream->running)
         return TRUE;
 

@@ -35,6 +35,7 @@ typedef struct ClvUaStreamPeer {
     ClvAddress rtcp;
     guint8 pt;
     gboolean alaw;      /* else mu-law */
+    int event_pt;       /* of telephone events, -1: none */
     ClvSrtpKeys tx, rx; /* CLV_SRTP_NONE: in the clear */
     gboolean keep_keys; /* of a running stream: counters of SRTP go on, tx and rx are not read */
     gboolean tx_later;  /* go on with the old tx until clv_ua_stream_switch_tx() */
@@ -43,6 +44,7 @@ typedef struct ClvUaStreamPeer {
 typedef struct ClvUaStreamStats {
     guint64 sent, sent_octets;
     guint64 received, received_octets;
+    guint digits;       /* sent as telephone events */
     guint64 lost;       /* by sequence numbers; late ones are not lost */
     guint64 duplicates; /* same sequence number again, as far as decryption lets them through */
     guint64 late;       /* too late to be heard */
@@ -59,6 +61,7 @@ typedef struct ClvUaStreamStats {
     guint8 reported_fraction_lost; /* of 256 */
     gint32 reported_lost;
     guint32 first_packet_ms; /* after the start */
+    char heard_digits[64];   /* telephone events that ended */
     char cname[64];          /* of the peer */
 } ClvUaStreamStats;
 
@@ -71,6 +74,9 @@ guint32 clv_ua_stream_ssrc(const ClvUaStream *stream);
 /* Starts, or goes on with other keys and addresses. What still comes under the keys before is taken
  * for two seconds. */
 gboolean clv_ua_stream_start(ClvUaStream *stream, const ClvUaStreamPeer *peer, GError **error);
+/* Digits to be sent as telephone events (RFC 4733) of type @pt, in place of sound.
+ * FALSE: one of them is none of 0-9, *, #, A-D */
+gboolean clv_ua_stream_dtmf(ClvUaStream *stream, guint8 pt, const char *digits);
 /* The other side has the answer with our new keys. */
 void clv_ua_stream_switch_tx(ClvUaStream *stream);
 gboolean clv_ua_stream_is_running(const ClvUaStream *stream);

@@ -10,7 +10,8 @@ import sys
 import time
 
 import uatest
-from uatest import HEAR, SOURCE, SUITES, TIMEOUT, UA, Kms, Pair, Ua, both_good, check, talk, test
+from uatest import HEAR, SOURCE, SUITES, TIMEOUT, UA, Kms, Pair, Ua, both_good, check, joined,
+                    make_certificate, talk, test
 
 
 @test
@@ -30,23 +31,6 @@ def they_hear_each_other_over_ipv6():
     except OSError:
         return 'no IPv6 here'
     talk(host='::1')
-
-
-def make_certificate(key, cert, names):
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                    'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2',
-                    '-subj', '/CN=test', '-addext', f'subjectAltName={names}'],
-                   check=True, capture_output=True)
-
-
-def joined(key, cert):
-    """Key and certificate in one file, as --cert wants them."""
-    path = key + '+cert'
-    with open(path, 'w', encoding='ascii') as out:
-        for part in (key, cert):
-            with open(part, encoding='ascii') as text:
-                out.write(text.read())
-    return path
 
 
 @test

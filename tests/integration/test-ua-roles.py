@@ -4,9 +4,12 @@
 allowed set, being called well and badly. The other side is another conclave-ua, or a few lines of
 SIP written here."""
 import contextlib
+import email
+import os
 import signal
 import socket
 import sys
+import xml.etree.ElementTree
 
 import uatest
 from uatest import HEAR, Kms, Pair, Ua, both_good, check, test
@@ -126,15 +129,13 @@ class Message:
 
 
 class Peer:
-    """Answers what comes with what the test has put into .answers, and keeps it all. Media is
-    offered to nobody: the port of the answer is its own and deaf."""
+    """Answers calls, and keeps all that comes; the rest is up to the test. Its media port is deaf."""
 
-    def __init__(self, answers=None):
+    def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(('127.0.0.1', 0))
         self.port = self.socket.getsockname()[1]
         self.socket.settimeout(10)
-        self.answers = answers or {}
         self.seen = []
         self.n = 0
         self.invite = None
@@ -447,6 +448,179 @@ def who_is_not_named_in_the_ticket_cannot_answer():
                 check((status, report['status']) == (3, 488), report)
             status, report = mallory.finish()
             check(status == 5 and report['mikey_error'] >= 0, report)
+
+
+@test
+def keys_that_are_pressed_arrive_each_once():
+    with Pair(answer=['--tone', '1000', '--dtmf', '0.3:7'],
+              call=['--dtmf', '0.2:12#', '--dtmf', '0.9:*AD', '--duration', '2.5',
+                    '--expect-hear', '1000:-20']) as pair:
+        (status, alice), (bob_status, bob) = pair.finish()
+    check((status, bob_status) == (0, 0), (alice, bob))
+    check((bob['digits_heard'], alice['digits_heard']) == ('12#*AD', '7'), (alice, bob))
+    check(alice['digits_sent'] == 6 and bob['lost'] == 0 and bob['bad_auth'] == 0, (alice, bob))
+    with Pair(call=['--dtmf', '0.1:1x', '--duration', '0.5']) as pair:
+        (status, report), _ = pair.finish()
+    check(status == 1 and 'keys are' in report['problem'], report)
+
+
+# ---- what an INVITE may bring with it ---------------------------------------------------------
+
+@test
+def a_list_of_whom_to_call_goes_with_the_creation():
+    with Peer() as peer, running(
+            'create', '--factory', peer.uri, '--keymgmt', 'none', '--identity',
+            'sip:alice@example.org', '--dial', 'sip:bob@example.org', '--dial-cc',
+            'sip:carol@example.org?a=1&b="2"', '--dial-bcc', 'sip:dave@example.org', '--anonymize',
+            '--duration', '0.2') as alice:
+        invite = peer.until('BYE') and peer.invite
+        peer.answer(peer.seen[-1], 200)
+        check(alice.finish()[0] == 0, alice.events)
+    check(invite.get('Require') == 'recipient-list-invite', invite.headers)
+    parts = email.message_from_string(f'Content-Type: {invite.get("Content-Type")}\n\n'
+                                      + invite.body).get_payload()
+    check([part.get_content_type() for part in parts] ==
+          ['application/sdp', 'application/resource-lists+xml'], invite.body)
+    check(parts[1].get('Content-Disposition') == 'recipient-list', invite.body)
+    check(parts[0].get_payload().startswith('v=0'), invite.body)
+    copy = '{urn:ietf:params:xml:ns:copycontrol}'
+    entries = xml.etree.ElementTree.fromstring(parts[1].get_payload().strip()).iter(
+        '{urn:ietf:params:xml:ns:resource-lists}entry')
+    found = [(e.get('uri'), e.get(copy + 'copyControl'), e.get(copy + 'anonymize'))
+             for e in entries]
+    check(found == [('sip:bob@example.org', 'to', 'true'),
+                    ('sip:carol@example.org?a=1&b="2"', 'cc', 'true'),
+                    ('sip:dave@example.org', 'bcc', 'true')], found)
+
+
+@test
+def headers_are_sent_as_they_are_wanted():
+    with Peer() as peer, calling(
+            peer, '--header', 'P-Access-Network-Info: IEEE-802.11', '--privacy', 'id',
+            '--assert-identity', 'sip:alice@example.org', '--require-100rel', '--replaces',
+            'x@y;local-tag=theirs;remote-tag=ours', '--join', 'z;to-tag=1;from-tag=2',
+            '--refer', '0.1:sip:carol@example.org', '--norefersub', '--duration', '0.6') as alice:
+        refer = peer.until('REFER')
+        peer.answer(refer, 202, ['Refer-Sub: false', f'Contact: <{peer.uri}>'])
+        peer.until('BYE')
+        peer.answer(peer.seen[-1], 200)
+        check(alice.finish()[0] == 0, alice.events)
+    wanted = {'P-Access-Network-Info': 'IEEE-802.11', 'Privacy': 'id',
+              'P-Asserted-Identity': '<sip:alice@example.org>'}
+    for name, value in wanted.items():
+        check(peer.invite.get(name) == refer.get(name) == value, (name, peer.invite.headers))
+    check(peer.invite.get('Replaces') == 'x@y;to-tag=theirs;from-tag=ours', peer.invite.headers)
+    check(peer.invite.get('Join') == 'z;to-tag=1;from-tag=2', peer.invite.headers)
+    check(peer.invite.get('Require') == '100rel, replaces, join', peer.invite.headers)
+
+
+@test
+def a_registration_is_proven_used_and_taken_back():
+    password = os.path.join(uatest.work, 'bob-password')
+    with open(password, 'w', encoding='ascii') as out:
+        out.write('secret\n')
+    with Peer() as peer, running(
+            'answer', '--register', '--proxy', peer.uri, '--identity', 'sip:bob@example.org',
+            '--user', 'bob', '--password-file', password, '--busy', '--listen',
+            '127.0.0.1:0') as bob:
+        asked = peer.until('REGISTER')
+        check(asked.first == 'REGISTER sip:example.org SIP/2.0', asked.first)
+        peer.answer(asked, 401, ['WWW-Authenticate: Digest realm="example.org", nonce="n", '
+                                 'algorithm=MD5, qop="auth"'])
+        proven = peer.until('REGISTER')
+        check('username="bob"' in proven.get('Authorization'), proven.headers)
+        check(proven.get('Expires') == '3600' and proven.get('To') == '<sip:bob@example.org>',
+              proven.headers)
+        check(int(proven.get('CSeq').split()[0]) > int(asked.get('CSeq').split()[0]), proven.first)
+        peer.answer(proven, 200, [f'Contact: {proven.get("Contact")};expires=3600'])
+        bob.wait_for('listening')
+        peer.send('\r\n'.join([
+            f'INVITE {proven.get("Contact").strip("<>")} SIP/2.0',
+            f'Via: SIP/2.0/UDP 127.0.0.1:{peer.port};branch=z9hG4bK-invite', 'Max-Forwards: 70',
+            'From: <sip:alice@example.org>;tag=a', 'To: <sip:bob@example.org>', 'Call-ID: call',
+            'CSeq: 1 INVITE', f'Contact: <{peer.uri}>', 'Content-Length: 0', '', '']))
+        peer.until(486)
+        gone = peer.until('REGISTER')
+        check(gone.get('Expires') == '0', gone.headers)
+        peer.answer(gone, 200)
+        status, report = bob.finish()
+    check((status, report['status']) == (3, 486), report)
+
+
+@test
+def a_registration_that_is_refused_ends_it():
+    with Peer() as peer, running('answer', '--register', '--proxy', peer.uri, '--identity',
+                                 'sip:bob@example.org', '--listen', '127.0.0.1:0') as bob:
+        peer.answer(peer.until('REGISTER'), 403)
+        status, report = bob.finish()
+    check((status, report['status']) == (3, 403) and 'listening' not in bob.names(), report)
+
+
+@test
+def preconditions_are_met_by_update_before_the_answer():
+    with Peer() as peer, calling(peer, '--preconditions', '--duration', '0.4') as alice:
+        invite = peer.take()
+        check(invite.get('Require') == '100rel, precondition', invite.headers)
+        check('a=curr:qos local none' in invite.body and
+              'a=des:qos mandatory local sendrecv' in invite.body, invite.body)
+        contact = [f'Contact: <{peer.uri}>;isfocus', 'Content-Type: application/sdp']
+        peer.answer(invite, 183, [*contact, 'Require: 100rel', 'RSeq: 7'], peer.sdp() +
+                    'a=curr:qos local sendrecv\r\na=curr:qos remote none\r\n'
+                    'a=conf:qos remote sendrecv\r\n')
+        prack = peer.until('PRACK')
+        check(prack.get('RAck') == f'7 {invite.get("CSeq")}', prack.headers)
+        peer.answer(prack, 200)
+        update = peer.take()
+        check(update.method() == 'UPDATE' and 'a=curr:qos local sendrecv' in update.body and
+              'a=curr:qos remote sendrecv' in update.body, update.body)
+        peer.answer(update, 200, contact, peer.sdp() + 'a=curr:qos local sendrecv\r\n')
+        peer.answer(invite, 200, contact[:1])
+        peer.until('BYE')
+        peer.answer(peer.seen[-1], 200)
+        status, report = alice.finish()
+    check(status == 0 and report['codec'] == 'PCMA', report)
+    check('preconditions-met' in alice.names(), alice.names())
+
+
+# ---- proving oneself to the KMS by HTTP -------------------------------------------------------
+
+@test
+def a_kms_that_challenges_by_http_is_answered():
+    with Kms('digest') as kms:
+        extra = {user: ['--kms-user', user] for user in ('alice', 'bob')}
+        with mikey_pair(kms, call=extra['alice'], answer=extra['bob']) as pair:
+            both_good(*pair.finish(), keymgmt='mikey-ticket')
+        wrong = os.path.join(uatest.work, 'wrong')
+        with open(wrong, 'w', encoding='ascii') as out:
+            out.write('secret\n')
+        for more in ([], ['--kms-user', 'alice', '--kms-password-file', wrong],
+                     ['--kms-user', 'bob']):
+            with running('call', 'sip:bob@127.0.0.1:9', '--keymgmt', 'mikey',
+                         *kms.options('alice'), *more) as alice:
+                status, report = alice.finish()
+            check(status == 5 and '401' in report['problem'], report)
+
+
+@test
+def a_kms_that_wants_a_certificate_gets_it():
+    path = {name: os.path.join(uatest.work, name) for name in
+            ('kms.key', 'kms.pem', 'alice.key', 'alice.pem', 'both.pem', 'mallory.key',
+             'mallory.pem')}
+    uatest.make_certificate(path['kms.key'], path['kms.pem'], 'IP:127.0.0.1')
+    for user in ('alice', 'mallory'):
+        uatest.make_certificate(path[f'{user}.key'], path[f'{user}.pem'],
+                                f'URI:sip:{user}@127.0.0.1')
+    with Kms('certificate', (path['kms.pem'], path['kms.key'], path['alice.pem'])) as kms:
+        words = ['ticket', '--for', 'sip:bob@127.0.0.1', '--ticket-file',
+                 os.path.join(uatest.work, 'a-ticket'), *kms.options('alice'), '--kms-ca',
+                 path['kms.pem']]
+        for more, wanted in ((['--kms-cert', uatest.joined(path['alice.key'], path['alice.pem'])],
+                              0), ([], 5),
+                             (['--kms-cert', uatest.joined(path['mallory.key'],
+                                                           path['mallory.pem'])], 5)):
+            with running(*words, *more) as alice:
+                status, report = alice.finish()
+            check(status == wanted, report)
 
 
 @test

@@ -6,6 +6,7 @@ nothing else is listened on.
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -126,35 +127,76 @@ def talk(host='127.0.0.1', transport='udp', answer=(), call=(), **wanted):
         both_good(*pair.finish(), **wanted)
 
 
+def make_certificate(key, cert, names):
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2',
+                    '-subj', '/CN=test', '-addext', f'subjectAltName={names}'],
+                   check=True, capture_output=True)
+
+
+def joined(key, cert):
+    """Key and certificate in one file, as --cert wants them."""
+    path = key + '+cert'
+    with open(path, 'w', encoding='ascii') as out:
+        for part in (key, cert):
+            with open(part, encoding='ascii') as text:
+                out.write(text.read())
+    return path
+
+
 class Kms:
-    """A key management service with three users, on a port of its own."""
+    """A key management service with three users, on a port of its own. @http_auth: how they prove
+    themselves to HTTP; then it has a key file of its own."""
+
+    def __init__(self, http_auth=None, tls=None):
+        self.keys = os.path.join(work, f'kms-{http_auth or ""}.conf')
+        self.http_auth = http_auth
+        self.tls = tls  # certificate, key, client-ca
 
     def __enter__(self):
-        self.keys = os.path.join(work, 'kms.conf')
         if not os.path.exists(self.keys):
             self.run('init', '--uri=sip:kms@127.0.0.1')
             for user in ('alice', 'bob', 'mallory'):
                 self.run('user', 'add', user, f'--identity=sip:{user}@127.0.0.1',
                          '--may-request=any', '--secure-conference',
-                         f'--write-psk={work}/{user}.psk')
-        self.process = subprocess.Popen([KMS, '-k', self.keys, '-l', '127.0.0.1:0'],
+                         f'--write-psk={self.psk(user)}')
+            if self.http_auth:
+                self.demand(self.http_auth)
+        more = ['--cert', self.tls[0], '--key', self.tls[1]] if self.tls else []
+        self.process = subprocess.Popen([KMS, '-k', self.keys, '-l', '127.0.0.1:0', *more],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.url = None
         for stream in (self.process.stdout, self.process.stderr):
             if self.url is None:
                 for line in iter(stream.readline, ''):
-                    if 'http://' in line:
-                        self.url = 'http://' + line.split('http://')[1].split()[0]
+                    found = re.search(r'https?://\S+', line)
+                    if found:
+                        self.url = found.group()
                         break
         check(self.url is not None, 'the KMS does not say where it is')
         return self
+
+    def psk(self, user):
+        return f'{work}/{user}{self.http_auth or ""}.psk'
+
+    def demand(self, how):
+        with open(self.keys, encoding='utf-8') as text:
+            lines = text.read()
+        more = f'http-auth = {how}\n'
+        if self.tls:
+            more += f'client-ca = {self.tls[2]}\n'
+        lines = lines.replace('[kms]\n', '[kms]\n' + more)
+        if self.tls:
+            lines = re.sub(r'(?m)^\[user (\w+)\]\n', r'\g<0>certificate = sip:\1@127.0.0.1\n', lines)
+        with open(self.keys, 'w', encoding='utf-8') as out:
+            out.write(lines)
 
     def run(self, *words):
         subprocess.run([KMS, '-k', self.keys, *words], check=True, capture_output=True)
 
     def options(self, user):
         return ['--kms', self.url, '--kms-uri', 'sip:kms@127.0.0.1', '--psk-id', user,
-                '--psk-file', f'{work}/{user}.psk', '--identity', f'sip:{user}@127.0.0.1']
+                '--psk-file', self.psk(user), '--identity', f'sip:{user}@127.0.0.1']
 
     def __exit__(self, *unused):
         self.process.terminate()
