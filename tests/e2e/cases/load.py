@@ -79,7 +79,7 @@ def beside(bench, options, rate, seconds):
     conference.judge()
     started, good, failed, _, _, refused = counts
     check(started == rate * seconds and good + refused == started and failed == 0,
-          f'a call works or gets 503 with Retry-After, found {counts}: {why}')
+          f'a call works or is refused as it should be, found {counts}: {why}')
     soak.settled(server)
     return good, refused
 
