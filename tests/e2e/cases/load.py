@@ -7,7 +7,7 @@ import devconfig
 from cases import soak
 from cases.calls import HEARD, SILENT, conference_of
 from cases.watched import scrape
-from harness import Skip, check, test
+from harness import check, test
 
 RATE = int(os.environ.get('E2E_CALL_RATE', '200'))  # calls a second
 SECONDS = int(os.environ.get('E2E_CALL_SECONDS', '30'))
@@ -84,15 +84,15 @@ def beside(bench, options, rate, seconds):
     return good, refused
 
 
-@test('a conference beside 200 calls a second for half a minute hears nothing of them')
+@test('a conference beside 200 calls a second for half a minute hears nothing of them',
+      only='ordinary')
 def many_calls_beside(bench):
-    if soak.is_sanitized(bench):
-        raise Skip('a sanitized server is no measure')
     good, _ = beside(bench, [('kms', 'max-outstanding', '1000')], RATE, SECONDS)
     check(good > 0, 'calls work meanwhile')
 
 
-@test('a conference beside more calls than the server takes hears nothing of their 503')
+@test('a conference beside more calls than the server takes hears nothing of their 503',
+      only='ordinary')
 def too_many_calls_beside(bench):
     good, refused = beside(bench, [('sip', 'max-invites-per-second', '25')], 100, 5)
     check(good >= 75 and refused >= 200, f'25 a second are served, found {good} and {refused}')
