@@ -6,7 +6,8 @@
  * Calls start RATE times a second whatever the server does. Each brings a TRANSFER_INIT of its own
  * made from one ticket, checks the TRANSFER_RESP of the answer, sends ACK, holds, and sends BYE.
  * Prints "started good failed repeated longest-ms refused": repeated INVITEs mean a server that was
- * late; refused are those that got 503 with Retry-After, an answer of a server that knows its limits.
+ * late; refused are those that got 503 with Retry-After, an answer of a server that knows its limits,
+ * or 486, since one user is in at so many ends at a time only.
  * The SIP here is as little as a load needs; conclave-ua is the real participant.
  */
 #include <arpa/inet.h>
@@ -221,7 +222,8 @@ take_refusal(Load *load, guint i, guint status, const char *message)
     g_autofree char *retry_after = header(message, "Retry-After");
 
     acknowledge_refusal(load, i, message);
-    finish(load, &load->calls[i], status == 503 && retry_after != NULL ? REFUSED : FAILED, message);
+    finish(load, &load->calls[i],
+           (status == 503 && retry_after != NULL) || status == 486 ? REFUSED : FAILED, message);
 }
 
 static void

@@ -635,11 +635,19 @@ def octets_of(text):
 tests = []
 
 
-def test(sentence):
+def test(sentence, only=None):
+    """@only: 'ordinary' or 'sanitized', for what the other build can neither show nor hide."""
     def register(function):
+        function.only = only
         tests.append((sentence, function))
         return function
     return register
+
+
+def kind_of(build):
+    with open(os.path.join(build, 'Makefile')) as makefile:
+        found = re.search(r'(?m)^SANITIZE_FLAGS = .*-fsanitize', makefile.read())
+    return 'sanitized' if found else 'ordinary'
 
 
 def run_one(sentence, function, build, keep):
@@ -689,7 +697,9 @@ def tap_line(sentence, function, build, keep):
 
 def run(build, patterns, keep, jobs):
     """Runs several at a time: they wait much more than they work."""
-    chosen = [(s, f) for s, f in tests if not patterns or any(p in s for p in patterns)]
+    kind = kind_of(build)
+    chosen = [(s, f) for s, f in tests
+              if any(p in s for p in patterns) or (not patterns and f.only in (None, kind))]
     print(f'1..{len(chosen)}', flush=True)
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

@@ -111,7 +111,7 @@ def dialog_from_elsewhere(bench):
     server.alive()
 
 
-@test('a thousand callers who are not let in leave nothing behind')
+@test('a thousand callers who are not let in leave nothing behind', only='sanitized')
 def refused_callers(bench):
     server = bench.server()
     peer = sip.Peer(server.sip_port)
@@ -143,7 +143,8 @@ def cpu_seconds(server):
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
-@test('who acknowledges no refusal is soon refused in passing, others and later calls are served')
+@test('who acknowledges no refusal is soon refused in passing, others and later calls are served',
+      only='ordinary')
 def no_acks(bench):
     server = bench.server(options=[('log', 'level', 'notice')])
     offer = sip.sdp('m=audio 40000 RTP/SAVP 8\r\n')
@@ -177,7 +178,7 @@ def no_acks(bench):
     wait_until(forgiven, 'the debtor is served again', 60, 3)
 
 
-@test('questions by the ten thousand are answered in passing and cost no call')
+@test('questions by the ten thousand are answered in passing and cost no call', only='ordinary')
 def question_flood(bench):
     server = bench.server(options=[('log', 'level', 'notice')])
     peer = sip.Peer(server.sip_port)

@@ -61,12 +61,15 @@ def suites(bench):
              'AES_256_CM_HMAC_SHA1_32', 'AEAD_AES_128_GCM', 'AEAD_AES_256_GCM')
     server = bench.server(policy=policy_with(f'srtp-suites={";".join(names)}\n'
                                              'create-max-per-user=10'))
+    calls = []
     for name in names:
         alice = bench.ua(server, 'alice', 'create', duration=6, **hearing(440, 660), more=[
             '--invite', devconfig.identity('bob'), '--suite', name, '--measure-from', '2',
             '--measure-for', '2'])
         bob = bench.ua(server, 'bob', 'join', conference_of(alice), duration=4,
                        **hearing(660, 440), more=['--suite', name, '--measure-for', '2'])
+        calls.append((name, bob, alice))
+    for name, bob, alice in calls:
         expect_good(bob, alice)
         for ua in (alice, bob):
             check(ua.find('report')[0]['suite'] == name, f'{ua.name} has {name}')
@@ -156,27 +159,27 @@ def apart(bench):
     expect_good(*people)
 
 
-def hold_by(bench, server, how):
-    alice = bench.ua(server, 'alice', 'create', duration=14, tone=440,
-                     more=['--invite', devconfig.identity('bob')])
-    uri = conference_of(alice)
-    bob = bench.ua(server, 'bob', 'join', uri, tone=660, duration=11, more=[
-        '--hold', how, '--hold-after', '3', '--resume-after', '6', '--expect-hear',
-        f'440:{HEARD}', '--measure-from', '7'])
-    bob.wait('held', 20)
-    time.sleep(1)
-    row = server.roster(uri)['bob']
-    check(row['state'] == 'on-hold', f'the roster shows it, found {row}')
-    bob.wait('resumed', 20)
-    wait_until(lambda: server.roster(uri)['bob']['state'] == 'connected', 'he is back')
-    expect_good(bob, alice)
-
-
 @test('hold and resume silence a participant and bring him back')
 def hold(bench):
-    server = bench.server()
-    for how in ('sendonly', 'inactive'):
-        hold_by(bench, server, how)
+    server = bench.server(policy=policy_with('create-max-per-user=2'))
+    calls = []
+    for how in ('sendonly', 'inactive'):  # both at the same time
+        alice = bench.ua(server, 'alice', 'create', duration=14, tone=440,
+                         more=['--invite', devconfig.identity('bob')])
+        uri = conference_of(alice)
+        bob = bench.ua(server, 'bob', 'join', uri, tone=660, duration=11, more=[
+            '--hold', how, '--hold-after', '3', '--resume-after', '6', '--expect-hear',
+            f'440:{HEARD}', '--measure-from', '7'])
+        calls.append((how, alice, bob, uri))
+    for how, _, bob, uri in calls:
+        bob.wait('held', 20)
+        wait_until(lambda: server.roster(uri)['bob']['state'] == 'on-hold',
+                   f'the roster shows {how}', 2)
+    for how, _, bob, uri in calls:
+        bob.wait('resumed', 20)
+        wait_until(lambda: server.roster(uri)['bob']['state'] == 'connected', 'he is back')
+    for _, alice, bob, _ in calls:
+        expect_good(bob, alice)
 
 
 @test('CANCEL at any moment leaves nothing behind')

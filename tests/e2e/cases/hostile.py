@@ -15,7 +15,8 @@ from cases.calls import conference_of
 from harness import CLIENTS, check, test, wait_until
 
 
-@test('one INVITE with Contact: *, answered and never acknowledged, kills nothing')
+@test('one INVITE with Contact: *, answered and never acknowledged, kills nothing',
+      only='sanitized')
 def contact_star(bench):
     server = bench.server()
     password = server.read('passwords/alice').strip()
@@ -76,7 +77,7 @@ def torture(server, transport):
     check(result.returncode == 0, f'the server lives: {result.stdout[-2000:]}')
 
 
-@test('torture messages over UDP and TCP leave calls working')
+@test('torture messages over UDP and TCP leave calls working', only='sanitized')
 def tortured(bench):
     server = bench.server()
     torture(server, 'udp')
@@ -85,7 +86,7 @@ def tortured(bench):
     wait_until(lambda: server.ctl('status')['legs'] == 0, 'no leg is left', 40)
 
 
-@test('mutated messages by the thousand leave calls working')
+@test('mutated messages by the thousand leave calls working', only='sanitized')
 def mutated(bench):
     server = bench.server()
     result = subprocess.run(
@@ -95,7 +96,7 @@ def mutated(bench):
     server.alive()
 
 
-@test('2,000 silent TCP and TLS connections leave calls working')
+@test('2,000 silent TCP and TLS connections leave calls working', only='ordinary')
 def silent(bench):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))

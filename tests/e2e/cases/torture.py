@@ -163,7 +163,8 @@ def too_large(bench):
     server.alive()
 
 
-@test('a max-message below a TLS record, on which the SIP stack would abort, is refused at the start')
+@test('a max-message below a TLS record, on which the SIP stack would abort, is refused at the start',
+      only='ordinary')
 def too_small_a_limit(bench):
     try:
         bench.server(options=[('sip', 'max-message', '16384')])
@@ -174,7 +175,8 @@ def too_small_a_limit(bench):
     check(False, 'the server does not start')
 
 
-@test('hundreds of INVITEs without ACK leave nothing, a conference beside loses nothing')
+@test('hundreds of INVITEs without ACK leave nothing, a conference beside loses nothing',
+      only='sanitized')
 def half_open(bench):
     server = bench.server()
     conference = Conference(bench, server)
@@ -197,7 +199,8 @@ def half_open(bench):
     server.alive()
 
 
-@test('an INVITE flood over the limit gets 503 with Retry-After, a conference loses nothing')
+@test('an INVITE flood over the limit gets 503 with Retry-After, a conference loses nothing',
+      only='ordinary')
 def invite_flood(bench):
     server = bench.server(options=[('sip', 'max-invites-per-second', '50'),
                                    ('log', 'level', 'notice')])

@@ -26,7 +26,8 @@ def needs_own_build(bench):
         raise Skip('needs the build in build/')
 
 
-@test('scripts/run --demo holds two conferences and finds everything as it should be')
+@test('scripts/run --demo holds two conferences and finds everything as it should be',
+      only='ordinary')
 def demo(bench):
     needs_own_build(bench)
     process, _ = run_script(bench, 'demo', '--demo')
@@ -38,7 +39,8 @@ def demo(bench):
         check(line in log, f'the table has "{line}": {log}')
 
 
-@test('scripts/run starts in two seconds when all is built, and Ctrl-C ends it with status 0')
+@test('scripts/run starts in two seconds when all is built, and Ctrl-C ends it with status 0',
+      only='ordinary')
 def second_start(bench):
     needs_own_build(bench)
     first, folder = run_script(bench, 'first-run')
@@ -65,7 +67,7 @@ def command_of(text, verb):
     return shlex.split(found.group(1).replace('\\\n', ' '))
 
 
-@test('the lines that scripts/run prints can be pasted')
+@test('the lines that scripts/run prints can be pasted', only='ordinary')
 def pasted(bench):
     needs_own_build(bench)
     process, folder = run_script(bench, 'run')
@@ -94,7 +96,7 @@ def pasted(bench):
     check(process.wait(10) == 0, 'and Ctrl-C ends it')
 
 
-@test('the development set-up has private files and a certificate that fits')
+@test('the development set-up has private files and a certificate that fits', only='ordinary')
 def development_files(bench):
     folder = bench.new_folder('dev')
     devconfig.make(folder)
@@ -123,7 +125,7 @@ def development_files(bench):
           .replace(':8089', ':18089'), f'and nothing else: {devconfig.read(conf)}')
 
 
-@test('what is installed is complete, and its samples are good')
+@test('what is installed is complete, and its samples are good', only='ordinary')
 def installed(bench):
     stage = os.path.join(bench.folder, 'stage')
     result = subprocess.run(['make', '-s', '-C', bench.build, 'install', f'DESTDIR={stage}'],
