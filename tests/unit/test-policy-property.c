@@ -339,11 +339,14 @@ test_every_value(void)
 {
     for (KeyId id = 0; id < N_KEYS; id++) {
         const Key *key = &clv_policy_keys[id];
-        g_autofree char *values[2] = {NULL, NULL};
+        g_autofree char *loose = NULL, *strict = NULL;
+        const char *values[2];
 
         if (id == KEY_SCHEDULED || key->served != 0)
             continue;
-        two_values(key, &values[0], &values[1]);
+        two_values(key, &loose, &strict);
+        values[0] = loose;
+        values[1] = strict;
         for (guint i = 0; i < 2; i++) {
             g_autofree char *line =
                 g_strdup_printf("%s%s=%s\n", company_of(id), key->name, values[i]);

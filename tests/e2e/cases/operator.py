@@ -36,6 +36,30 @@ def control(bench):
     check(stat.S_IMODE(os.stat(socket).st_mode) & 0o007 == 0, 'strangers cannot use the socket')
 
 
+@test('conclavectl tells what the policy says, and which line says it')
+def why(bench):
+    server = bench.server()
+    alice, uri = running(bench, server, invite=('bob',))
+    bob, carol = devconfig.identity('bob'), devconfig.identity('carol')
+    verdict = server.ctl('why', bob, uri)
+    check(verdict['verdict'] == 'allowed' and verdict['what'] == 'join', f'bob: {verdict}')
+    verdict = server.ctl('why', carol, uri)
+    check(verdict['reason'] == 'not-in-allowed-set' and 'ticket-authority' in verdict['rule'],
+          f'carol: {verdict}')
+    check(server.ctl('why', carol, uri, 'dial')['verdict'] == 'refused', 'nor is she called')
+    check(server.ctl('why', bob, uri, 'refer')['reason'] == 'not-in-refer-allow', 'bob may not refer')
+    check(server.ctl('why', bob, server.factory)['what'] == 'create', 'a factory is for creating')
+    values = {row['key']: row for row in server.ctl('policy', 'show', uri)['values']}
+    check(values['lobby'] == {'key': 'lobby', 'value': 'no', 'from': 'built-in'}, f'{values["lobby"]}')
+    check(values['create-allow']['from'].startswith('policy.conf:'), f'{values["create-allow"]}')
+    server.ctl('why', 'bob', uri, expect=1)
+    server.ctl('why', bob, uri, 'sing', expect=1)
+    server.ctl('why', bob, 'sip:nothing@127.0.0.1', expect=1)
+    server.ctl('policy', 'show', 'factory', 'none', expect=1)
+    server.ctl('admit', uri, bob, expect=1)
+    finish(alice)
+
+
 @test('a reloaded policy cuts who is no longer allowed')
 def reload_cuts(bench):
     server = bench.server()
