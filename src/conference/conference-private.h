@@ -142,6 +142,7 @@ struct ClvConference {
     gint64 expires_us;      /* Unix time: end of the creation ticket; 0: none */
     gboolean locked;
     gboolean joined_once;  /* somebody has been connected with media */
+    gboolean redirected;   /* its creator was sent here by a 302 */
     gboolean creator_came; /* the creator has had a dialog */
     gboolean dated;        /* the wall clock is known, and has been counted in */
     gboolean over;

@@ -88,6 +88,7 @@ take_referrer(const ClvConference *c, Member *member, const char *referred_by)
 static void
 redirect(ClvConference *c, Member *member)
 {
+    c->redirected = TRUE;
     clv_say_on(c, CLV_ACT_REDIRECT, member->leg);
     clv_member_free(clv_roster_take(&c->roster, member));
     clv_life_look_around(c);
@@ -320,6 +321,7 @@ void
 clv_step_connect(ClvConference *c, Member *member)
 {
     gboolean creator = clv_judge_is_creator(c, member->identity);
+    gboolean creates = member->creates;
 
     member->state = MEMBER_CONNECTED;
     member->joined_us = c->wall_us;
@@ -328,7 +330,8 @@ clv_step_connect(ClvConference *c, Member *member)
         clv_wait_ask_pin(c, member);
     else
         clv_step_let_in(c, member);
-    if (creator && !c->over)
+    /* Not at another dialog of his: the creation may still be cancelled. */
+    if (creator && !c->over && (creates || c->redirected))
         clv_dial_start_list(c);
 }
 
