@@ -36,7 +36,7 @@ typedef struct World {
  * ------------------------------------------------ */
 
 static struct {
-    char *dir, *agent, *proxy, *mallory, *users;
+    char *dir, *agent, *proxy, *mallory, *bob, *users;
 } files;
 
 static X509 *
@@ -105,6 +105,7 @@ make_files(void)
     files.agent = issue("agent.pem", "localhost", ca, ca_key);
     files.proxy = issue("proxy.pem", "proxy.example.org", ca, ca_key);
     files.mallory = issue("mallory.pem", "proxy.example.org", NULL, NULL); /* signs himself */
+    files.bob = issue("bob.pem", "127.0.0.1", ca, ca_key);
     files.users = g_build_filename(files.dir, "users", NULL);
     g_file_set_contents(files.users, "[user bob]\npassword=secret\nidentity=sip:bob@example.org\n",
                         -1, NULL);
@@ -116,7 +117,8 @@ make_files(void)
 static void
 remove_files(void)
 {
-    const char *const names[] = {"cafile.pem", "agent.pem", "proxy.pem", "mallory.pem", "users"};
+    const char *const names[] = {"cafile.pem", "agent.pem", "proxy.pem", "mallory.pem", "bob.pem",
+                                 "users"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = g_build_filename(files.dir, names[i], NULL);
@@ -128,6 +130,7 @@ remove_files(void)
     g_free(files.agent);
     g_free(files.proxy);
     g_free(files.mallory);
+    g_free(files.bob);
     g_free(files.users);
 }
 
@@ -1502,6 +1505,66 @@ addresses_are_checked(World *w, gconstpointer unused)
     }
 }
 
+/* ---- calls of ours by TLS ---- */
+
+/* INVITE (TLS) ->  <- 200   ACK ->   and then a BYE in the clear: 403 */
+static void
+a_call_by_tls_stays_there(World *w, gconstpointer unused)
+{
+    RawListener *listener = raw_listener_new(w->loop, files.bob);
+    g_autofree char *uri = g_strdup_printf("sip:bob@%s;transport=tls",
+                                           raw_listener_address(listener));
+    g_autofree char *invite = NULL, *contact = NULL;
+    RawPeer *bob, *stranger = raw_peer_new(w->loop, w->udp, NULL);
+    RawCall call;
+
+    g_assert_true(clv_sip_call_is_secured(w->hub.sip, uri));
+    g_assert_cmpuint(hub_call(&w->hub, uri, NULL), !=, 0);
+    bob = raw_listener_accept(listener, 3000);
+    g_assert_nonnull(bob);
+    invite = raw_call_taken(&call, bob, "INVITE", "bob1");
+    contact = raw_header(invite, "Contact");
+    g_assert_nonnull(strstr(contact, ";transport=tls>"));
+    raw_call_answer_as(&call, invite, 200, "bob1", NULL, NULL, OFFER_LINES);
+    g_free(raw_call_expect_request(&call, "ACK"));
+    expect_events(w, "answered:200");
+    g_assert_true(w->hub.tls);
+    g_assert_true(w->hub.secured);
+    call.peer = stranger;
+    raw_call_send(&call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&call, 403));
+    call.peer = bob;
+    hang_up(&call);
+    expect_events(w, "answered:200 ended:bye");
+    raw_call_clear(&call);
+    raw_peer_free(bob);
+    raw_peer_free(stranger);
+    raw_listener_free(listener);
+}
+
+/* A certificate that signs itself, and a good one of somebody else. */
+static void
+nobody_else_gets_an_invite_by_tls(World *w, gconstpointer unused)
+{
+    const char *const certificates[] = {files.mallory, files.proxy};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(certificates); i++) {
+        RawListener *listener = raw_listener_new(w->loop, certificates[i]);
+        g_autofree char *uri = g_strdup_printf("sip:bob@%s;transport=tls",
+                                               raw_listener_address(listener));
+        RawPeer *mallory;
+
+        g_assert_cmpuint(hub_call(&w->hub, uri, NULL), !=, 0);
+        mallory = raw_listener_accept(listener, 3000);
+        if (mallory != NULL) /* TLS may be done on his side, but nothing comes */
+            expect_silence(mallory, 300);
+        raw_peer_free(mallory);
+        raw_listener_free(listener);
+        clv_sip_end(w->hub.sip, w->hub.last_leg, NULL);
+        w->hub.n_alive--;
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1529,6 +1592,8 @@ main(int argc, char **argv)
     ADD("reinvite-without-offer", reinvite_without_offer);
     ADD("one-offer-at-a-time", one_offer_at_a_time);
     ADD("refused-reoffer-changes-nothing", a_refused_reoffer_changes_nothing);
+    ADD("tls-calls-stay-there", a_call_by_tls_stays_there);
+    ADD("tls-calls-reach-nobody-else", nobody_else_gets_an_invite_by_tls);
     ADD("reliable-ringing", reliable_ringing);
     ADD("no-prack-ends-the-call", no_prack_ends_the_call);
     ADD("silent-refresher-is-hung-up", a_silent_refresher_is_hung_up);
