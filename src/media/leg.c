@@ -16,7 +16,7 @@
 #define NS_PER_S INT64_C(1000000000)
 #define TICK_NS (20 * NS_PER_MS)
 #define PACKET_ROOM 2048
-#define DUE_PER_TICK 4               /* packets of a leg, whatever the others get */
+#define DUE_PER_TICK 3               /* packets of a leg, whatever the others get */
 #define MAX_PER_TICK 256             /* of one leg, about what its socket holds; a flood is weeded out, */
 #define MAX_AUTHENTIC 32             /* or, when it is his own, waits and overflows alone */
 #define MAX_REPORTS 8                /* at a time */

@@ -26,7 +26,7 @@
 #define MAX_EVENTS 64
 #define EVENT_KINDS CLV_MEDIA_CLOSED /* but that one, which is a command that came home */
 #define MINUTE_TICKS 3000
-#define RTP_BUDGET 1024    /* packets a tick beyond the due of each leg */
+#define RTP_BUDGET 4096    /* packets a tick beyond the due of each leg: 6 ms of forged ones */
 #define REPORTS_BUDGET 512 /* RTCP packets from one tick to the next */
 
 struct ClvShard {

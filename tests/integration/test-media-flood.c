@@ -3,6 +3,8 @@
  * the others go on talking. */
 #include "media-stage.h"
 
+#include "media/leg.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -17,8 +19,8 @@
 /* What a tick may take, as in leg.c and loop.c. */
 #define MAX_PER_TICK 256
 #define MAX_AUTHENTIC 32
-#define DUE_PER_TICK 4
-#define RTP_BUDGET 1024
+#define DUE_PER_TICK 3
+#define RTP_BUDGET 4096
 #define REPORTS_BUDGET 512
 #define SLACK_TICKS 5 /* threads do not tick at the same moment, nor do we look then */
 
@@ -110,6 +112,39 @@ test_a_forged_flood_costs_no_more_than_its_share(void)
     g_assert_cmpuint(stats.rx_auth_failed, <=, MAX_PER_TICK * n);
     assert_undisturbed(&stage);
     stage_close(&stage);
+}
+
+/* One leg alone, without a thread: a hundred forged packets wait for it. */
+static void
+test_a_leg_takes_its_due_and_then_from_the_budget(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    static const unsigned budgets[] = {0, 10, 1000};
+    static const unsigned taken[] = {DUE_PER_TICK, DUE_PER_TICK + 10, 100};
+    static const guint8 packet[182] = {0x80};
+    const ClvNow now = {.monotonic_ns = 1};
+    socklen_t len = sizeof at;
+    Peer peer;
+
+    peer_init(&peer, 1, 1, SUITE, CLV_G711_ULAW, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(budgets); i++) {
+        g_autofree ClvMediaLeg *leg = g_new0(ClvMediaLeg, 1);
+        unsigned budget = budgets[i];
+
+        at.sin_port = 0;
+        leg->rx = peer.receive;
+        leg->rtp_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        g_assert_cmpint(bind(leg->rtp_fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+        g_assert_cmpint(getsockname(leg->rtp_fd, (struct sockaddr *)&at, &len), ==, 0);
+        peer.mixer_port = ntohs(at.sin_port);
+        for (guint n = 0; n < 100; n++)
+            peer_send(&peer, packet, sizeof packet);
+        clv_leg_receive(leg, &now, &budget);
+        g_assert_cmpuint(clv_leg_count(leg, CLV_LEG_AUTH_FAILED), ==, taken[i]);
+        g_assert_cmpuint(budget, ==, budgets[i] - (taken[i] - DUE_PER_TICK));
+        close(leg->rtp_fd);
+    }
+    peer_clear(&peer);
 }
 
 static void
@@ -205,6 +240,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/media-flood/a-forged-flood-costs-no-more-than-its-share",
                     test_a_forged_flood_costs_no_more_than_its_share);
+    g_test_add_func("/media-flood/a-leg-takes-its-due-and-then-from-the-budget",
+                    test_a_leg_takes_its_due_and_then_from_the_budget);
     g_test_add_func("/media-flood/forged-floods-on-many-legs-share-one-budget",
                     test_forged_floods_on_many_legs_share_one_budget);
     g_test_add_func("/media-flood/forged-reports-wait-for-the-tick",
