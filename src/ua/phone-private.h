@@ -67,6 +67,8 @@ struct ClvUaPhone {
     char *dialog;             /* Call-ID and tags, as Target-Dialog has them */
     char *sdp;                /* last offer we sent, for refreshing and for sending again */
     gsize sdp_len;
+    char *sdp_before; /* what it was before the offer under way */
+    gsize sdp_before_len;
     Challenge challenge;
     guint n_challenges;    /* in a row */
     gboolean peer_updates; /* Allow has UPDATE */

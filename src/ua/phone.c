@@ -170,17 +170,39 @@ send_plain(ClvUaPhone *phone, sip_method_t method, const char *name, const char 
 }
 
 static void
-keep_sdp(ClvUaPhone *phone, const char *sdp, gsize len)
+take_sdp(char **text, gsize *text_len, const char *sdp, gsize len)
 {
     char *copy = sdp != NULL ? g_memdup2(sdp, len + 1) : NULL;
 
-    if (phone->sdp != NULL)
-        OPENSSL_cleanse(phone->sdp, phone->sdp_len);
-    g_free(phone->sdp);
+    if (*text != NULL)
+        OPENSSL_cleanse(*text, *text_len);
+    g_free(*text);
     if (copy != NULL)
         copy[len] = '\0';
-    phone->sdp = copy;
-    phone->sdp_len = len;
+    *text = copy;
+    *text_len = len;
+}
+
+static void
+keep_sdp(ClvUaPhone *phone, const char *sdp, gsize len)
+{
+    take_sdp(&phone->sdp, &phone->sdp_len, sdp, len);
+}
+
+static void
+remember_sdp(ClvUaPhone *phone)
+{
+    take_sdp(&phone->sdp_before, &phone->sdp_before_len, phone->sdp, phone->sdp_len);
+}
+
+/* What was refused is not what a refresh says again. */
+static void
+restore_sdp(ClvUaPhone *phone)
+{
+    if (phone->sdp_before == NULL)
+        return;
+    keep_sdp(phone, phone->sdp_before, phone->sdp_before_len);
+    take_sdp(&phone->sdp_before, &phone->sdp_before_len, NULL, 0);
 }
 
 /* Of our first INVITE. Returns: (transfer full) */
@@ -357,6 +379,7 @@ clv_ua_phone_forget_call(ClvUaPhone *phone)
     g_clear_pointer(&phone->target, g_free);
     g_clear_pointer(&phone->dialog, g_free);
     keep_sdp(phone, NULL, 0);
+    take_sdp(&phone->sdp_before, &phone->sdp_before_len, NULL, 0);
     clv_ua_phone_forget_challenge(phone);
     phone->update_offers = FALSE;
     phone->last_rseq = 0;
@@ -485,8 +508,10 @@ on_invite_refused(ClvUaPhone *phone, const sip_t *sip)
     }
     if (phone->call != TALKING)
         return;
-    if (!phone->refreshing)
+    if (!phone->refreshing) {
+        restore_sdp(phone);
         clv_ua_phone_tell(phone, CLV_UA_PHONE_REREFUSED, sip, NULL);
+    }
     phone->refreshing = FALSE;
     if (phone->call == TALKING && (status == 481 || status == 408))
         clv_ua_phone_send_bye(phone);
@@ -552,6 +577,8 @@ on_update_final(ClvUaPhone *phone, const sip_t *sip)
     phone->update_offers = FALSE;
     if (status < 300 && phone->call == TALKING)
         take_session_answer(phone, sip);
+    if (status >= 300 && offers)
+        restore_sdp(phone);
     if (!offers)
         clv_ua_phone_tell(phone, CLV_UA_PHONE_REFRESHED, sip, "UPDATE");
     else
@@ -682,6 +709,7 @@ clv_ua_phone_reoffer(ClvUaPhone *phone, gboolean by_update, const char *sdp, gsi
         g_set_error(error, CLV_UA_PHONE_ERROR, 0, "no call, or another offer is under way");
         return FALSE;
     }
+    remember_sdp(phone);
     keep_sdp(phone, sdp, sdp_len);
     if (!by_update)
         return send_invite(phone);

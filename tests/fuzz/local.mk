@@ -174,6 +174,18 @@ tests_fuzz_fuzz_rtcp_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_rtcp_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_rtcp_LDADD = $(tests_fuzz_replay_rtcp_LDADD)
 
+# ---- sipfrag: what NOTIFYs tell conclave-ua ----
+fuzz_replays += %D%/replay-sipfrag
+fuzz_programs += %D%/fuzz-sipfrag
+EXTRA_DIST += %D%/corpus/sipfrag
+tests_fuzz_replay_sipfrag_SOURCES = %D%/fuzz-sipfrag.c $(REPLAY_MAIN)
+tests_fuzz_replay_sipfrag_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_sipfrag_LDADD = libclv-ua.la $(TEST_LIBS)
+tests_fuzz_fuzz_sipfrag_SOURCES = %D%/fuzz-sipfrag.c
+tests_fuzz_fuzz_sipfrag_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_sipfrag_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_sipfrag_LDADD = $(tests_fuzz_replay_sipfrag_LDADD)
+
 # ---- all of them ----
 check_PROGRAMS += $(fuzz_replays)
 TESTS += $(fuzz_replays)

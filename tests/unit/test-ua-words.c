@@ -11,12 +11,14 @@
 #include "base/secret.h"
 #include "ua/crypt.h"
 #include "ua/decode.h"
+#include "ua/dialog-id.h"
 #include "ua/digest.h"
 #include "ua/options.h"
 #include "ua/report.h"
 #include "ua/sipfrag.h"
 #include "ua/suite.h"
 #include "ua/ticket-file.h"
+#include "ua/uri-list.h"
 
 /* ---- command line ------------------------------------------------------------------------ */
 
@@ -87,6 +89,45 @@ test_steps_are_kept_in_their_order(void)
         g_assert_cmpint(step->at_ms, ==, expected[i].at_ms);
         g_assert_cmpstr(step->command, ==, expected[i].command);
         g_assert_cmpstr(step->argument, ==, expected[i].argument);
+    }
+    clv_ua_options_free(o);
+}
+
+/* ---- dialogs and lists ------------------------------------------------------------------- */
+
+static void
+test_what_is_local_to_the_other_side_is_its_to_tag(void)
+{
+    g_autofree char *name = clv_ua_dialog_format("c;x@h", "theirs", "ours");
+    g_autoptr(GString) lines = g_string_new(NULL);
+
+    g_assert_cmpstr(name, ==, "c;x@h;local-tag=theirs;remote-tag=ours");
+    clv_ua_append_dialog(lines, "Replaces", name);
+    clv_ua_append_dialog(lines, "Join", "c;to-tag=1;from-tag=2");
+    clv_ua_append_dialog(lines, "Join", ";remote-tag=r;local-tag=l");
+    g_assert_cmpstr(lines->str, ==,
+                    "Replaces: c;x@h;to-tag=theirs;from-tag=ours\r\n"
+                    "Join: c;to-tag=1;from-tag=2\r\n"
+                    "Join: ;remote-tag=r;local-tag=l\r\n");
+}
+
+static void
+test_nobody_to_dial_is_no_list(void)
+{
+    ClvUaOptions *o = parse("ua create --factory sip:f@b --keymgmt none", NULL);
+
+    g_assert_null(clv_ua_uri_list(o));
+    clv_ua_options_free(o);
+    o = parse("ua create --factory sip:f@b --keymgmt none --dial 'sip:a<b>@c' --dial-bcc sip:d@e",
+              NULL);
+    {
+        g_autofree char *list = clv_ua_uri_list(o);
+        g_autofree char *both = clv_ua_multipart("v=0\r\n", 5, list, "xyz");
+
+        g_assert_nonnull(strstr(list, "uri=\"sip:a&lt;b&gt;@c\" cp:copyControl=\"to\"/>"));
+        g_assert_nonnull(strstr(list, "uri=\"sip:d@e\" cp:copyControl=\"bcc\"/>"));
+        g_assert_true(g_str_has_prefix(both, "--xyz\r\nContent-Type: application/sdp\r\n\r\nv=0"));
+        g_assert_true(g_str_has_suffix(both, "\r\n--xyz--\r\n"));
     }
     clv_ua_options_free(o);
 }
@@ -182,6 +223,11 @@ test_every_mistake_has_a_sentence(void)
         {"ua refer sip:a@b", "--refer-to"},
         {"ua refer sip:a@b --refer-to sip:c@b", "--kms and its companions"},
         {"ua refer sip:a@b --refer-to sip:c@b --refer-method OPTIONS", "INVITE|BYE expected"},
+        {"ua call sip:a@b --header Subject", "expected 'NAME: VALUE', found Subject"},
+        {"ua call sip:a@b --header 'Two words: x'", "--header"},
+        {"ua call sip:a@b --header 'A: b\nC: d'", "--header"},
+        {"ua call sip:a@b --kms-password-file f", "--kms-user"},
+        {"ua answer --register", "--register needs --proxy"},
         {"ua answer --no-transfer-resp", "--no-transfer-resp needs --keymgmt mikey"},
         {"ua join", "the conference's URI"},
         {"ua join sip:c@b", "--ticket-file"},
@@ -641,6 +687,9 @@ main(int argc, char **argv)
     g_test_add_func("/options/a-whole-line-is-understood", test_a_whole_line_is_understood);
     g_test_add_func("/options/defaults-fit-the-verb", test_defaults_fit_the_verb);
     g_test_add_func("/options/steps-are-kept-in-their-order", test_steps_are_kept_in_their_order);
+    g_test_add_func("/dialog/what-is-local-to-the-other-side-is-its-to-tag",
+                    test_what_is_local_to_the_other_side_is_its_to_tag);
+    g_test_add_func("/list/nobody-to-dial-is-no-list", test_nobody_to_dial_is_no_list);
     g_test_add_func("/sipfrag/a-status-line-is-read-and-nothing-else",
                     test_a_status_line_is_read_and_nothing_else);
     g_test_add_func("/options/every-mistake-has-a-sentence", test_every_mistake_has_a_sentence);
