@@ -34,7 +34,7 @@ tests_unit_test_config_LDADD = libclv-config.la libclv-base.la $(TEST_LIBS)
 # Calls with tickets at a rate: for the soak test and the bench of calls.
 check_PROGRAMS += tests/bench/call-load
 EXTRA_DIST += tests/bench/bench-calls.py
-tests_bench_call_load_SOURCES = tests/bench/call-load.c src/ua/keys.h src/ua/keys.c
+tests_bench_call_load_SOURCES = tests/bench/call-load.c src/ua/keys.h src/ua/keys.c src/ua/keys-renew.c
 tests_bench_call_load_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_call_load_LDADD = libclv-ua.la libclv-kms.la libclv-sip.la libmikey.la libclv-base.la \
 	$(SOFIA_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(GLIB_LIBS)
