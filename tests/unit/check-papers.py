@@ -56,7 +56,7 @@ def tests_text():
                 transcripts.add(name.partition('.')[0])
             elif os.path.basename(folder) == 'cases' and name.endswith('.py'):
                 sentences |= {found.replace("\\'", "'") for found in
-                              re.findall(r"(?m)^@test\('(.*)'\)$", read(path))}
+                              re.findall(r"(?m)^@test\('((?:[^'\\]|\\.)*)'", read(path))}
     return '\n'.join(text), transcripts, sentences
 
 
