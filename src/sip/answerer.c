@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sip/answerer.c - does a history say that somebody else than whom we called will answer? (RFC 7044)
+/* sip/answerer.c - does a history say that somebody else than whom we called will answer? (RFC
+ * 7044)
  *
  * Entries are taken one at a time from the text. Ours is the first; one that a proxy marks as
  * "np" went on to the same target. Anything else means that the target has changed.

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sip/call-out.c - calls of ours, from the INVITE to the ACK
  *
- * One INVITE may ring in many places: each early dialog (RFC 3261 section 12, a fork) is kept by its
- * To tag, with a Sofia leg of its own for PRACKs, the answer that a reliable 18x brought, and the
- * evidence of who is there. The first 2xx wins; its leg becomes that of the dialog, which then lives
- * like any other (dialog.c). nta itself says ACK and BYE to later 2xx of other forks.
+ * One INVITE may ring in many places: each early dialog (RFC 3261 section 12, a fork) is kept by
+ * its To tag, with a Sofia leg of its own for PRACKs, the answer that a reliable 18x brought, and
+ * the evidence of who is there. The first 2xx wins; its leg becomes that of the dialog, which then
+ * lives like any other (dialog.c). nta itself says ACK and BYE to later 2xx of other forks.
  */
 #include "config.h"
 
@@ -39,15 +39,16 @@ struct CallOut {
     gboolean forwarded; /* 181 in any of them */
     guint n_tries;
     gint64 interval_s, min_se_s;
-    ClvTimer *timer;   /* of a CANCEL */
-    GString *headers;  /* those that do not change between tries: header lines */
+    ClvTimer *timer;    /* of a CANCEL */
+    GString *headers;   /* those that do not change between tries: header lines */
     char *content_type; /* of .body */
     char *body;         /* may hold keys */
 };
 
 static int invite_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg);
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 static void
 fork_free(gpointer data)
@@ -82,7 +83,8 @@ clv_call_free(CallOut *call)
     g_free(call);
 }
 
-/* ---- the INVITE -------------------------------------------------------------------------------- */
+/* ---- the INVITE --------------------------------------------------------------------------------
+ */
 
 /* Some fork that has not answered yet, or nobody that we know, says something. */
 static int
@@ -150,8 +152,8 @@ write_headers(CallOut *call, const ClvSip *sip, const ClvSipCall *wish, gboolean
 static void
 append_entry(GString *xml, const ClvUriEntry *entry)
 {
-    g_autofree char *uri = g_markup_escape_text(
-        entry->anonymize ? "sip:anonymous@anonymous.invalid" : entry->uri, -1);
+    g_autofree char *uri =
+        g_markup_escape_text(entry->anonymize ? "sip:anonymous@anonymous.invalid" : entry->uri, -1);
 
     if (entry->copy != CLV_COPY_BCC)
         g_string_append_printf(xml, "<entry uri=\"%s\" cp:copyControl=\"%s\"/>\r\n", uri,
@@ -274,7 +276,8 @@ clv_sip_call_local_host(const ClvSip *sip, const char *target)
     return clv_route_find(sip, target, &route) ? clv_route_local_host(sip, &route) : NULL;
 }
 
-/* ---- early dialogs ----------------------------------------------------------------------------- */
+/* ---- early dialogs -----------------------------------------------------------------------------
+ */
 
 static Fork *
 find_fork(const CallOut *call, const char *tag)
@@ -361,7 +364,8 @@ heed_fork(Dialog *d, const sip_t *msg)
     return fork;
 }
 
-/* ---- evidence of who is there ------------------------------------------------------------------ */
+/* ---- evidence of who is there ------------------------------------------------------------------
+ */
 
 static gboolean
 learn(char **known, char *news)
@@ -453,7 +457,8 @@ clv_call_heed_identity(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     clv_dialog_emit(d, &event);
 }
 
-/* ---- provisional answers ----------------------------------------------------------------------- */
+/* ---- provisional answers -----------------------------------------------------------------------
+ */
 
 static gboolean
 is_reliable(const sip_t *msg)
@@ -525,7 +530,8 @@ provisional(Dialog *d, const sip_t *msg)
     clv_dialog_emit(d, &event);
 }
 
-/* ---- final answers ----------------------------------------------------------------------------- */
+/* ---- final answers -----------------------------------------------------------------------------
+ */
 
 static void
 over(Dialog *d, guint status)
@@ -577,10 +583,9 @@ void
 clv_call_acknowledge(Dialog *d)
 {
     g_autofree char *cseq = g_strdup_printf("%u ACK", d->call->cseq);
-    nta_outgoing_t *ack =
-        nta_outgoing_tcreate(d->leg, NULL, NULL, NULL, SIP_METHOD_ACK,
-                             URL_STRING_MAKE(d->call->target), SIPTAG_CSEQ_STR(cseq),
-                             NTATAG_TPORT(clv_dialog_connection(d)), TAG_END());
+    nta_outgoing_t *ack = nta_outgoing_tcreate(
+        d->leg, NULL, NULL, NULL, SIP_METHOD_ACK, URL_STRING_MAKE(d->call->target),
+        SIPTAG_CSEQ_STR(cseq), NTATAG_TPORT(clv_dialog_connection(d)), TAG_END());
 
     if (ack != NULL)
         nta_outgoing_destroy(ack); /* nta repeats it for every 2xx that comes again */
@@ -692,7 +697,8 @@ invite_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
     return 0;
 }
 
-/* ---- what the hub asks for --------------------------------------------------------------------- */
+/* ---- what the hub asks for ---------------------------------------------------------------------
+ */
 
 void
 clv_sip_confirm(ClvSip *sip, ClvLegId leg)
@@ -723,8 +729,7 @@ clv_call_cancel(Dialog *d)
 {
     d->state = DIALOG_CANCELLING;
     clv_dialog_linger(d);
-    d->call->timer =
-        clv_loop_timer(d->sip->loop, 64 * d->sip->t1_ms + 2000, no_final_answer, d);
+    d->call->timer = clv_loop_timer(d->sip->loop, 64 * d->sip->t1_ms + 2000, no_final_answer, d);
     nta_outgoing_tcancel(d->call->invite, NULL, NULL,
                          TAG_IF(d->reason != NULL, SIPTAG_REASON_STR(d->reason)), TAG_END());
 }

@@ -566,14 +566,18 @@ static const struct {
     sip_method_t method;
     int (*handle)(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
 } methods[] = {
-    {sip_method_bye, on_bye},       {sip_method_invite, on_invite},   {sip_method_ack, on_late_ack},
-    {sip_method_update, on_update}, {sip_method_options, on_options},
-    {sip_method_refer, clv_refer_inside}, {sip_method_subscribe, clv_refer_subscribe_inside},
+    {sip_method_bye, on_bye},
+    {sip_method_invite, on_invite},
+    {sip_method_ack, on_late_ack},
+    {sip_method_update, on_update},
+    {sip_method_options, on_options},
+    {sip_method_refer, clv_refer_inside},
+    {sip_method_subscribe, clv_refer_subscribe_inside},
     {sip_method_notify, on_notify},
 };
 
-/* Whoever knows the tags could otherwise speak in a dialog of TLS from anywhere in the clear, and an
- * answer may hold keys. */
+/* Whoever knows the tags could otherwise speak in a dialog of TLS from anywhere in the clear, and
+ * an answer may hold keys. */
 gboolean
 clv_dialog_is_worse(const Dialog *d, const Peer *peer)
 {
@@ -730,9 +734,9 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     d->we_offered = info->offer == NULL;
     d->peer_reserves =
         info->offer != NULL && d->knows_preconditions && clv_sdp_qos_waits(info->offer);
-    d->answer_early = info->offer != NULL && d->knows_reliable &&
-                      (d->wants_reliable || (d->knows_preconditions &&
-                                             clv_sdp_qos_is_mandatory(info->offer)));
+    d->answer_early =
+        info->offer != NULL && d->knows_reliable &&
+        (d->wants_reliable || (d->knows_preconditions && clv_sdp_qos_is_mandatory(info->offer)));
     d->proof = info->proof;
     d->identity = g_strdup(info->identity);
     nta_incoming_bind(irq, on_ack_or_cancel, d);
@@ -872,8 +876,7 @@ clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_ur
 }
 
 void
-clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey,
-                 gsize len)
+clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey, gsize len)
 {
     Dialog *d = clv_dialog_find(sip, leg);
     sip_payload_t body[1];
@@ -959,8 +962,7 @@ send_early_answer(Dialog *d, const char *sdp)
 static void
 accept_invite(Dialog *d, const char *sdp)
 {
-    if (d->invite == NULL || d->invite_answered ||
-        (d->state == DIALOG_OPENING && d->answer_sent))
+    if (d->invite == NULL || d->invite_answered || (d->state == DIALOG_OPENING && d->answer_sent))
         return;
     if (d->ringing != NULL) {
         clv_dialog_set_sdp(d, sdp);

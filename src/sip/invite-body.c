@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sip/invite-body.c - what an INVITE carries: SDP alone, or SDP and a list of who shall be called */
+/* sip/invite-body.c - what an INVITE carries: SDP alone, or SDP and a list of who shall be called
+ */
 #include "config.h"
 
 #include "sip/multipart.h"
@@ -49,7 +50,10 @@ split(const sip_t *msg, ClvPart parts[CLV_MULTIPART_MAX_PARTS], guint *out_n)
                                    msg->sip_payload->pl_data, msg->sip_payload->pl_len, parts,
                                    out_n);
     memset(parts, 0, sizeof(*parts));
-    g_strlcpy(parts->type, is_type(msg, SDP) ? SDP : is_type(msg, LIST) ? LIST : "other",
+    g_strlcpy(parts->type,
+              is_type(msg, SDP)    ? SDP
+              : is_type(msg, LIST) ? LIST
+                                   : "other",
               sizeof(parts->type));
     parts->body = msg->sip_payload->pl_data;
     parts->len = msg->sip_payload->pl_len;
@@ -74,7 +78,8 @@ clv_body_is_ours(const sip_t *msg)
     ClvPart parts[CLV_MULTIPART_MAX_PARTS];
     guint n;
 
-    if (clv_body_is_encoded(msg) || !(is_type(msg, SDP) || is_type(msg, LIST) || is_type(msg, MIXED)))
+    if (clv_body_is_encoded(msg) ||
+        !(is_type(msg, SDP) || is_type(msg, LIST) || is_type(msg, MIXED)))
         return FALSE;
     if (!split(msg, parts, &n))
         return TRUE; /* malformed, which is another matter */

@@ -51,7 +51,7 @@ mark_of(const char *line, gsize len, const char *boundary, gsize n)
     if (is_blank(line, len))
         return MARK_NEXT;
     return len >= 2 && line[0] == '-' && line[1] == '-' && is_blank(line + 2, len - 2) ? MARK_END
-                                                                                      : MARK_NONE;
+                                                                                       : MARK_NONE;
 }
 
 /* The word before any parameter, in lower case. */

@@ -18,8 +18,8 @@ typedef struct ClvPart {
     gsize len;
 } ClvPart;
 
-/* boundary: value of the parameter, perhaps in quotes. FALSE: no boundary, no end, too many parts or
- * heads that cannot be read. */
+/* boundary: value of the parameter, perhaps in quotes. FALSE: no boundary, no end, too many parts
+ * or heads that cannot be read. */
 gboolean clv_multipart_split(const char *boundary, const char *body, gsize len,
                              ClvPart parts[CLV_MULTIPART_MAX_PARTS], guint *out_n);
 /* One header line of a part, "Name: value", without its end. */

@@ -50,10 +50,8 @@ static void
 tell(Asked *a, guint status, gboolean last)
 {
     ClvSip *sip = a->sip;
-    ClvSipEvent event = {.kind = CLV_SIP_REFER_STATUS,
-                         .token = a->token,
-                         .status = status,
-                         .last_status = last};
+    ClvSipEvent event = {
+        .kind = CLV_SIP_REFER_STATUS, .token = a->token, .status = status, .last_status = last};
     gboolean news = last || status != a->status;
 
     a->status = status;
@@ -159,8 +157,8 @@ send_refer(Asked *a, const ClvSipReferOut *wish, const Route *route)
     g_autofree char *refer_to = g_strdup_printf("<%s>", wish->focus_uri);
     g_autofree char *proxy =
         a->sip->outbound != NULL ? g_strdup_printf("<%s>", a->sip->outbound) : NULL;
-    g_autofree char *body = wish->mikey != NULL ? g_base64_encode(wish->mikey, wish->mikey_len)
-                                                : NULL;
+    g_autofree char *body =
+        wish->mikey != NULL ? g_base64_encode(wish->mikey, wish->mikey_len) : NULL;
 
     a->refer = nta_outgoing_tcreate(
         a->leg, refer_answered, a, NULL, SIP_METHOD_REFER, URL_STRING_MAKE(wish->target),

@@ -40,7 +40,8 @@ unescape(const char *text, gsize len)
     return g_strdup(out);
 }
 
-/* Value of ";name=value" behind a value; (nullable). Quotes are not looked into: tags are tokens. */
+/* Value of ";name=value" behind a value; (nullable). Quotes are not looked into: tags are tokens.
+ */
 static char *
 parameter(const char *text, const char *name)
 {
@@ -182,8 +183,7 @@ ClvReferToVerdict
 clv_refer_to_parse(const char *uri, ClvReferTo *out)
 {
     const char *fields = strchr(uri, '?');
-    g_autofree char *bare =
-        fields != NULL ? g_strndup(uri, (gsize)(fields - uri)) : g_strdup(uri);
+    g_autofree char *bare = fields != NULL ? g_strndup(uri, (gsize)(fields - uri)) : g_strdup(uri);
 
     memset(out, 0, sizeof(*out));
     if (strlen(uri) > CLV_REFER_TO_MAX || strchr(uri, ':') == NULL)

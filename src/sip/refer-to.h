@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sip/refer-to.h - a URI with a method and escaped header fields: whom to call, and how?
  *
- * The form in which a Refer-To (RFC 3515) and the entry of a URI list (RFC 5366) speak. Pure; private
- * to the room.
+ * The form in which a Refer-To (RFC 3515) and the entry of a URI list (RFC 5366) speak. Pure;
+ * private to the room.
  */
 #pragma once
 
@@ -17,10 +17,10 @@ typedef enum ClvReferToVerdict {
 } ClvReferToVerdict;
 
 typedef struct ClvReferTo {
-    char *target; /* canonical */
-    gboolean removes;      /* method=BYE */
-    char *replaces;        /* (nullable) */
-    gboolean names_dialog; /* Call-ID, and From and To with tags */
+    char *target;                      /* canonical */
+    gboolean removes;                  /* method=BYE */
+    char *replaces;                    /* (nullable) */
+    gboolean names_dialog;             /* Call-ID, and From and To with tags */
     char *call_id, *from_tag, *to_tag; /* (nullable) */
 } ClvReferTo;
 

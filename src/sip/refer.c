@@ -4,9 +4,9 @@
  *   REFER -> (checks) -> hub -> 202 -> NOTIFY 100 -> ... -> NOTIFY 200, terminated
  *
  * A REFER inside a call speaks in the call's dialog; one outside makes a dialog of its own for its
- * NOTIFYs. One NOTIFY is under way at a time; what is told in between is the latest. The hub's id is
- * dead with a refusal or its last NOTIFY; the peer may stop listening at any time, and the hub need
- * not know.
+ * NOTIFYs. One NOTIFY is under way at a time; what is told in between is the latest. The hub's id
+ * is dead with a refusal or its last NOTIFY; the peer may stop listening at any time, and the hub
+ * need not know.
  */
 #include "config.h"
 
@@ -31,15 +31,15 @@ typedef struct Referral {
     tport_t *tport; /* (nullable) */
     gboolean tls, trusted;
     char *source;
-    nta_incoming_t *irq; /* (nullable) the REFER, unanswered */
+    nta_incoming_t *irq;              /* (nullable) the REFER, unanswered */
     char *contact, *event, *event_id; /* event_id: (nullable) */
-    gboolean quiet;      /* the referrer wants no NOTIFYs, or no more */
-    gboolean done;       /* for the hub: its id is dead */
-    nta_outgoing_t *notify; /* (nullable) under way */
-    guint status;        /* what is told, or was told last */
-    char *phrase;        /* (nullable) */
-    const char *reason;  /* (nullable) the subscription ends, and why */
-    gboolean pending;    /* .status has not been told */
+    gboolean quiet;                   /* the referrer wants no NOTIFYs, or no more */
+    gboolean done;                    /* for the hub: its id is dead */
+    nta_outgoing_t *notify;           /* (nullable) under way */
+    guint status;                     /* what is told, or was told last */
+    char *phrase;                     /* (nullable) */
+    const char *reason;               /* (nullable) the subscription ends, and why */
+    gboolean pending;                 /* .status has not been told */
     gint64 expires_us;
     ClvTimer *timer;
 } Referral;
@@ -72,7 +72,8 @@ find(ClvSip *sip, ClvReferId id)
     return g_hash_table_lookup(sip->referrals->live, &id);
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 static guint
 count_of(ClvSip *sip, const char *source)
@@ -139,7 +140,8 @@ settle(Referral *r)
         referral_free(r);
 }
 
-/* ---- NOTIFY ------------------------------------------------------------------------------------ */
+/* ---- NOTIFY ------------------------------------------------------------------------------------
+ */
 
 static nta_leg_t *
 leg_of(const Referral *r)
@@ -154,9 +156,8 @@ connection_of(const Referral *r)
 {
     if (r->d != NULL)
         return clv_dialog_connection(r->d);
-    return r->tport != NULL && !tport_is_closed(r->tport) && !tport_is_shutdown(r->tport)
-               ? r->tport
-               : NULL;
+    return r->tport != NULL && !tport_is_closed(r->tport) && !tport_is_shutdown(r->tport) ? r->tport
+                                                                                          : NULL;
 }
 
 static char *
@@ -181,16 +182,15 @@ send_notify(Referral *r)
     if (r->quiet || !r->pending || r->notify != NULL || r->irq != NULL)
         return;
     r->pending = FALSE;
-    fragment =
-        g_strdup_printf("SIP/2.0 %u %s\r\n", r->status,
-                        r->phrase != NULL ? r->phrase : sip_status_phrase((int)r->status));
+    fragment = g_strdup_printf("SIP/2.0 %u %s\r\n", r->status,
+                               r->phrase != NULL ? r->phrase : sip_status_phrase((int)r->status));
     if (leg != NULL)
-        r->notify = nta_outgoing_tcreate(
-            leg, notify_answered, r, NULL, SIP_METHOD_NOTIFY, NULL,
-            NTATAG_TPORT(connection_of(r)), SIPTAG_CONTACT_STR(r->contact),
-            SIPTAG_EVENT_STR(r->event), SIPTAG_SUBSCRIPTION_STATE_STR(state),
-            SIPTAG_CONTENT_TYPE_STR("message/sipfrag;version=2.0"), SIPTAG_PAYLOAD_STR(fragment),
-            TAG_END());
+        r->notify =
+            nta_outgoing_tcreate(leg, notify_answered, r, NULL, SIP_METHOD_NOTIFY, NULL,
+                                 NTATAG_TPORT(connection_of(r)), SIPTAG_CONTACT_STR(r->contact),
+                                 SIPTAG_EVENT_STR(r->event), SIPTAG_SUBSCRIPTION_STATE_STR(state),
+                                 SIPTAG_CONTENT_TYPE_STR("message/sipfrag;version=2.0"),
+                                 SIPTAG_PAYLOAD_STR(fragment), TAG_END());
     if (r->reason != NULL || r->notify == NULL)
         r->quiet = TRUE; /* nothing after the last */
 }
@@ -211,7 +211,8 @@ notify_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
     return 0;
 }
 
-/* ---- the life of the subscription -------------------------------------------------------------- */
+/* ---- the life of the subscription --------------------------------------------------------------
+ */
 
 static void
 expired(void *user)
@@ -295,7 +296,8 @@ clv_refer_subscribe_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     return status;
 }
 
-/* ---- requests in a REFER's own dialog ---------------------------------------------------------- */
+/* ---- requests in a REFER's own dialog ----------------------------------------------------------
+ */
 
 static int
 on_own_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
@@ -319,7 +321,8 @@ on_own_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *ms
                : clv_sip_reply_method(irq, msg);
 }
 
-/* ---- checks of a REFER: TRUE: refused and answered --------------------------------------------- */
+/* ---- checks of a REFER: TRUE: refused and answered ---------------------------------------------
+ */
 
 static gboolean
 refuse_with(Request *rq, int status, const char *phrase)
@@ -365,8 +368,8 @@ is_beyond_us(Request *rq)
     if (clv_sip_check_extensions(rq->sip, rq->irq, rq->msg))
         return TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(types); i++)
-        fits |= type != NULL && type->c_type != NULL &&
-                g_ascii_strcasecmp(type->c_type, types[i]) == 0;
+        fits |=
+            type != NULL && type->c_type != NULL && g_ascii_strcasecmp(type->c_type, types[i]) == 0;
     fits &= encoding == NULL || encoding->k_items == NULL || encoding->k_items[0] == NULL ||
             g_ascii_strcasecmp(encoding->k_items[0], "identity") == 0;
     if (!fits) {
@@ -414,7 +417,8 @@ is_bad_target(Request *rq, ClvReferTo *out)
     return refuse_with(rq, 400, "Bad Refer-To");
 }
 
-/* ---- the ticket in the body -------------------------------------------------------------------- */
+/* ---- the ticket in the body --------------------------------------------------------------------
+ */
 
 /* Without blanks, and good to the last character; (nullable) */
 static char *
@@ -432,8 +436,7 @@ clean_base64(const char *body, gsize len)
             break;
         }
     }
-    if (out->len == 0 || out->len % 4 != 0 || n > 2 ||
-        strcspn(out->str, "=") != out->len - n)
+    if (out->len == 0 || out->len % 4 != 0 || n > 2 || strcspn(out->str, "=") != out->len - n)
         return g_string_free(out, TRUE), NULL;
     return g_string_free(out, FALSE);
 }
@@ -508,7 +511,8 @@ read_ticket(const sip_t *msg, ClvSdp **out)
     return TRUE;
 }
 
-/* ---- a new REFER ------------------------------------------------------------------------------- */
+/* ---- a new REFER -------------------------------------------------------------------------------
+ */
 
 static gboolean
 wants_no_notify(const sip_t *msg)
@@ -603,9 +607,9 @@ static void
 tell_hub(Referral *r, Request *rq, const ClvReferTo *to, const ClvSdp *ticket)
 {
     Dialog *d = r->d;
-    Dialog *named = to->names_dialog ? clv_dialog_find_by_tags(r->sip, to->call_id, to->from_tag,
-                                                               to->to_tag)
-                                     : NULL;
+    Dialog *named = to->names_dialog
+                        ? clv_dialog_find_by_tags(r->sip, to->call_id, to->from_tag, to->to_tag)
+                        : NULL;
     g_autofree char *referred_by = referred_by_of(rq->msg);
     gboolean of_dialog = d != NULL && rq->proof == CLV_PROOF_NONE;
     ClvSipRefer refer = {
@@ -691,7 +695,8 @@ clv_refer_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     return status;
 }
 
-/* ---- what the hub says ------------------------------------------------------------------------- */
+/* ---- what the hub says -------------------------------------------------------------------------
+ */
 
 static void
 let_go(Referral *r)
@@ -726,8 +731,7 @@ clv_sip_refer_reply(ClvSip *sip, ClvReferId refer, ClvCode code, gboolean plain_
 }
 
 void
-clv_sip_refer_notify(ClvSip *sip, ClvReferId refer, guint status, const char *phrase,
-                     gboolean last)
+clv_sip_refer_notify(ClvSip *sip, ClvReferId refer, guint status, const char *phrase, gboolean last)
 {
     Referral *r = find(sip, refer);
 

@@ -109,8 +109,7 @@ clv_request_is_unproven(Request *rq)
         return FALSE;
 
     pii = clv_pii(rq->peer.text);
-    clv_log(stale ? CLV_LOG_INFO : CLV_LOG_NOTICE, NULL, MSG_CALL_REFUSED,
-            "%s from %s refused: %s",
+    clv_log(stale ? CLV_LOG_INFO : CLV_LOG_NOTICE, NULL, MSG_CALL_REFUSED, "%s from %s refused: %s",
             rq->msg->sip_request->rq_method == sip_method_invite ? "call" : "request", pii,
             stale ? "digest nonce is stale" : "wrong digest credentials");
     clv_sip_challenge(rq->sip, rq->irq, stale);

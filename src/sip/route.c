@@ -85,8 +85,8 @@ clv_route_find(const ClvSip *sip, const char *target, Route *out)
     su_home_t home[1] = {SU_HOME_INIT(home)};
     url_t *url = strpbrk(target, " <>\"\r\n?") == NULL ? url_make(home, target) : NULL;
     url_t *first = sip->outbound != NULL ? url_make(home, sip->outbound) : url;
-    gboolean good = url != NULL && first != NULL &&
-                    (url->url_type == url_tel || clv_dialog_is_sane_url(url));
+    gboolean good =
+        url != NULL && first != NULL && (url->url_type == url_tel || clv_dialog_is_sane_url(url));
 
     memset(out, 0, sizeof(*out));
     out->outbound = sip->outbound != NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: do the small readers of the sip room stay inside what they were given? The first octet
- * chooses one of them; what it says of its input must hold.
+/* Fuzz target: do the small readers of the sip room stay inside what they were given? The first
+ * octet chooses one of them; what it says of its input must hold.
  */
 #include "config.h"
 

@@ -477,7 +477,8 @@ send_request(RawCall *call, const char *method, const char *uri, const char *ext
 {
     const char *transport = raw_peer_transport(call->peer);
     g_autofree char *lower = g_ascii_strdown(transport, -1);
-    gboolean has_contact = extra != NULL && (g_str_has_prefix(extra, "Contact:") || strstr(extra, "\nContact:") != NULL);
+    gboolean has_contact = extra != NULL && (g_str_has_prefix(extra, "Contact:") ||
+                                             strstr(extra, "\nContact:") != NULL);
     gboolean has_type = extra != NULL && strstr(extra, "Content-Type:") != NULL;
     g_autofree char *contact =
         has_contact ? g_strdup("")
@@ -488,9 +489,9 @@ send_request(RawCall *call, const char *method, const char *uri, const char *ext
         "From: <sip:%s@example.org>;tag=%s\r\nTo: <%s>%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
         "%s%s%sContent-Length: %zu\r\n\r\n%s",
         method, uri, transport, raw_peer_address(call->peer), call->branch, call->user,
-        call->from_tag != NULL ? call->from_tag : "from1", call->first_uri, call->to_tag != NULL ? ";tag=" : "",
-        call->to_tag != NULL ? call->to_tag : "", call->call_id, call->cseq, method, contact,
-        extra != NULL ? extra : "",
+        call->from_tag != NULL ? call->from_tag : "from1", call->first_uri,
+        call->to_tag != NULL ? ";tag=" : "", call->to_tag != NULL ? call->to_tag : "",
+        call->call_id, call->cseq, method, contact, extra != NULL ? extra : "",
         body != NULL && !has_type ? "Content-Type: application/sdp\r\n" : "",
         body != NULL ? strlen(body) : 0, body != NULL ? body : "");
 

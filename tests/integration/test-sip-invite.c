@@ -89,10 +89,10 @@ an_entry_names_a_dialog_of_this_server(Scene *s, gconstpointer unused)
 
     world_establish(&s->w, &bob, s->w.bob, NULL);
     leg = s->w.hub.last_leg;
-    body = g_strdup_printf(SDP_PART LIST_PART(
-                               "<entry uri=\"sip:bob@example.org?Call-ID=%s&amp;From=%%3Csip:a@b"
-                               "%%3E%%3Btag=from1&amp;To=%%3Csip:c@d%%3E%%3Btag=%s\"/>") END_PART,
-                           bob.call_id, bob.to_tag);
+    body = g_strdup_printf(
+        SDP_PART LIST_PART("<entry uri=\"sip:bob@example.org?Call-ID=%s&amp;From=%%3Csip:a@b"
+                           "%%3E%%3Btag=from1&amp;To=%%3Csip:c@d%%3E%%3Btag=%s\"/>") END_PART,
+        bob.call_id, bob.to_tag);
     raw_call_send(&s->call, "INVITE", LISTED, body);
     accepted(s);
     g_assert_cmpuint(((ClvUriEntry *)g_ptr_array_index(s->w.hub.uri_list, 0))->leg, ==, leg);
@@ -109,7 +109,8 @@ bad_bodies_get_their_status(Scene *s, gconstpointer unused)
         {"Require: recipient-list-invite\r\n", WORLD_OFFER, 400},
         {LISTED, SDP_PART END_PART, 400},
         {LISTED, SDP_PART LIST_PART("<entry/>") END_PART, 400},
-        {LISTED, SDP_PART LIST_PART("<entry uri=\"sip:bob@example.org;method=BYE\"/>") END_PART, 400},
+        {LISTED, SDP_PART LIST_PART("<entry uri=\"sip:bob@example.org;method=BYE\"/>") END_PART,
+         400},
         {LISTED, SDP_PART LIST_PART("</list>") END_PART, 400},
         {LISTED, SDP_PART, 400},
         {MIXED, SDP_PART "--xyz\r\nContent-Type: text/plain\r\n\r\nhello\r\n" END_PART, 415},
@@ -426,9 +427,9 @@ needs_that_we_cannot_meet_are_refused(Scene *s, gconstpointer unused)
 static void
 options_tell_what_we_know(Scene *s, gconstpointer unused)
 {
-    static const char *const tags[] = {"100rel",      "timer",   "replaces",    "join",
-                                       "norefersub",  "tdialog", "histinfo",    "from-change",
-                                       "recipient-list-invite"};
+    static const char *const tags[] = {"100rel",   "timer",       "replaces",
+                                       "join",     "norefersub",  "tdialog",
+                                       "histinfo", "from-change", "recipient-list-invite"};
     g_autofree char *ok = NULL, *supported = NULL, *accept = NULL, *events = NULL;
 
     raw_call_send(&s->call, "OPTIONS", NULL, NULL);

@@ -133,14 +133,14 @@ parse(const char *xml)
 static void
 lists_are_flat_and_name_each_person_once(void)
 {
-    g_autoptr(GPtrArray) list = parse(
-        LISTS("<list><entry uri=\"sip:bob@Example.org\" q:copyControl=\"cc\"/>"
-              "<external anchor=\"http://example.org/x\"/><entry-ref ref=\"y\"/>"
-              "<x:entry uri=\"sip:mallory@example.org\"/>"
-              "<list><entry uri=\"sip:carol@example.org\" q:copyControl=\"bcc\" "
-              "q:anonymize=\"true\"><display-name>Carol</display-name></entry>"
-              "<entry uri=\"sips:bob@example.org:5061\"/></list></list>"
-              "<list><entry uri=\"tel:+4930123\" copyControl=\"bcc\" x:anonymize=\"true\"/></list>"));
+    g_autoptr(GPtrArray) list = parse(LISTS(
+        "<list><entry uri=\"sip:bob@Example.org\" q:copyControl=\"cc\"/>"
+        "<external anchor=\"http://example.org/x\"/><entry-ref ref=\"y\"/>"
+        "<x:entry uri=\"sip:mallory@example.org\"/>"
+        "<list><entry uri=\"sip:carol@example.org\" q:copyControl=\"bcc\" "
+        "q:anonymize=\"true\"><display-name>Carol</display-name></entry>"
+        "<entry uri=\"sips:bob@example.org:5061\"/></list></list>"
+        "<list><entry uri=\"tel:+4930123\" copyControl=\"bcc\" x:anonymize=\"true\"/></list>"));
     static const ClvUriEntry want[] = {{"sip:bob@example.org", CLV_COPY_CC, FALSE, 0},
                                        {"sip:carol@example.org", CLV_COPY_BCC, TRUE, 0},
                                        {"tel:+4930123", CLV_COPY_TO, FALSE, 0}};
@@ -160,7 +160,7 @@ static ClvLegId
 find_dialog(void *user, const char *call_id, const char *tag, const char *other_tag)
 {
     return strcmp(call_id, "c1") == 0 && strcmp(tag, "f") == 0 && strcmp(other_tag, "t") == 0 ? 42
-                                                                                             : 0;
+                                                                                              : 0;
 }
 
 static void
