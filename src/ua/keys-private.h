@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ua/keys-private.h - inside of the keys: keys.c for the call, keys-renew.c for what comes later in
- * it, keys-refer.c for REFER */
+/* ua/keys-private.h - inside of the keys: keys.c for our call, keys-answer.c for theirs,
+ * keys-renew.c for what comes later in it, keys-refer.c for REFER */
 #pragma once
 
 #include "ua/keys.h"
@@ -53,6 +53,11 @@ char *clv_ua_keys_value(MikeyBytes octets, GError **error);
 gboolean clv_ua_keys_sessions(ClvUaKeys *keys, guint media_index, ClvSrtpKeys *tx, ClvSrtpKeys *rx,
                               GError **error);
 gboolean clv_ua_keys_verify(ClvUaKeys *keys, MikeyOffer *offer, GError **error);
+
+/* The key line that counts for an m-line: its own, or that of the session. (nullable) */
+const char *clv_ua_keys_line(const ClvSdp *sdp, guint media, gboolean mikey);
+/* These are in use from now on. */
+void clv_ua_keys_agree(ClvUaKeys *keys, const ClvSrtpKeys *rx, const char *line);
 
 /* keys-renew.c */
 /* The answer to what clv_ua_keys_renew() or clv_ua_keys_update() made. */

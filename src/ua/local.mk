@@ -13,9 +13,9 @@ libclv_ua_la_LIBADD = libmikey.la libclv-base.la $(SRTP_LIBS) $(GLIB_LIBS) $(CRY
 bin_PROGRAMS += conclave-ua
 dist_man_MANS += man/conclave-ua.1
 conclave_ua_SOURCES = %D%/main.c %D%/session.h %D%/session-private.h \
-	%D%/session.c %D%/judge.c %D%/called.c %D%/script.c %D%/asking.c %D%/renew.c %D%/phone.h %D%/phone-private.h %D%/phone.c \
+	%D%/session.c %D%/offer.c %D%/judge.c %D%/called.c %D%/script.c %D%/asking.c %D%/renew.c %D%/phone.h %D%/phone-private.h %D%/phone.c \
 	%D%/phone-in.c %D%/phone-refer.c %D%/phone-register.c %D%/agent.c \
-	%D%/tls.h %D%/tls.c %D%/keys.h %D%/keys-private.h %D%/keys.c %D%/keys-renew.c \
+	%D%/tls.h %D%/tls.c %D%/keys.h %D%/keys-private.h %D%/keys.c %D%/keys-answer.c %D%/keys-renew.c \
 	%D%/keys-refer.c %D%/stream.h %D%/stream.c
 conclave_ua_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS) $(SOFIA_CFLAGS)
 conclave_ua_LDADD = libclv-ua.la libclv-kms.la libclv-sip.la libmikey.la libclv-base.la \

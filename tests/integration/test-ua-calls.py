@@ -10,8 +10,8 @@ import sys
 import time
 
 import uatest
-from uatest import HEAR, SOURCE, SUITES, TIMEOUT, UA, Kms, Pair, Ua, both_good, check, joined,
-                    make_certificate, talk, test
+from uatest import (HEAR, SOURCE, SUITES, TIMEOUT, UA, Kms, Pair, Ua, both_good, check, joined,
+                    make_certificate, talk, test)
 
 
 @test
