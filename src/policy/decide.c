@@ -436,12 +436,20 @@ static const Check refer_remove_checks[] = {
     check_signalling, check_deny, check_anonymous, check_refer_auth, check_lifetime,
     check_remover,    NULL,
 };
+/* Nobody is called, and nobody answers, without a name to be judged by. */
+static gboolean
+check_named(const Case *in)
+{
+    return in->facts->identity != NULL ||
+           refuse_by(in, CLV_CODE_FORBIDDEN, "not-in-allowed-set", KEY_ALLOW);
+}
+
 static const Check dial_checks[] = {
-    check_time,        check_deny,      check_banned, check_dial_out, check_locked,
+    check_named,       check_time,      check_deny,      check_banned, check_dial_out, check_locked,
     check_allowed_set, check_endpoints, check_full,   NULL,
 };
 static const Check answer_checks[] = {
-    check_time,     check_banned,    check_dial_out,
+    check_named,    check_time,     check_banned,    check_dial_out,
     check_locked,   check_scheme,    clv_policy_check_answerer,
     check_lifetime, check_endpoints, check_full,
     NULL,

@@ -45,6 +45,7 @@ class End:
         self.transport = 'tcp' if self.stream else 'udp'
         self.port = self.socket.getsockname()[1]
         self.peer = None
+        self.rest = b''
 
     @property
     def target(self):
@@ -60,11 +61,29 @@ class End:
     def hear(self, seconds=3):
         """None: nothing came."""
         self.socket.settimeout(seconds)
-        try:
-            data, self.peer = self.socket.recvfrom(65536)
-        except socket.timeout:
-            return None
-        return Message.parse(data)
+        while True:
+            try:
+                if self.stream and self.whole():
+                    return self.cut()
+                data, peer = self.socket.recvfrom(65536)
+            except socket.timeout:
+                return None
+            if not self.stream:
+                self.peer = peer
+                return Message.parse(data)
+            self.rest += data
+
+    def whole(self):
+        """How many octets the first message in the stream has, 0: it is not all there."""
+        head, found, body = self.rest.partition(b'\r\n\r\n')
+        length = re.search(rb'(?im)^(?:content-length|l)\s*:\s*(\d+)', head)
+        size = int(length.group(1)) if length else 0
+        return len(head) + 4 + size if found and len(body) >= size else 0
+
+    def cut(self):
+        size = self.whole()
+        message, self.rest = Message.parse(self.rest[:size]), self.rest[size:]
+        return message
 
     def request(self, method, user, call=None, branch=None, more='', to_tag='', uri=None, cseq=1):
         call, branch = call or uuid.uuid4().hex, branch or 'z9hG4bK' + uuid.uuid4().hex
