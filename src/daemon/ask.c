@@ -10,8 +10,11 @@
 #include <string.h>
 
 typedef struct Outstanding {
+    ClvHub *hub;
+    guint64 id;
     AskFunc func; /* (nullable) NULL: nobody waits any more */
     guint64 asker;
+    ClvTimer *timer; /* (nullable) when the asker's patience ends before the client's deadline */
     char *source, *conference; /* (nullable) keys of asks_by_who */
 } Outstanding;
 
@@ -25,6 +28,7 @@ ask_open(ClvHub *hub)
 static void
 outstanding_free(Outstanding *o)
 {
+    clv_timer_cancel(o->timer);
     g_free(o->source);
     g_free(o->conference);
     g_free(o);
@@ -78,36 +82,97 @@ over_limit(ClvHub *hub, const Outstanding *o)
 
 /* ---- asking and being answered ---- */
 
-guint64
-ask_kms(ClvHub *hub, const Ask *ask, ClvKmsRequest request, const GByteArray *bytes,
-        ClvCode *out_code, const char **out_why)
+static void
+out_of_patience(void *user)
+{
+    Outstanding *o = user;
+    ClvKmsReply late = {
+        .token = o->id,
+        .code = CLV_CODE_KMS_TIMEOUT,
+        .detail = (char *)"the KMS took longer than kms-timeout of the policy",
+    };
+    AskFunc func = o->func;
+
+    o->timer = NULL;
+    o->func = NULL; /* it still counts until the KMS has answered */
+    if (func != NULL)
+        func(o->hub, o->asker, o->id, &late);
+}
+
+static Outstanding *
+outstanding_new(ClvHub *hub, const Ask *ask)
 {
     Outstanding *o = g_new0(Outstanding, 1);
-    guint64 id;
 
+    o->hub = hub;
     o->func = ask->func;
     o->asker = ask->asker;
     o->source = ask->source != NULL ? g_strdup_printf("source %s", ask->source) : NULL;
     o->conference = g_strdup_printf("conference %" G_GUINT64_FORMAT, ask->room);
-    *out_code = CLV_CODE_OVERLOAD;
-    *out_why = over_limit(hub, o);
-    if (*out_why != NULL) {
-        outstanding_free(o);
-        return 0;
-    }
-    id = clv_id_add(hub->asks, o);
-    *out_code = clv_kms_client_post(hub->kms.client, request, bytes->data, bytes->len, id, 0);
-    if (*out_code != CLV_CODE_OK) {
-        *out_why = *out_code == CLV_CODE_OVERLOAD
-                       ? "too many requests wait for the KMS"
-                       : "the KMS is not asked for a while after failures";
-        clv_id_remove(hub->asks, id);
-        outstanding_free(o);
-        return 0;
-    }
+    return o;
+}
+
+/* Shorter than the client's deadline, if the policy of the conference wants that. */
+static gint64
+patience_ms(ClvHub *hub, const Ask *ask)
+{
+    const Room *room = hub_room(hub, ask->room);
+    gint64 wanted_ms =
+        room != NULL ? clv_policy_kms_timeout_ms(clv_conference_policy(room->conference)) : 0;
+
+    return wanted_ms > 0 && wanted_ms < hub->config->kms_timeout_ms ? wanted_ms : 0;
+}
+
+static guint64
+sent(ClvHub *hub, Outstanding *o, const Ask *ask)
+{
+    gint64 patience = patience_ms(hub, ask);
+
     count(hub, o->source, 1);
     count(hub, o->conference, 1);
-    return id;
+    if (patience > 0)
+        o->timer = clv_loop_timer(hub->loop, patience, out_of_patience, o);
+    return o->id;
+}
+
+static guint64
+not_sent(ClvHub *hub, Outstanding *o, ClvCode code, const char **out_why)
+{
+    if (*out_why == NULL)
+        *out_why = code == CLV_CODE_OVERLOAD ? "too many requests wait for the KMS"
+                                             : "the KMS is not asked for a while after failures";
+    if (o->id != 0)
+        clv_id_remove(hub->asks, o->id);
+    outstanding_free(o);
+    return 0;
+}
+
+guint64
+ask_kms(ClvHub *hub, const Ask *ask, ClvKmsRequest request, const GByteArray *bytes,
+        ClvCode *out_code, const char **out_why)
+{
+    Outstanding *o = outstanding_new(hub, ask);
+
+    *out_code = CLV_CODE_OVERLOAD;
+    *out_why = over_limit(hub, o);
+    if (*out_why != NULL)
+        return not_sent(hub, o, *out_code, out_why);
+    o->id = clv_id_add(hub->asks, o);
+    *out_code = clv_kms_client_post(hub->kms.client, request, bytes->data, bytes->len, o->id, 0);
+    return *out_code == CLV_CODE_OK ? sent(hub, o, ask) : not_sent(hub, o, *out_code, out_why);
+}
+
+guint64
+ask_listing(ClvHub *hub, const Ask *ask, const ClvKmsListing *listing, gboolean withdraw,
+            ClvCode *out_code)
+{
+    Outstanding *o = outstanding_new(hub, ask);
+    const char *why = NULL;
+
+    o->id = clv_id_add(hub->asks, o);
+    *out_code = (withdraw ? clv_kms_client_withdraw : clv_kms_client_announce)(
+        hub->kms.client, listing, hub_wall(), o->id, 0);
+    return *out_code == CLV_CODE_OK ? sent(hub, o, ask) : not_sent(hub, o, *out_code, &why);
 }
 
 void

@@ -345,10 +345,30 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
     step_keys(leg, room, n, NULL, 0);
 }
 
+/* A conference that the KMS is to know is announced before its creation is resolved (5.1 step 3). */
 void
 call_open_keys(Leg *leg, Room *room)
 {
-    open_keys(leg, room, &leg->now);
+    ClvCode code = CLV_CODE_OK;
+
+    if (!leg->join.creates || !announce_is_due(leg->hub, room)) {
+        open_keys(leg, room, &leg->now);
+        return;
+    }
+    code = announce_room(leg->hub, room, leg->id);
+    if (code != CLV_CODE_OK)
+        keys_failed(leg, &leg->now, code, "the KMS cannot be told of the conference");
+}
+
+void
+call_announced(Leg *leg, Room *room, ClvCode code)
+{
+    if (leg->now.ops != NULL || leg->now.offer == NULL)
+        return;
+    if (code == CLV_CODE_OK)
+        open_keys(leg, room, &leg->now);
+    else
+        keys_failed(leg, &leg->now, code, "the KMS does not take the conference into its list");
 }
 
 static void

@@ -121,6 +121,8 @@ static const ClvOption options[] = {
      "Send raw octets instead of base64."},
     {"kms", "allow-128", CLV_OPTION_BOOL, AT(kms_allow_128), "no", 0, 0, NULL, FALSE,
      "Accept the 128-bit suite of MIKEY (HMAC-SHA-1, AES-CM-128) beside the 256-bit one."},
+    {"kms", "announce", CLV_OPTION_BOOL, AT(kms_announce), "no", 0, 0, NULL, FALSE,
+     "Tell the KMS which conferences there are; needed where its service has conferences=list."},
     {"kms", "timeout", CLV_OPTION_TIME_MS, AT(kms_timeout_ms), "3s", 50, 30 * SECOND, NULL, FALSE,
      "Deadline of one request, all addresses together; the caller hears 504."},
     {"kms", "connect-timeout", CLV_OPTION_TIME_MS, AT(kms_connect_ms), "1500ms", 10, 30 * SECOND,

@@ -35,7 +35,7 @@ typedef struct ClvConfig {
     char **kms_urls;
     char *kms_uri, *kms_user, *kms_psk_file, *kms_ca, *kms_cert, *kms_key;
     char *mikey_cert, *mikey_key, *mikey_kms_cert, *mikey_ca, *mikey_crl;
-    gboolean kms_insecure, kms_allow_128, kms_binary;
+    gboolean kms_insecure, kms_allow_128, kms_binary, kms_announce;
     gint64 kms_timeout_ms, kms_connect_ms, kms_connections, kms_outstanding, kms_skew_ms, kms_breaker_failures,
         kms_breaker_ms, kms_per_source, kms_per_conference;
     /* [embedded-kms] */

@@ -183,6 +183,8 @@ add_member(ClvHub *hub, const Room *room, guint i, ClvReport *report)
     clv_report_cell(report, info.display_name);
     clv_report_cell(report, info.creator ? "creator" : "participant");
     clv_report_cell(report, info.state);
+    clv_report_cell(report, info.dialed_out ? "called" : "dialed in");
+    clv_report_cell(report, info.referred_by);
     clv_report_cell(report, info.talking ? "yes" : "no");
     clv_report_cell(report, proof_names[info.proof]);
     clv_report_cell(report, scheme_names[info.scheme]);
@@ -196,13 +198,32 @@ add_member(ClvHub *hub, const Room *room, guint i, ClvReport *report)
     clv_report_cell_int(report, stats.level_dbov);
 }
 
+static void
+add_dials(const Room *room, ClvReport *report)
+{
+    static const char *const columns[] = {"calling", "state", "for", NULL};
+
+    if (clv_conference_n_dials(room->conference) == 0)
+        return;
+    clv_report_table(report, "calls", columns);
+    for (guint i = 0; i < clv_conference_n_dials(room->conference); i++) {
+        ClvDialInfo info;
+
+        clv_conference_dial(room->conference, i, &info);
+        clv_report_cell(report, info.target);
+        clv_report_cell(report, info.state);
+        clv_report_cell(report, info.referred_by);
+    }
+}
+
 static gboolean
 show_room(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
     static const char *const columns[] = {
-        "leg",       "identity",    "name",     "role",     "state", "talking",
-        "proof",     "keys",        "suite",    "received", "lost",  "sent",
-        "jitter-us", "unauthentic", "replayed", "level-db", NULL,
+        "leg",      "identity",  "name",        "role",     "state",    "came",
+        "brought-by", "talking", "proof",       "keys",     "suite",    "received",
+        "lost",     "sent",      "jitter-us",   "unauthentic", "replayed", "level-db",
+        NULL,
     };
     static const char *const name_columns[] = {"ticket-names", NULL};
     Room *room = find_room(hub, command->args[0], error);
@@ -215,9 +236,11 @@ show_room(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **er
     clv_report_text(report, "made-by", room->scheduled != NULL ? room->scheduled : room->factory);
     clv_report_text(report, "creator", clv_conference_creator(room->conference));
     clv_report_text(report, "subject", clv_policy_subject(clv_conference_policy(room->conference)));
+    clv_report_text(report, "locked", clv_conference_is_locked(room->conference) ? "yes" : "no");
     clv_report_table(report, "participants", columns);
     for (guint i = 0; i < clv_conference_n_members(room->conference); i++)
         add_member(hub, room, i, report);
+    add_dials(room, report);
     if (names != NULL && names[0] != NULL) {
         clv_report_table(report, "ticket-names", name_columns);
         for (; *names != NULL; names++)
@@ -388,23 +411,6 @@ show_policy(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **
     return TRUE;
 }
 
-static void
-add_room_facts(const Room *room, const char *who, ClvPolicyFacts *facts)
-{
-    /* Stands in for clv_conference_facts(room->conference, who, facts), which knows more. */
-    facts->creator = clv_conference_creator(room->conference);
-    facts->ticket_names = clv_conference_ticket_names(room->conference);
-    for (guint i = 0; i < clv_conference_n_members(room->conference); i++) {
-        ClvMemberInfo info;
-
-        clv_conference_member(room->conference, i, &info);
-        if (g_strcmp0(info.identity, who) == 0)
-            facts->n_endpoints++;
-        else
-            facts->n_participants++;
-    }
-}
-
 static gboolean
 why(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
@@ -430,7 +436,8 @@ why(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
         return FALSE;
     }
     if (room != NULL) {
-        add_room_facts(room, who, &facts);
+        clv_conference_facts(room->conference, who, &facts);
+        facts.banned = clv_conference_is_banned(room->conference, who);
         facts.proof = CLV_PROOF_TICKET;
         facts.secured = facts.tls = TRUE;
     }

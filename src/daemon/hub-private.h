@@ -74,6 +74,7 @@ typedef struct Dial {
 
 typedef struct Room {
     ClvConferenceId id;
+    struct ClvHub *hub;
     ClvConference *conference;
     char *factory;   /* (nullable) name; set for ad hoc ones */
     char *scheduled; /* (nullable) name of a [conference] */
@@ -84,6 +85,9 @@ typedef struct Room {
         ClvTimerKind kind;
     } timer_args[CLV_N_TIMERS];
     GHashTable *dials; /* number of the order -> id of the leg, both as pointers' worth */
+    gboolean announced; /* announce.c: it stands in the list of the KMS */
+    ClvLegId announcing_for;
+    ClvTimer *announce_timer;
     gboolean over;
 } Room;
 
@@ -193,15 +197,25 @@ void ask_close(struct ClvHub *hub);
 /* Returns: the ask, or 0 and why not: too many at once, or the KMS is left alone */
 guint64 ask_kms(struct ClvHub *hub, const Ask *ask, ClvKmsRequest request, const GByteArray *bytes,
                 ClvCode *out_code, const char **out_why);
+/* The KMS's list of conferences; no limits. */
+guint64 ask_listing(struct ClvHub *hub, const Ask *ask, const ClvKmsListing *listing,
+                    gboolean withdraw, ClvCode *out_code);
 /* Nobody waits any more; it counts until the KMS has answered. 0 allowed. */
 void ask_forget(struct ClvHub *hub, guint64 ask);
 void ask_ready(void *user);
+
+/* ---- announce.c: the list of conferences at the KMS ---- */
+gboolean announce_is_due(struct ClvHub *hub, const Room *room);
+/* @leg: who waits for it, call_announced() follows; 0: nobody. Not OK: it was not sent */
+ClvCode announce_room(struct ClvHub *hub, Room *room, ClvLegId leg);
+void announce_end(struct ClvHub *hub, Room *room);
 
 /* ---- call.c: one leg's offer, keys, media and answer ---- */
 Leg *call_new(struct ClvHub *hub);
 void call_free(Leg *leg);
 void call_take_invite(Leg *leg, const ClvSipInvite *invite);
 void call_open_keys(Leg *leg, Room *room);
+void call_announced(Leg *leg, Room *room, ClvCode code); /* the KMS knows the conference, or not */
 void call_open_media(Leg *leg, Room *room);
 void call_accept(Leg *leg, Room *room);
 void call_redirect(Leg *leg, Room *room);

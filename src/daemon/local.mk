@@ -14,7 +14,7 @@ CHECK_LIBS = libclv-check.la libclv-config.la libclv-policy.la libclv-sip.la lib
 
 sbin_PROGRAMS += conclaved
 conclaved_SOURCES = %D%/main.c %D%/hub.h %D%/hub-private.h %D%/hub.c %D%/rooms.c \
-	%D%/start.c %D%/ask.c %D%/call.c %D%/dial.c %D%/refer.c %D%/pin.c %D%/store.c %D%/keys.c \
+	%D%/start.c %D%/ask.c %D%/announce.c %D%/call.c %D%/dial.c %D%/refer.c %D%/pin.c %D%/store.c %D%/keys.c \
 	%D%/console.c %D%/figures.c %D%/watch.h %D%/watch.c
 conclaved_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SYSTEMD_CFLAGS)
 conclaved_LDADD = libclv-check.la libclv-config.la libclv-control.la libclv-report.la libclv-metrics.la \

@@ -14,6 +14,7 @@ room_free(Room *room)
     for (guint i = 0; i < CLV_N_TIMERS; i++)
         clv_timer_cancel(room->timers[i]);
     clv_conference_free(room->conference);
+    clv_timer_cancel(room->announce_timer);
     g_hash_table_unref(room->dials);
     g_free(room->factory);
     g_free(room->scheduled);
@@ -25,6 +26,7 @@ room_alloc(ClvHub *hub, const char *factory, const char *scheduled)
 {
     Room *room = g_new0(Room, 1);
 
+    room->hub = hub;
     room->id = clv_id_add(hub->rooms, room);
     room->factory = g_strdup(factory);
     room->scheduled = g_strdup(scheduled);
@@ -66,6 +68,7 @@ room_restore(ClvHub *hub, const char *factory, const ClvConferenceRecord *record
     room = room_alloc(hub, factory, NULL);
     room->conference = clv_conference_restore(room->id, record, view, hub_now(), actions);
     room_enter(hub, room, actions);
+    announce_room(hub, room, 0);
     return TRUE;
 }
 
@@ -73,6 +76,7 @@ void
 room_end(ClvHub *hub, Room *room)
 {
     hub_log(hub, CLV_LOG_INFO, NULL, room, "conference-ended", "conference ended");
+    announce_end(hub, room);
     clv_media_end(hub->media, room->id);
     refer_forget_room(hub, room->id);
     g_hash_table_remove(hub->rooms_by_uri, clv_conference_uri(room->conference));
@@ -195,6 +199,7 @@ rooms_open_scheduled(ClvHub *hub)
         room =
             room_new(hub, scheduled->uri, clv_policy_view_conference(hub->policy, scheduled->name),
                      scheduled->factory, scheduled->name);
+        announce_room(hub, room, 0);
         hub_log(hub, CLV_LOG_INFO, NULL, room, "conference-open", "scheduled conference is open");
     }
 }
