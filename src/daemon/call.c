@@ -688,6 +688,8 @@ call_take_answer(Leg *leg, const ClvSdp *answer)
     ClvSdpChoice choice = {0};
     const ClvSdpMedia *media;
 
+    if (leg->media_open)
+        clv_media_rekeyed(leg->hub->media, leg->id); /* if there were new keys, the peer has them */
     if (!leg->media_open || answer == NULL)
         return;
     if (clv_sdp_choose(answer, &local, &choice) != CLV_CODE_OK ||

@@ -137,6 +137,8 @@ open_packet(ClvMediaLeg *leg, Incoming *in, Unprotect unprotect)
         return unprotect(leg->rx, in->bytes, &in->len);
     memcpy(copy, in->bytes, in->len);
     verdict = unprotect(leg->rx, in->bytes, &in->len);
+    if (verdict == CLV_SRTP_OK)
+        clv_leg_send_new(leg); /* who sends by the new keys has our answer */
     if (verdict != CLV_SRTP_AUTH_FAILED && verdict != CLV_SRTP_UNKNOWN_MKI)
         return verdict;
     memcpy(in->bytes, copy, in->len);
@@ -432,8 +434,10 @@ clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now, unsigned *budget)
     unsigned n = 0;
     Incoming in;
 
-    if (leg->rx_old != NULL && now->monotonic_ns > leg->rx_old_until_ns)
+    if (leg->rx_old != NULL && now->monotonic_ns > leg->rx_old_until_ns) {
         leg->rx_old = NULL;
+        clv_leg_send_new(leg);
+    }
     clv_stage(CLV_STAGE_RECEIVE);
     while (n < MAX_PER_TICK && (n < DUE_PER_TICK || *budget > 0) &&
            clv_leg_count(leg, CLV_LEG_RX_PACKETS) < enough && take(leg->rtp_fd, &in)) {
@@ -687,16 +691,28 @@ clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms)
         leg->unvoiced = UNVOICED_MARK;
 }
 
+/* Receiving by the new keys begins at once, sending by them when the peer can have them. */
 void
 clv_leg_rekey(ClvMediaLeg *leg, ClvSrtp **rx, ClvSrtp **tx, const ClvNow *now)
 {
-    ClvSrtp *old_rx = leg->rx, *old_tx = leg->tx;
+    ClvSrtp *old_rx = leg->rx;
 
     clv_srtp_carry(*rx, old_rx);
-    clv_srtp_carry(*tx, old_tx);
     leg->rx = *rx;
-    leg->tx = *tx;
     *rx = leg->rx_old = old_rx;
-    *tx = old_tx;
+    leg->tx_next = tx;
     leg->rx_old_until_ns = now->monotonic_ns + GRACE_NS;
+}
+
+void
+clv_leg_send_new(ClvMediaLeg *leg)
+{
+    ClvSrtp *old_tx = leg->tx;
+
+    if (leg->tx_next == NULL)
+        return;
+    clv_srtp_carry(*leg->tx_next, old_tx);
+    leg->tx = *leg->tx_next;
+    *leg->tx_next = old_tx;
+    leg->tx_next = NULL;
 }

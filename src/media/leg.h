@@ -89,6 +89,7 @@ struct ClvMediaLeg {
     ClvSrtp *rx_old; /* borrowed from rekeying, for two seconds */
     ClvCommand *rekeying;
     int64_t rx_old_until_ns;
+    ClvSrtp **tx_next; /* (nullable) in rekeying: we send by it once the peer has our answer */
 
     char alias[2 * CLV_LEG_ALIAS + 1]; /* CNAME by which others know him: random, never his own */
     unsigned names_told;
@@ -158,6 +159,8 @@ void clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms);
 void clv_leg_prompt(ClvMediaLeg *leg, const ClvPromptSound *sound, uint32_t serial);
 /* Swaps in new contexts; the old ones are in *rx and *tx afterwards, and rx is still used. */
 void clv_leg_rekey(ClvMediaLeg *leg, ClvSrtp **rx, ClvSrtp **tx, const ClvNow *now);
+/* The peer has the new keys; nothing when they are in use already. */
+void clv_leg_send_new(ClvMediaLeg *leg);
 
 static inline uint64_t
 clv_leg_count(const ClvMediaLeg *leg, ClvLegCounter which)

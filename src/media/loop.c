@@ -204,6 +204,7 @@ end_rekeying(ClvShard *shard, ClvMediaLeg *leg)
     if (leg->rekeying == NULL)
         return;
     leg->rx_old = NULL;
+    clv_leg_send_new(leg);
     send_home(shard, leg->rekeying);
     leg->rekeying = NULL;
 }
@@ -243,6 +244,13 @@ do_rekey(ClvShard *shard, ClvCommand *command, const ClvNow *now)
 }
 
 static void
+do_switch(ClvShard *shard, ClvCommand *command, const ClvNow *now)
+{
+    clv_leg_send_new(command->leg);
+    send_home(shard, command);
+}
+
+static void
 do_plan(ClvShard *shard, ClvCommand *command, const ClvNow *now)
 {
     for (ClvMediaLeg *leg = command->room->legs; leg != NULL; leg = leg->next)
@@ -278,6 +286,7 @@ do_dtmf(ClvShard *shard, ClvCommand *command, const ClvNow *now)
 static void (*const deeds[])(ClvShard *, ClvCommand *, const ClvNow *) = {
     [CLV_COMMAND_OPEN] = do_open,     [CLV_COMMAND_CLOSE] = do_close,
     [CLV_COMMAND_CHANGE] = do_change, [CLV_COMMAND_REKEY] = do_rekey,
+    [CLV_COMMAND_SWITCH] = do_switch,
     [CLV_COMMAND_PLAN] = do_plan,     [CLV_COMMAND_END] = do_end,
     [CLV_COMMAND_PROMPT] = do_prompt, [CLV_COMMAND_DTMF] = do_dtmf,
 };

@@ -14,6 +14,7 @@ typedef enum ClvCommandKind {
     CLV_COMMAND_CLOSE,  /* leg */
     CLV_COMMAND_CHANGE, /* leg, terms */
     CLV_COMMAND_REKEY,  /* leg, rx, tx */
+    CLV_COMMAND_SWITCH, /* leg */
     CLV_COMMAND_PLAN,   /* room, parts */
     CLV_COMMAND_END,    /* room */
     CLV_COMMAND_PROMPT, /* leg, prompt, prompt_serial */

@@ -687,6 +687,15 @@ clv_media_rekey(ClvMedia *media, ClvLegId id, const ClvSrtpKeys *rx, const ClvSr
 }
 
 void
+clv_media_rekeyed(ClvMedia *media, ClvLegId id)
+{
+    ClvMediaLeg *leg = find_leg(media, id, NULL);
+
+    if (leg != NULL)
+        lane_send(lane_of(media, leg->shard), command_new(CLV_COMMAND_SWITCH, leg, NULL, 0));
+}
+
+void
 clv_media_prompt(ClvMedia *media, ClvLegId id, ClvPrompt prompt)
 {
     ClvMediaLeg *leg = g_hash_table_lookup(media->legs, &id);

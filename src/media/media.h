@@ -101,9 +101,12 @@ gboolean clv_media_open(ClvMedia *media, const ClvMediaSetup *setup, ClvMediaPor
 gboolean clv_media_change(ClvMedia *media, ClvLegId leg, ClvDirection direction,
                           const ClvAddress *remote_rtp, const ClvAddress *remote_rtcp, guint8 pt,
                           const char *codec, GError **error);
-/* New keys, both directions; old receive keys go on for two seconds. */
+/* New keys, both directions. We receive by them at once, and by the old ones for two seconds more; we
+ * send by them after clv_media_rekeyed(), or when the peer does, or after those two seconds. */
 gboolean clv_media_rekey(ClvMedia *media, ClvLegId leg, const ClvSrtpKeys *rx,
                          const ClvSrtpKeys *tx, GError **error);
+/* The peer has our answer, and so the new keys (5.3 step 5 of the conference digest). */
+void clv_media_rekeyed(ClvMedia *media, ClvLegId leg);
 /* Another payload type of telephone-event (-1: none) after a re-offer; goes with clv_media_change(). */
 gboolean clv_media_dtmf(ClvMedia *media, ClvLegId leg, gint dtmf_pt, GError **error);
 /* Plays a prompt to this leg alone; it hears the mix again when it is over. PROMPTED follows, unless

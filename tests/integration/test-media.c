@@ -336,7 +336,11 @@ test_rekeying_loses_nothing(void)
     peer = &stage.peers[0];
     peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
     g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
-    stage_play(&stage, 10); /* the peer still sends under the old keys */
+    stage_play(&stage, 10); /* the peer has no answer yet: old keys both ways */
+    g_assert_cmpuint(peer->bad, ==, 0);
+    clv_media_rekeyed(stage.media, 1);
+    stage_play(&stage, 5); /* he has it now, and cannot read what comes under the new ones yet */
+    g_assert_cmpuint(peer->bad, >, 0);
     clv_srtp_carry(fresh.send, peer->send);
     clv_srtp_carry(fresh.receive, peer->receive);
     clv_srtp_free(peer->send);
@@ -352,6 +356,32 @@ test_rekeying_loses_nothing(void)
     assert_hears(peer, &stage.peers[1], TRUE);
     assert_hears(&stage.peers[1], peer, TRUE);
     close(fresh.fd);
+    stage_close(&stage);
+}
+
+/* Without a word from signalling: the first packet under the new keys says that the answer is there. */
+static void
+test_who_sends_by_new_keys_gets_them(void)
+{
+    Stage stage;
+    GError *error = NULL;
+    Peer *peer;
+    Peer fresh;
+
+    stage_fill(&stage, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    stage_play(&stage, 20);
+    peer = &stage.peers[0];
+    peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
+    g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
+    stage_play(&stage, 10);
+    g_assert_cmpuint(peer->bad, ==, 0);
+    clv_srtp_carry(fresh.send, peer->send);
+    clv_srtp_free(peer->send);
+    peer->send = g_steal_pointer(&fresh.send);
+    stage_play(&stage, 10); /* he sends by the new ones, and still listens by the old ones */
+    g_assert_cmpuint(peer->bad, >, 0);
+    g_assert_cmpuint(stage_stats(&stage, 0).rx_auth_failed, ==, 0);
+    peer_clear(&fresh);
     stage_close(&stage);
 }
 
@@ -556,6 +586,8 @@ main(int argc, char **argv)
     g_test_add_func("/media/one-key-for-both-ways-is-refused",
                     test_one_key_for_both_ways_is_refused);
     g_test_add_func("/media/rekeying-loses-nothing", test_rekeying_loses_nothing);
+    g_test_add_func("/media/who-sends-by-new-keys-gets-them",
+                    test_who_sends_by_new_keys_gets_them);
     g_test_add_func("/media/reports-come-and-byes-are-told", test_reports_come_and_byes_are_told);
     g_test_add_func("/media/sources-are-named-by-aliases", test_sources_are_named_by_aliases);
     g_test_add_func("/media/silence-is-told-once", test_silence_is_told_once);
