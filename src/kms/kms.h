@@ -24,6 +24,9 @@ typedef struct ClvKmsClientConfig {
     const char *ca_file;     /* (nullable) */
     const char *cert_file;   /* (nullable) client certificate */
     const char *key_file;    /* (nullable) */
+    const char *const *server_names; /* (nullable) NULL-terminated: besides the host, the KMS's
+                                        certificate has one of these: a URI, or "cn:" and its
+                                        common name */
     const char *digest_user; /* (nullable) B-TID: answer a challenge the way of TS 33.222 */
     const char *digest_password;
     gboolean allow_insecure; /* plain http to other hosts than loopback */
