@@ -11,13 +11,12 @@
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "kms/listing.h"
+#include "integration/kms-pki.h"
 #include "kms/relay.h"
 #include "kms/terminal.h"
 #include "kms/wire.h"
@@ -37,113 +36,6 @@
 #define NORMAL_ORG PEER_NET BETWEEN BY_NET
 #define PEER_ORG "[peer org]\nuri = " KMS_URI "\nidentities = *@example.org\nca = ca.pem\n"
 #define AS_NET "client-cert = net.pem\n"
-
-/* ---- certificates ---- */
-
-static EVP_PKEY *ca_key, *rogue_key;
-static X509 *ca, *rogue;
-static char *folder;
-
-static void
-extend(X509 *cert, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX context;
-    X509_EXTENSION *extension;
-
-    X509V3_set_ctx(&context, issuer, cert, NULL, NULL, 0);
-    extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-    g_assert_nonnull(extension);
-    X509_add_ext(cert, extension, -1);
-    X509_EXTENSION_free(extension);
-}
-
-static X509 *
-make_cert(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *name, const char *san)
-{
-    X509 *cert = X509_new();
-    X509_NAME *subject = X509_get_subject_name(cert);
-
-    X509_set_version(cert, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), g_random_int_range(1, G_MAXINT32));
-    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const guchar *)name, -1, -1, 0);
-    X509_set_issuer_name(cert, issuer != NULL ? X509_get_subject_name(issuer) : subject);
-    extend(cert, issuer != NULL ? issuer : cert,
-           san != NULL ? NID_subject_alt_name : NID_basic_constraints,
-           san != NULL ? san : "critical,CA:TRUE");
-    g_assert_cmpint(X509_sign(cert, issuer_key, EVP_sha256()), >, 0);
-    return cert;
-}
-
-static char *
-in_folder(const char *name)
-{
-    return g_build_filename(folder, name, NULL);
-}
-
-/* The key in the same file. */
-static void
-write_pem(const char *name, X509 *cert, EVP_PKEY *key)
-{
-    g_autofree char *path = in_folder(name);
-    FILE *file = fopen(path, "w");
-
-    g_assert_cmpint(PEM_write_X509(file, cert), ==, 1);
-    if (key != NULL)
-        g_assert_cmpint(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), ==, 1);
-    fclose(file);
-}
-
-static void
-issue(const char *name, X509 *issuer, EVP_PKEY *issuer_key, const char *san)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = make_cert(key, issuer, issuer_key, name, san);
-
-    write_pem(name, cert, key);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-}
-
-static void
-open_folder(void)
-{
-    folder = g_dir_make_tmp("kms-peers-XXXXXX", NULL);
-    ca_key = EVP_EC_gen("P-256");
-    rogue_key = EVP_EC_gen("P-256");
-    ca = make_cert(ca_key, NULL, ca_key, "Test CA", NULL);
-    rogue = make_cert(rogue_key, NULL, rogue_key, "Rogue CA", NULL);
-    write_pem("ca.pem", ca, NULL);
-    write_pem("rogue-ca.pem", rogue, NULL);
-    issue("org.pem", ca, ca_key, "IP:127.0.0.1,URI:" KMS_URI);
-    issue("net.pem", ca, ca_key, "IP:127.0.0.1,URI:" NET_URI);
-    issue("com.pem", ca, ca_key, "IP:127.0.0.1,URI:" COM_URI);
-    issue("alice.pem", ca, ca_key, "URI:" ALICE);
-    issue("elsewhere.pem", ca, ca_key, "DNS:kms.example.org,URI:" KMS_URI);
-    issue("rogue-net.pem", rogue, rogue_key, "IP:127.0.0.1,URI:" NET_URI);
-    issue("rogue-org.pem", rogue, rogue_key, "IP:127.0.0.1,URI:" KMS_URI);
-}
-
-static void
-close_folder(void)
-{
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    const char *name;
-
-    while ((name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = in_folder(name);
-
-        g_unlink(path);
-    }
-    g_rmdir(folder);
-    g_free(folder);
-    X509_free(ca);
-    X509_free(rogue);
-    EVP_PKEY_free(ca_key);
-    EVP_PKEY_free(rogue_key);
-}
 
 /* ---- the two KMSs ---- */
 
@@ -180,7 +72,7 @@ decisions(Side *side)
 static ClvKmsKeyFile *
 load(const char *text)
 {
-    g_autofree char *path = in_folder("keys");
+    g_autofree char *path = pki_path("keys");
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
     ClvKmsKeyFile *keys;
 
@@ -195,7 +87,7 @@ load(const char *text)
 static void
 side_open(Side *side, const char *text, const char *pem)
 {
-    g_autofree char *path = in_folder(pem);
+    g_autofree char *path = pki_path(pem);
     ClvKmsServerConfig config = {.listen = "127.0.0.1:0",
                                  .cert_file = path,
                                  .key_file = path,
@@ -271,7 +163,7 @@ world_close(World *w)
 static ClvTerminal *
 terminal_of(const Side *side, const char *user, const char *identity)
 {
-    g_autofree char *trust = in_folder("ca.pem");
+    g_autofree char *trust = pki_path("ca.pem");
     MikeyKey psk = party_psk(user);
     ClvTerminalConfig config = {
         .http = {.url = clv_kms_server_url(side->server),
@@ -343,11 +235,11 @@ conference_resolves(World *w)
 static char *
 metrics_of(const Side *side)
 {
-    g_autofree char *trust = in_folder("ca.pem");
+    g_autofree char *trust = pki_path("ca.pem");
     g_autofree char *url = g_strdup(clv_kms_server_url(side->server));
     GString *text = g_string_new(NULL);
     char buffer[CURL_ERROR_SIZE] = "";
-    g_autofree char *path = g_build_filename(folder, "metrics", NULL);
+    g_autofree char *path = pki_path("metrics");
     FILE *file = fopen(path, "w+");
     CURL *easy = curl_easy_init();
     gsize n;
@@ -515,8 +407,8 @@ net_asks_org(World *w, const char *pem, const char *identity, MikeyOffer *offer,
                                      0x87, 0x96, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1, 0xf0,
                                      0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78,
                                      0x87, 0x96, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1, 0xf0};
-    g_autofree char *trust = in_folder("ca.pem");
-    g_autofree char *shown = pem != NULL ? in_folder(pem) : NULL;
+    g_autofree char *trust = pki_path("ca.pem");
+    g_autofree char *shown = pem != NULL ? pki_path(pem) : NULL;
     ClvTerminalConfig config = {
         .http = {.url = clv_kms_server_url(w->org.server),
                  .ca_file = trust,
@@ -753,7 +645,7 @@ static void
 fake_open(Fake *fake, Manner manner, ClvKmsService *service)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    g_autofree char *pem = in_folder("org.pem");
+    g_autofree char *pem = pki_path("org.pem");
     socklen_t len = sizeof address;
 
     memset(fake, 0, sizeof *fake);
@@ -995,7 +887,14 @@ main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     g_test_init(&argc, &argv, NULL);
-    open_folder();
+    pki_open();
+    pki_issue("org.pem", FALSE, "IP:127.0.0.1,URI:" KMS_URI);
+    pki_issue("net.pem", FALSE, "IP:127.0.0.1,URI:" NET_URI);
+    pki_issue("com.pem", FALSE, "IP:127.0.0.1,URI:" COM_URI);
+    pki_issue("alice.pem", FALSE, "URI:" ALICE);
+    pki_issue("elsewhere.pem", FALSE, "DNS:kms.example.org,URI:" KMS_URI);
+    pki_issue("rogue-net.pem", TRUE, "IP:127.0.0.1,URI:" NET_URI);
+    pki_issue("rogue-org.pem", TRUE, "IP:127.0.0.1,URI:" KMS_URI);
     g_test_add_func("/kms-peers/ticket-is-resolved-over-mutual-tls", test_resolved_over_mutual_tls);
     g_test_add_func("/kms-peers/conference-of-the-other-needs-maps", test_conference_of_the_other);
     g_test_add_func("/kms-peers/member-of-a-foreign-group-resolves-if-both-know-him",
@@ -1011,6 +910,6 @@ main(int argc, char **argv)
     g_test_add_func("/kms-peers/reload-changes-the-peers", test_reload_changes_the_peers);
     g_test_add_func("/kms-peers/workers-of-old-peers-end", test_workers_of_old_peers_end);
     result = g_test_run();
-    close_folder();
+    pki_close();
     return result;
 }
