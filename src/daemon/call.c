@@ -323,6 +323,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
     n->config = hub->kms.keymgmt;
     n->config.max_ticket_lifetime_s = clv_policy_max_ticket_lifetime_s(view);
     n->config.max_responders = clv_policy_max_participants(view) + 2;
+    n->config.foreign_kms = clv_policy_relays_foreign_kms(view);
     setup = (ClvKeymgmtSetup){
         .config = &n->config,
         .purpose = leg->purpose,

@@ -281,6 +281,7 @@ refer_open_keys(ClvHub *hub, Room *room, ClvReferId id)
     r->config = hub->kms.keymgmt;
     r->config.max_ticket_lifetime_s = clv_policy_max_ticket_lifetime_s(view);
     r->config.max_responders = clv_policy_max_participants(view) + 2;
+    r->config.foreign_kms = clv_policy_relays_foreign_kms(view);
     setup = (ClvKeymgmtSetup){
         .config = &r->config,
         .purpose = CLV_PURPOSE_REFER,

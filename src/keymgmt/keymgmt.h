@@ -49,6 +49,7 @@ typedef struct ClvKeymgmtConfig {
     gint64 max_ticket_lifetime_s;
     gboolean allow_128;      /* suite "128" beside "256" */
     guint max_responders;    /* IDRr payloads in one ticket */
+    gboolean foreign_kms;    /* tickets of another KMS are put to ours, which may relay; else refused */
     ClvReplay *replay;
     ClvRandom random;
     void *random_user;

@@ -10,6 +10,8 @@
 
 #include <curl/curl.h>
 #include <gio/gio.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@ struct ClvKmsHttp {
     char *urls[2]; /* by ClvKmsRequest */
     char *list_url;
     char *ca_file, *cert_file, *key_file;
+    char **server_names; /* (nullable) */
     gboolean digest;
     gboolean binary_body;
     gint64 connect_ms;
@@ -188,6 +191,100 @@ restrict_protocols(CURL *easy)
 #endif
 }
 
+/* ---- the certificate of the KMS ---- */
+
+static gboolean
+is_wanted(const ClvKmsHttp *http, const char *prefix, const guint8 *name, gsize len)
+{
+    g_autofree char *text = NULL;
+
+    if (len == 0 || memchr(name, '\0', len) != NULL)
+        return FALSE;
+    text = g_strdup_printf("%s%.*s", prefix, (int)len, (const char *)name);
+    return g_strv_contains((const char *const *)http->server_names, text);
+}
+
+static gboolean
+has_wanted_uri(const ClvKmsHttp *http, X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    gboolean found = FALSE;
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == GEN_URI)
+            found = is_wanted(http, "", ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
+                              (gsize)ASN1_STRING_length(name->d.uniformResourceIdentifier));
+    }
+    GENERAL_NAMES_free(names);
+    return found;
+}
+
+/* The last one counts, as it does where users show theirs; there is but one in a sane certificate. */
+static gboolean
+has_wanted_common_name(const ClvKmsHttp *http, X509 *certificate)
+{
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    const ASN1_STRING *name;
+
+    if (at < 0)
+        return FALSE;
+    name = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+    return is_wanted(http, "cn:", ASN1_STRING_get0_data(name), (gsize)ASN1_STRING_length(name));
+}
+
+static int http_index = -1;
+
+/* After OpenSSL's own verdict on each certificate; the first of the chain has to have a name. */
+static int
+on_verify(int good, X509_STORE_CTX *store)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const ClvKmsHttp *http = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), http_index);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+
+    if (!good || X509_STORE_CTX_get_error_depth(store) != 0)
+        return good;
+    if (http != NULL && (has_wanted_uri(http, certificate) ||
+                         has_wanted_common_name(http, certificate)))
+        return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+    return 0;
+}
+
+static CURLcode
+on_tls(CURL *easy, void *tls, void *user)
+{
+    SSL_CTX_set_ex_data(tls, http_index, user);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, on_verify);
+    return CURLE_OK;
+}
+
+static gpointer
+init_index(gpointer unused)
+{
+    http_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    return GINT_TO_POINTER(http_index >= 0);
+}
+
+/* A name that cannot be looked at must not pass as one that was. */
+static gboolean
+pin_names(ClvKmsHttp *http, const char *const *names, GError **error)
+{
+    static GOnce once = G_ONCE_INIT;
+
+    if (names == NULL)
+        return TRUE;
+    http->server_names = g_strdupv((char **)names);
+    if (GPOINTER_TO_INT(g_once(&once, init_index, NULL)) &&
+        curl_easy_setopt(http->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls) == CURLE_OK &&
+        curl_easy_setopt(http->easy, CURLOPT_SSL_CTX_DATA, http) == CURLE_OK)
+        return TRUE;
+    return refuse(error, "this libcurl cannot look at the names of a certificate");
+}
+
 static void
 set_options(ClvKmsHttp *http)
 {
@@ -270,6 +367,8 @@ clv_kms_http_new(const ClvKmsClientConfig *config, GError **error)
     }
     http->digest = set_digest(http->easy, config);
     set_options(http);
+    if (!pin_names(http, config->server_names, error))
+        return NULL;
     return g_steal_pointer(&http);
 }
 
@@ -287,6 +386,7 @@ clv_kms_http_free(ClvKmsHttp *http)
     g_free(http->list_url);
     for (guint i = 0; i < G_N_ELEMENTS(http->urls); i++)
         g_free(http->urls[i]);
+    g_strfreev(http->server_names);
     g_free(http->ca_file);
     g_free(http->cert_file);
     g_free(http->key_file);

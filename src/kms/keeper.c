@@ -764,6 +764,8 @@ reset_locked(const char *folder, const char *what, gint64 not_before_us, GError 
 
     if (g_rename(path, aside) != 0 && errno != ENOENT)
         return fail(error, "%s: %s", path, g_strerror(errno));
+    if (strcmp(what, "conferences") == 0)
+        return TRUE; /* the roster begins a new one */
     if (strcmp(what, "replay") == 0)
         return new_journal(folder, not_before_us, error);
     return save_tpks(folder, none, error);
@@ -776,8 +778,9 @@ clv_kms_keeper_reset(const char *folder, const char *what, gint64 skew_s, gint64
     gboolean good;
     int fd;
 
-    if (strcmp(what, "replay") != 0 && strcmp(what, "tpks") != 0)
-        return fail(error, "found '%s', expected replay or tpks", what);
+    if (strcmp(what, "replay") != 0 && strcmp(what, "tpks") != 0 &&
+        strcmp(what, "conferences") != 0)
+        return fail(error, "found '%s', expected replay, tpks or conferences", what);
     if (!make_folder(folder, error))
         return FALSE;
     fd = lock_folder(folder, error);

@@ -119,6 +119,7 @@ peer_new(const char *name, guint line)
 
     peer->user = user_new(user, line);
     peer->urls = g_ptr_array_new_with_free_func(g_free);
+    peer->server_names = g_ptr_array_new_with_free_func(g_free);
     peer->timeout_s = 2;
     return peer;
 }
@@ -130,6 +131,7 @@ peer_free(gpointer data)
 
     user_free(peer->user);
     g_ptr_array_unref(peer->urls);
+    g_ptr_array_unref(peer->server_names);
     g_free(peer->uri);
     g_free(peer->ca);
     g_free(peer->cert);
@@ -680,7 +682,7 @@ set_wildcards(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 }
 
 static void
-set_certificates(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+set_certificate_names(const Loader *loader, GPtrArray *list, const ClvIniEntry *entry)
 {
     g_auto(GStrv) words = split_list(entry->value);
 
@@ -690,8 +692,14 @@ set_certificates(const Loader *loader, gpointer target, const ClvIniEntry *entry
                      "%s: found '%s', expected the URI of a certificate, or cn: and its common "
                      "name",
                      entry->key, words[i]);
-        add_unique(((ClvKmsUser *)target)->certificates, g_strdup(words[i]));
+        add_unique(list, g_strdup(words[i]));
     }
+}
+
+static void
+set_certificates(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_certificate_names(loader, ((ClvKmsUser *)target)->certificates, entry);
 }
 
 static void
@@ -926,6 +934,12 @@ set_peer_key(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 }
 
 static void
+set_peer_server_names(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    set_certificate_names(loader, ((ClvKmsPeer *)target)->server_names, entry);
+}
+
+static void
 set_peer_timeout(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_seconds(loader, entry, 1, 30, &((ClvKmsPeer *)target)->timeout_s);
@@ -990,6 +1004,7 @@ static const struct Key {
     {"peer", "certificate", set_peer_certificates},
     {"peer", "rate", set_peer_rate},
     {"peer", "ca", set_peer_ca},
+    {"peer", "certificate-name", set_peer_server_names},
     {"peer", "client-cert", set_peer_cert},
     {"peer", "client-key", set_peer_key},
     {"peer", "timeout", set_peer_timeout},

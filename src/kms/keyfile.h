@@ -78,6 +78,7 @@ typedef struct ClvKmsPeer {
     ClvKmsUser *user;      /* of the name "peer NAME" */
     char *uri;             /* canonical; its tickets name it, and its messages as IDRpsk */
     GPtrArray *urls;       /* (element-type utf8) */
+    GPtrArray *server_names; /* (element-type utf8): its certificate has one of them; none: any */
     char *ca, *cert, *key; /* (nullable) files */
     gint64 timeout_s;
     gboolean maps; /* its own users may stand for one another: its factories and conferences */

@@ -89,7 +89,7 @@ static const char description[] =
     "  user revoke NAME | user restore NAME\n"
     "  service add NAME --user=NAME --host=HOST\n"
     "  service remove NAME | service list\n"
-    "  state reset replay|tpks            give up a damaged file of state-dir\n"
+    "  state reset replay|tpks|conferences  give up a damaged file of state-dir\n"
     "Without a verb the KMS runs. SIGHUP reads the key file again. See conclave-kms(8).\n";
 
 static gboolean

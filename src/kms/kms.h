@@ -24,6 +24,9 @@ typedef struct ClvKmsClientConfig {
     const char *ca_file;     /* (nullable) */
     const char *cert_file;   /* (nullable) client certificate */
     const char *key_file;    /* (nullable) */
+    const char *const *server_names; /* (nullable) NULL-terminated: besides the host, the KMS's
+                                        certificate has one of these: a URI, or "cn:" and its
+                                        common name */
     const char *digest_user; /* (nullable) B-TID: answer a challenge the way of TS 33.222 */
     const char *digest_password;
     gboolean allow_insecure; /* plain http to other hosts than loopback */
@@ -138,7 +141,8 @@ guint clv_kms_keyfile_n_services(const ClvKmsKeyFile *keys);
 const char *clv_kms_keyfile_uri(const ClvKmsKeyFile *keys);
 /* (nullable): state-dir= */
 const char *clv_kms_keyfile_state_dir(const ClvKmsKeyFile *keys);
-/* For a state folder that is damaged: see conclave-kms(8). @what: "replay" or "tpks" */
+/* For a state folder that is damaged: see conclave-kms(8). @what: "replay", "tpks" or
+ * "conferences" */
 gboolean clv_kms_state_reset(const ClvKmsKeyFile *keys, const char *what, gint64 now_us,
                              GError **error);
 /* The PSK of a user, for whoever is configured by reference to the key file (development set-up);

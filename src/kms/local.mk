@@ -8,10 +8,10 @@ libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.
 	%D%/audit.h %D%/audit.c %D%/metrics.h %D%/metrics.c %D%/crowd.h %D%/crowd.c \
 	%D%/proof.h %D%/proof.c %D%/roster.h %D%/roster.c %D%/listing.h %D%/listing.c \
 	%D%/relay.h %D%/relay.c
-libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
+libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
 	$(GNUTLS_CFLAGS)
 libclv_kms_la_LIBADD = libclv-base.la libmikey.la $(GLIB_LIBS) $(CRYPTO_LIBS) $(CURL_LIBS) \
-	$(MHD_LIBS) $(GNUTLS_LIBS)
+	$(MHD_LIBS) $(GNUTLS_LIBS) $(SSL_LIBS)
 
 sbin_PROGRAMS += conclave-kms
 conclave_kms_SOURCES = %D%/kms-main.c
@@ -55,9 +55,16 @@ tests_unit_test_kms_groups_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_unit_test_kms_groups_LDADD = $(KMS_TEST_LDADD)
 check_PROGRAMS += tests/integration/test-kms-list
 TESTS += tests/integration/test-kms-list
-tests_integration_test_kms_list_SOURCES = tests/integration/test-kms-list.c $(KMS_PARTIES)
-tests_integration_test_kms_list_CFLAGS = $(KMS_TEST_CFLAGS)
-tests_integration_test_kms_list_LDADD = $(KMS_TEST_LDADD)
+tests_integration_test_kms_list_SOURCES = tests/integration/test-kms-list.c $(KMS_PARTIES) \
+	$(KMS_PKI)
+tests_integration_test_kms_list_CFLAGS = $(KMS_TEST_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS)
+tests_integration_test_kms_list_LDADD = $(KMS_TEST_LDADD) $(CURL_LIBS) $(SSL_LIBS)
+check_PROGRAMS += tests/integration/test-kms-peers
+TESTS += tests/integration/test-kms-peers
+KMS_PKI = tests/integration/kms-pki.h tests/integration/kms-pki.c
+tests_integration_test_kms_peers_SOURCES = tests/integration/test-kms-peers.c $(KMS_PARTIES) $(KMS_PKI)
+tests_integration_test_kms_peers_CFLAGS = $(KMS_TEST_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS)
+tests_integration_test_kms_peers_LDADD = $(KMS_TEST_LDADD) $(SSL_LIBS) $(CURL_LIBS)
 check_PROGRAMS += tests/unit/test-kms-relay
 TESTS += tests/unit/test-kms-relay
 tests_unit_test_kms_relay_SOURCES = tests/unit/test-kms-relay.c $(KMS_PARTIES)

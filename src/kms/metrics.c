@@ -81,13 +81,65 @@ add_one(GString *out, const char *name, const char *type, const char *help, gint
     g_string_append_printf(out, "%s %" G_GINT64_FORMAT "\n", name, value);
 }
 
+typedef struct Relayed {
+    GString *asked, *answers, *sum, *count;
+} Relayed;
+
+static void
+add_peer(const char *peer, guint64 asked, const guint64 *counts, gint64 latency_sum_us,
+         gpointer user)
+{
+    static const char *const words[CLV_KMS_N_RELAY_VERDICTS] = {
+        [CLV_KMS_RELAY_RESOLVED] = "resolved",
+        [CLV_KMS_RELAY_REFUSED] = "refused",
+        [CLV_KMS_RELAY_FAILED] = "failed",
+    };
+    const Relayed *r = user;
+
+    g_string_append_printf(
+        r->asked, "conclave_kms_relays_total{peer=\"%s\"} %" G_GUINT64_FORMAT "\n", peer, asked);
+    for (guint v = 0; v < CLV_KMS_N_RELAY_VERDICTS; v++)
+        g_string_append_printf(r->answers,
+                               "conclave_kms_relay_answers_total{peer=\"%s\",verdict=\"%s\"} "
+                               "%" G_GUINT64_FORMAT "\n",
+                               peer, words[v], counts[v]);
+    g_string_append_printf(r->sum, "conclave_kms_relay_seconds_sum{peer=\"%s\"} %.6f\n", peer,
+                           (double)latency_sum_us / G_USEC_PER_SEC);
+    g_string_append_printf(r->count,
+                           "conclave_kms_relay_seconds_count{peer=\"%s\"} %" G_GUINT64_FORMAT "\n",
+                           peer, asked);
+}
+
+/* What was sent to other KMSs; one that was never asked has no line. */
+static void
+add_relays(GString *out, ClvKmsRelays *relays)
+{
+    g_autoptr(GString) asked = g_string_new(NULL);
+    g_autoptr(GString) answers = g_string_new(NULL);
+    g_autoptr(GString) sum = g_string_new(NULL);
+    g_autoptr(GString) count = g_string_new(NULL);
+    Relayed r = {asked, answers, sum, count};
+
+    clv_kms_relays_tallies(relays, add_peer, &r);
+    head(out, "conclave_kms_relays_total", "counter", "Resolves that another KMS was asked for.");
+    g_string_append(out, asked->str);
+    head(out, "conclave_kms_relay_answers_total", "counter",
+         "What became of them; failed: no answer, or none that is any good.");
+    g_string_append(out, answers->str);
+    head(out, "conclave_kms_relay_seconds", "summary", "Time until that was known.");
+    g_string_append(out, sum->str);
+    g_string_append(out, count->str);
+}
+
 char *
-clv_kms_metrics_text(const ClvKmsMetrics *metrics, const ClvKmsServiceState *state, gint64 now_us)
+clv_kms_metrics_text(const ClvKmsMetrics *metrics, const ClvKmsServiceState *state,
+                     ClvKmsRelays *relays, gint64 now_us)
 {
     GString *out = g_string_new(NULL);
 
     add_messages(out, state);
     add_latency(out, metrics);
+    add_relays(out, relays);
     add_one(out, "conclave_kms_http_refused_total", "counter",
             "HTTP requests refused before the message was looked at.", get(&metrics->http_refused));
     add_one(out, "conclave_kms_rate_limited_total", "counter", "Messages over a rate limit.",
@@ -102,6 +154,8 @@ clv_kms_metrics_text(const ClvKmsMetrics *metrics, const ClvKmsServiceState *sta
             state->replay_entries);
     add_one(out, "conclave_kms_users", "gauge", "Users in the key file.", state->users);
     add_one(out, "conclave_kms_services", "gauge", "Services in the key file.", state->services);
+    add_one(out, "conclave_kms_conferences", "gauge", "Conferences that are announced.",
+            state->conferences);
     add_one(out, "conclave_kms_ticket_keys", "gauge", "Ticket protection keys kept.", state->tpks);
     if (state->tpk_made_s > 0)
         add_one(out, "conclave_kms_ticket_key_age_seconds", "gauge",

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kms/kms.h"
+#include "kms/relay.h"
 
 #define CLV_KMS_N_SERVED 10
 
@@ -23,4 +24,4 @@ void clv_kms_metrics_add(gint64 *counter, gint64 n);
 void clv_kms_metrics_took(ClvKmsMetrics *metrics, gint64 us);
 /* Returns: (transfer full): the text format of Prometheus */
 char *clv_kms_metrics_text(const ClvKmsMetrics *metrics, const ClvKmsServiceState *state,
-                           gint64 now_us);
+                           ClvKmsRelays *relays, gint64 now_us);

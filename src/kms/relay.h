@@ -22,12 +22,30 @@ const struct ClvKmsPeer *clv_kms_relay_peer(const ClvKmsRelay *relay);
 void clv_kms_relay_octets(const ClvKmsRelay *relay, const guint8 **out, gsize *out_len);
 
 typedef struct ClvKmsRelays ClvKmsRelays;
+/* Once in a while: peers that a reload has dropped are dropped. */
+void clv_kms_service_keep_relays(ClvKmsService *service, ClvKmsRelays *relays);
 /* In a thread of the relays, or in that of the caller, once for each post. */
 typedef void (*ClvKmsRelayDone)(gpointer waiting, GByteArray *answer,
                                 const ClvKmsDecision *decision);
 ClvKmsRelays *clv_kms_relays_new(ClvKmsRelayDone done);
 /* @relay: (transfer full) */
 void clv_kms_relays_post(ClvKmsRelays *relays, ClvKmsRelay *relay, gpointer waiting);
+/* Workers for peers that are none of these any more (element-type ClvKmsPeer) end when nobody waits
+ * for them. */
+void clv_kms_relays_keep(ClvKmsRelays *relays, const GPtrArray *peers);
+guint clv_kms_relays_n_outposts(ClvKmsRelays *relays);
+
+typedef enum ClvKmsRelayVerdict {
+    CLV_KMS_RELAY_RESOLVED,
+    CLV_KMS_RELAY_REFUSED, /* by the peer's Error */
+    CLV_KMS_RELAY_FAILED,  /* no answer, or none that is any good */
+} ClvKmsRelayVerdict;
+#define CLV_KMS_N_RELAY_VERDICTS 3
+/* @peer: NAME of [peer NAME] */
+typedef void (*ClvKmsTallyFunc)(const char *peer, guint64 asked,
+                                const guint64 verdicts[CLV_KMS_N_RELAY_VERDICTS],
+                                gint64 latency_sum_us, gpointer user);
+void clv_kms_relays_tallies(ClvKmsRelays *relays, ClvKmsTallyFunc each, gpointer user);
 /* All who wait are told that it is over; whoever comes later, at once. */
 void clv_kms_relays_stop(ClvKmsRelays *relays);
 void clv_kms_relays_free(ClvKmsRelays *relays);

@@ -157,15 +157,17 @@ read_line(ClvKmsRoster *roster, const char *line)
 }
 
 static gboolean
-read_text(ClvKmsRoster *roster, char *text, GError **error)
+read_text(ClvKmsRoster *roster, char *text, gsize len, GError **error)
 {
     char *line = text + strlen(HEAD);
     char *end;
     guint n = 1;
 
-    if (!g_str_has_prefix(text, HEAD)) {
+    if (!g_str_has_prefix(text, HEAD) || strlen(text) != len) { /* a zero would hide the rest */
         g_set_error(error, CLV_KMS_ERROR, CLV_CODE_INTERNAL,
-                    "%s: found no list of conferences, expected one by this program", roster->path);
+                    "%s: found no list of conferences, expected one by this program; put back a "
+                    "copy, or give it up with 'conclave-kms state reset conferences'",
+                    roster->path);
         return FALSE;
     }
     for (; (end = strchr(line, '\n')) != NULL; line = end + 1) { /* what has no end never counted */
@@ -174,8 +176,8 @@ read_text(ClvKmsRoster *roster, char *text, GError **error)
         if (read_line(roster, line))
             continue;
         g_set_error(error, CLV_KMS_ERROR, CLV_CODE_INTERNAL,
-                    "%s:%u: found a damaged line; move the file away and have the conference "
-                    "systems announce again",
+                    "%s:%u: damaged. Put back a copy, or give it up with 'conclave-kms state reset "
+                    "conferences': then the conference systems have to announce again",
                     roster->path, n);
         return FALSE;
     }
@@ -260,7 +262,7 @@ clv_kms_roster_open(ClvKmsRoster *roster, const char *folder, gint64 now_us, GEr
     roster->path = g_build_filename(folder, "conferences", NULL);
     if (g_access(roster->path, F_OK) == 0)
         good =
-            g_file_get_contents(roster->path, &text, &len, error) && read_text(roster, text, error);
+            g_file_get_contents(roster->path, &text, &len, error) && read_text(roster, text, len, error);
     if (good) {
         forget_old(roster, now_us);
         good = rewrite(roster, error);

@@ -322,7 +322,7 @@ answer_metrics(ClvKmsServer *server, struct MHD_Connection *connection)
     ClvKmsServiceState state;
 
     clv_kms_service_state(server->service, &state);
-    text = clv_kms_metrics_text(&server->metrics, &state, g_get_real_time());
+    text = clv_kms_metrics_text(&server->metrics, &state, server->relays, g_get_real_time());
     return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4", text, strlen(text));
 }
 
@@ -444,6 +444,7 @@ tend(ClvKmsServer *server, gboolean *failing)
 {
     g_autoptr(GError) error = NULL;
 
+    clv_kms_service_keep_relays(server->service, server->relays);
     if (clv_kms_service_tend(server->service, g_get_real_time(), &error) &&
         (server->audit == NULL || clv_kms_audit_follow(server->audit, &error))) {
         if (*failing)

@@ -916,13 +916,13 @@ check_known_time(Handling *h)
 static MikeyStatus
 check_proven(Handling *h)
 {
-    if (h->proven == NULL && h->peer != NULL) {
-        h->decision->foreign = TRUE;
-        return because(h, MIKEY_BAD_IDENTITY, "another KMS has to show its certificate");
-    }
-    if (h->proven == NULL || strcmp(h->proven, h->user->name) == 0)
+    gboolean same = h->proven != NULL && strcmp(h->proven, h->user->name) == 0;
+
+    if (same || (h->proven == NULL && h->peer == NULL))
         return MIKEY_OK;
     h->decision->foreign = TRUE;
+    if (h->peer != NULL) /* its own fault, and not that of the user it speaks for: number 8 */
+        return because(h, MIKEY_BAD_CERTIFICATE, "another KMS has to show its certificate");
     return because(h, MIKEY_BAD_IDENTITY, "HTTP or TLS proved user '%s'", h->proven);
 }
 
@@ -1233,6 +1233,14 @@ clv_kms_service_finish(ClvKmsRelay *relay, ClvCode code, const GByteArray *body,
     clv_kms_keyfile_free(relay->keys);
     g_free(relay);
     return answer;
+}
+
+void
+clv_kms_service_keep_relays(ClvKmsService *service, ClvKmsRelays *relays)
+{
+    g_autoptr(ClvKmsKeyFile) keys = ref_keys(service);
+
+    clv_kms_relays_keep(relays, keys->peers);
 }
 
 GByteArray *

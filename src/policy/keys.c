@@ -24,6 +24,7 @@ static const char *const ticket_words[] = {"optional", "required", NULL};
 static const char *const duplicate_words[] = {"accept", "reject", NULL};
 static const char *const refer_status_words[] = {"202", "200", NULL};
 static const char *const diversion_words[] = {"off", "allowed-set", "strict", NULL};
+static const char *const foreign_words[] = {"relay", "reject", NULL};
 static const char *const pin_words[] = {"off", "additional", NULL};
 static const char *const scheme_words[] = {"mikey-ticket", "or-kms", "dtls-srtp", "sdes", NULL};
 static const char *const suite_words[] = {"AES_CM_128_HMAC_SHA1_80",
@@ -131,6 +132,7 @@ const Key clv_policy_keys[N_KEYS] = {
     [KEY_NOT_AFTER] = {KEY("not-after", "", DATE, MIN, TIGHTEN)},
     [KEY_PERSIST] = {KEY("persist", "no", BOOL, NO, NEW)},
     [KEY_KMS_TIMEOUT] = {KEY("kms-timeout", "3s", TIME, MIN, ANY), .min = 100, .max = 30 * SECOND},
+    [KEY_FOREIGN_KMS] = {KEY("foreign-kms", "reject", ENUM, STRICT, ANY), .words = foreign_words},
     [KEY_SUBJECT] = {KEY("subject", "", TEXT, NO, ANY), .max = 200},
     [KEY_DISPLAY_TEXT] = {KEY("display-text", "", TEXT, NO, ANY), .max = 200},
 };
@@ -149,7 +151,6 @@ static const char *const planned_keys[] = {"audio-levels",
                                            "floor-chair",
                                            "floor-policy",
                                            "floor-security",
-                                           "foreign-kms",
                                            "forward-secrecy",
                                            "group-fallback",
                                            "group-key-source",

@@ -71,6 +71,7 @@ typedef enum KeyId {
     KEY_NOT_AFTER,
     KEY_PERSIST,
     KEY_KMS_TIMEOUT,
+    KEY_FOREIGN_KMS,
     KEY_SUBJECT,
     KEY_DISPLAY_TEXT,
     N_KEYS
@@ -117,6 +118,7 @@ typedef enum ReferTicket { REFER_TICKET_OPTIONAL, REFER_TICKET_REQUIRED } ReferT
 typedef enum ReferDuplicate { DUPLICATE_ACCEPT, DUPLICATE_REJECT } ReferDuplicate;
 typedef enum ReferStatus { REFER_202, REFER_200 } ReferStatus;
 typedef enum Pin { PIN_OFF, PIN_ADDITIONAL } Pin;
+typedef enum Foreign { FOREIGN_RELAY, FOREIGN_REJECT } Foreign;
 typedef enum Diversion { DIVERSION_OFF, DIVERSION_ALLOWED_SET, DIVERSION_STRICT } Diversion;
 typedef enum Diverted { DIVERTED_CHECK, DIVERTED_REJECT } Diverted;
 typedef enum Signalling { SIGNALLING_ANY, SIGNALLING_TRUSTED, SIGNALLING_TLS } Signalling;

@@ -180,6 +180,8 @@ gint64 clv_policy_pin_timeout_ms(const ClvPolicyView *view);
 gboolean clv_policy_end_on_expiry(const ClvPolicyView *view);
 gboolean clv_policy_persist(const ClvPolicyView *view);
 gint64 clv_policy_kms_timeout_ms(const ClvPolicyView *view);
+/* tickets of another KMS go to our own to be resolved */
+gboolean clv_policy_relays_foreign_kms(const ClvPolicyView *view);
 /* PBKDF2 over the digits, compared in constant time; takes tens of milliseconds: not for the
  * signalling thread. @hash: as in pin-hash */
 gboolean clv_policy_pin_fits(const char *hash, const char *digits);

@@ -231,3 +231,9 @@ clv_policy_kms_timeout_ms(const ClvPolicyView *view)
 {
     return view_number(view, KEY_KMS_TIMEOUT);
 }
+
+gboolean
+clv_policy_relays_foreign_kms(const ClvPolicyView *view)
+{
+    return view_number(view, KEY_FOREIGN_KMS) == FOREIGN_RELAY;
+}

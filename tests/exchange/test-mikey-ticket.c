@@ -1256,6 +1256,37 @@ test_kms_errors(void)
     }
 }
 
+/* The ticket is another KMS's: ours is asked where that is allowed, and what it says may be that
+ * one's word. None of it is a 488 or about our own credentials. */
+static void
+test_foreign_kms(void)
+{
+    static const struct {
+        MikeyStatus status;
+        Refusal refusal;
+    } rows[] = {
+        {MIKEY_BAD_IDENTITY, {CLV_CODE_FORBIDDEN, -1, "*entitle*error 7*"}},
+        {MIKEY_REFUSED, {CLV_CODE_KMS_DOWN, -1, "*made the ticket gives no answer*error 12*"}},
+        {MIKEY_BAD_TICKET, {CLV_CODE_FORBIDDEN, -1, "*none that ours knows*error 14*"}},
+        {MIKEY_BAD_POLICY, {CLV_CODE_FORBIDDEN, -1, "*policy*error 15*"}},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const Refusal *refusal = &rows[i].refusal;
+        World *world = world_new();
+        Caller *bob = caller_new(world, "bob", BOB, FOCUS);
+
+        world->kms_refuses = rows[i].status;
+        from_elsewhere(bob);
+        world->config.foreign_kms = TRUE;
+        make_transfer(bob);
+        assert_refused_late(world, CLV_PURPOSE_JOIN, sdp_with(transfer_of(bob)), refusal->code,
+                            refusal->number, refusal->pattern);
+        caller_free(bob);
+        world_free(world);
+    }
+}
+
 /* The KMS does not know our key: not the caller's fault. */
 static void
 test_kms_forgot_us(void)
@@ -1529,6 +1560,7 @@ main(int argc, char **argv)
     g_test_add_func("/mikey-ticket/forged/resolved-is-not-owned", test_resolved_is_not_owned);
     g_test_add_func("/mikey-ticket/forged/ticket-of-another", test_ticket_of_another);
     g_test_add_func("/mikey-ticket/kms/errors", test_kms_errors);
+    g_test_add_func("/mikey-ticket/kms/foreign-tickets-are-put-to-ours", test_foreign_kms);
     g_test_add_func("/mikey-ticket/kms/does-not-know-us", test_kms_forgot_us);
     g_test_add_func("/mikey-ticket/kms/nonsense", test_kms_nonsense);
     g_test_add_func("/mikey-ticket/kms/answers-another-question", test_kms_answers_another);

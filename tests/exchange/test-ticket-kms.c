@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include "kms/keyfile.h"
+#include "kms/relay.h"
 #include "ticket-town.h"
 
 /* alice with a ticket for a conference with bob and carol, on the phone to the factory */
@@ -211,6 +213,141 @@ test_shared_keys(void)
     town_free(town);
 }
 
+/* ---- two KMSs: callers have one, the server's own is another ---- */
+
+#define OWN_KMS "sip:kms@visited.example"
+#define KEY "psk = 8f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0\n"
+#define BETWEEN KEY "identities = any\n"
+
+typedef struct Two {
+    World *world;
+    ClvKmsService *home, *own;
+    gboolean home_is_down;
+} Two;
+
+static ClvKmsService *
+service_of(World *world, const char *uri, const char *const *users, const char *rest)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvKmsKeyFile *keys;
+
+    g_string_append_printf(text, "[kms]\nuri = %s\n", uri);
+    for (guint i = 0; users[i] != NULL; i++) {
+        MikeyKey psk = psk_of(users[i], strlen(users[i]));
+        g_autofree char *base64 = g_base64_encode(psk.bytes, psk.len);
+
+        g_string_append_printf(text, "[user %s]\npsk = base64:%s\nmay-request = any\n", users[i],
+                               base64);
+    }
+    g_string_append(text, rest);
+    keys = clv_kms_keyfile_parse("two", text->str, text->len, errors);
+    if (errors->len > 0)
+        g_error("%s", (const char *)errors->pdata[0]);
+    for (guint i = 0; i < keys->peers->len; i++) /* files are not read from memory */
+        g_ptr_array_add(((ClvKmsPeer *)keys->peers->pdata[i])->urls, g_strdup("https://x/"));
+    return clv_kms_service_new(keys, world_random, world);
+}
+
+/* Callers ask at home; what the server asks its own KMS goes there by a relay. */
+static GByteArray *
+two_kmss(World *world, ClvKmsRequest request, MikeyBytes question)
+{
+    Two *two = world->kms_user;
+    g_autoptr(GByteArray) between = NULL;
+    ClvKmsDecision decision;
+    ClvKmsRelay *relay = NULL;
+    const guint8 *octets;
+    GByteArray *answer;
+    gsize len;
+
+    if (request == CLV_KMS_TICKET_REQUEST)
+        return clv_kms_service_handle(two->home, request, question.data, question.len,
+                                      world->now_us, &decision);
+    answer = clv_kms_service_begin(two->own, request, question.data, question.len, world->now_us,
+                                   NULL, &decision, &relay);
+    if (relay == NULL)
+        return answer;
+    clv_kms_relay_octets(relay, &octets, &len);
+    if (!two->home_is_down)
+        between = clv_kms_service_handle_from(two->home, request, octets, len, world->now_us,
+                                              "peer visited", &decision);
+    return clv_kms_service_finish(relay, between != NULL ? CLV_CODE_OK : CLV_CODE_KMS_TIMEOUT,
+                                  between, "gone", world->now_us, &decision);
+}
+
+static Two *
+two_new(const char *peers_of_own, const char *peers_of_home)
+{
+    static const char *const callers[] = {"bob", NULL};
+    static const char *const servers[] = {"conf1", NULL};
+    g_autofree char *own =
+        g_strconcat("[service conf1]\nuser = conf1\nhost = operator.example\n", peers_of_own, NULL);
+    Two *two = g_new0(Two, 1);
+
+    two->world = world_new();
+    two->world->kms = two_kmss;
+    two->world->kms_user = two;
+    two->world->config.kms_uri = OWN_KMS;
+    two->world->config.foreign_kms = TRUE;
+    two->home = service_of(two->world, KMS, callers, peers_of_home);
+    two->own = service_of(two->world, OWN_KMS, servers, own);
+    return two;
+}
+
+static void
+two_free(Two *two)
+{
+    clv_kms_service_free(two->home);
+    clv_kms_service_free(two->own);
+    world_free(two->world);
+    g_free(two);
+}
+
+#define BOB_IS_HERE                                                                                \
+    "[service none]\nuser = bob\nfactory = sip:f@none.example\nconferences = " BOB "\n"
+#define PEER_HOME "[peer home]\nuri = " KMS "\n" BETWEEN
+#define PEER_OWN "[peer visited]\nuri = " OWN_KMS "\n" BETWEEN
+
+static void
+test_ticket_of_another_kms(void)
+{
+    static const struct {
+        const char *own, *home;
+        gboolean allowed, down;
+        ClvCode code; /* OK: the call works */
+        const char *says;
+    } cases[] = {
+        {PEER_HOME, BOB_IS_HERE PEER_OWN, TRUE, FALSE, CLV_CODE_OK, NULL},
+        {PEER_HOME, BOB_IS_HERE PEER_OWN, FALSE, FALSE, CLV_CODE_FORBIDDEN, "*foreign KMS*"},
+        {PEER_HOME, BOB_IS_HERE PEER_OWN, TRUE, TRUE, CLV_CODE_KMS_DOWN, "*no answer to ours*"},
+        {PEER_HOME, BOB_IS_HERE, TRUE, FALSE, CLV_CODE_KMS_DOWN, "*no answer to ours*"},
+        {"", BOB_IS_HERE PEER_OWN, TRUE, FALSE, CLV_CODE_FORBIDDEN, "*none that ours knows*"},
+        {PEER_HOME, BOB_IS_HERE "[peer visited]\nuri = " OWN_KMS "\nidentities = nobody\n" KEY,
+         TRUE, FALSE, CLV_CODE_FORBIDDEN, "*entitle*"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Two *two = two_new(cases[i].own, cases[i].home);
+        Caller *bob = caller_new(two->world, "bob", BOB, FOCUS);
+
+        g_test_message("case %u", i);
+        two->world->config.foreign_kms = cases[i].allowed;
+        two->home_is_down = cases[i].down;
+        make_transfer(bob);
+        if (cases[i].code == CLV_CODE_OK)
+            assert_call_works(bob, CLV_PURPOSE_JOIN);
+        else if (!cases[i].allowed)
+            assert_refused_early(two->world, CLV_PURPOSE_JOIN, sdp_with(transfer_of(bob)),
+                                 cases[i].code, -1, cases[i].says);
+        else
+            assert_refused_late(two->world, CLV_PURPOSE_JOIN, sdp_with(transfer_of(bob)),
+                                cases[i].code, -1, cases[i].says);
+        caller_free(bob);
+        two_free(two);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -225,5 +362,7 @@ main(int argc, char **argv)
     g_test_add_func("/ticket-kms/a-question-sent-again", test_question_again);
     g_test_add_func("/ticket-kms/a-responder-poses-as-the-owner", test_forger);
     g_test_add_func("/ticket-kms/no-shared-keys-for-many", test_shared_keys);
+    g_test_add_func("/ticket-kms/ticket-of-another-kms-by-a-relay-or-403-or-503",
+                    test_ticket_of_another_kms);
     return g_test_run();
 }

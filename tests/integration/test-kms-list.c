@@ -5,10 +5,13 @@
  */
 #include "config.h"
 
+#include <curl/curl.h>
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <string.h>
 
+#include "integration/kms-pki.h"
+#include "kms/keeper.h"
 #include "kms/listing.h"
 #include "unit/kms-parties.h"
 
@@ -35,8 +38,7 @@ static guint
 hand_in(ClvKmsService *service, const GByteArray *text, gint64 now_us, const char *proven)
 {
     ClvKmsDecision decision;
-    guint status =
-        clv_kms_service_list(service, text->data, text->len, now_us, proven, &decision);
+    guint status = clv_kms_service_list(service, text->data, text->len, now_us, proven, &decision);
 
     g_assert_cmpint(decision.granted, ==, status == 200);
     g_assert_cmpstr(decision.rule, !=, "");
@@ -148,8 +150,8 @@ test_every_changed_octet_is_refused(void)
     for (guint len = 0; len < text->len; len++) {
         ClvKmsDecision decision;
 
-        g_assert_cmpuint(
-            clv_kms_service_list(service, text->data, len, NOW_US, NULL, &decision), !=, 200);
+        g_assert_cmpuint(clv_kms_service_list(service, text->data, len, NOW_US, NULL, &decision),
+                         !=, 200);
     }
     g_assert_false(resolves(service, LIST3, LIST3, NOW_US));
     g_assert_cmpuint(hand_in(service, text, NOW_US, NULL), ==, 200);
@@ -206,13 +208,14 @@ test_list_survives_a_restart_and_tells_damage(void)
     g_autoptr(GError) error = NULL;
     ClvKmsService *service = service_in(folder, &error);
     char *damage;
+    gsize len = 0;
 
     g_assert_no_error(error);
     g_assert_cmpuint(tell(service, "conf1", LIST3, FALSE, NOW_US), ==, 200);
     g_assert_cmpuint(tell(service, "conf1", other, FALSE, NOW_US), ==, 200);
     g_assert_cmpuint(tell(service, "conf1", other, TRUE, NOW_US), ==, 200);
     clv_kms_service_free(service);
-    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_true(g_file_get_contents(path, &text, &len, NULL));
     service = service_in(folder, &error);
     g_assert_no_error(error);
     g_assert_true(resolves(service, LIST3, LIST3, NOW_US));
@@ -232,6 +235,22 @@ test_list_survives_a_restart_and_tells_damage(void)
     g_assert_null(service);
     g_assert_nonnull(error);
     g_assert_nonnull(strstr(error->message, "damaged"));
+    g_assert_nonnull(strstr(error->message, "'conclave-kms state reset conferences'"));
+    g_clear_error(&error);
+
+    /* so is a zero, which must not hide a withdrawal */
+    *damage = '\0';
+    g_assert_true(g_file_set_contents(path, text, (gssize)len, NULL));
+    g_assert_null(service_in(folder, &error));
+    g_clear_error(&error);
+    g_assert_true(clv_kms_keeper_reset(folder, "conferences", 300, NOW_US, &error));
+    g_assert_no_error(error);
+    service = service_in(folder, &error);
+    g_assert_no_error(error);
+    g_assert_false(resolves(service, LIST3, LIST3, NOW_US));
+    g_assert_cmpuint(tell(service, "conf1", LIST3, FALSE, NOW_US + MINUTES(1)), ==, 200);
+    g_assert_true(resolves(service, LIST3, LIST3, NOW_US + MINUTES(1)));
+    clv_kms_service_free(service);
 }
 
 /* ---- over sockets ---- */
@@ -279,10 +298,139 @@ test_client_announces_and_withdraws(void)
     g_assert_cmpint(clv_kms_client_announce(client, &listing, now_us, 1, 1), ==, CLV_CODE_INTERNAL);
 }
 
+/* ---- proof by HTTP and TLS, over the wire ---- */
+
+typedef struct Poster {
+    const char *user; /* (nullable) by Digest, with his key */
+    const char *pem;  /* (nullable) certificate that is shown */
+} Poster;
+
+static size_t
+drop(char *data, size_t size, size_t n, void *user)
+{
+    return size * n;
+}
+
+/* Returns: HTTP status */
+static long
+post(const char *server_url, const Poster *by, const GByteArray *text)
+{
+    g_autofree char *url = g_strconcat(server_url, "?requesttype=" CLV_KMS_LIST_REQUEST, NULL);
+    g_autofree char *trust = pki_path("ca.pem");
+    g_autofree char *pem = by->pem != NULL ? pki_path(by->pem) : NULL;
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: " CLV_KMS_LIST_TYPE);
+    CURL *easy = curl_easy_init();
+    long status = 0;
+
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, trust);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)text->len);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)text->data);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
+    if (pem != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, pem);
+    if (by->user != NULL) {
+        MikeyKey psk = party_psk(by->user);
+        g_autofree char *password = g_base64_encode(psk.bytes, psk.len);
+
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_DIGEST);
+        curl_easy_setopt(easy, CURLOPT_USERNAME, by->user);
+        curl_easy_setopt(easy, CURLOPT_PASSWORD, password);
+    }
+    g_assert_cmpint(curl_easy_perform(easy), ==, CURLE_OK);
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(easy);
+    return status;
+}
+
+static ClvKmsService *
+service_with_auth(const char *auth)
+{
+    g_autofree char *extra =
+        g_strdup_printf("http-auth = %s\nclient-ca = ca.pem\n" SERVICE3
+                        "[user conf4]\npsk = 00112233445566778899aabbccddeeff\n"
+                        "certificate = sip:conf4@example.org\n"
+                        "[service conf4]\nuser = conf4\nhost = example.org\n"
+                        "conferences = list\n",
+                        auth);
+    g_autofree char *text = parties_key_file(extra);
+    g_autofree char *path = pki_path("keys");
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+    ClvKmsKeyFile *keys;
+
+    g_unlink(path);
+    g_assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+    keys = clv_kms_keyfile_load(path, errors);
+    if (errors->len > 0)
+        g_error("%s", (const char *)errors->pdata[0]);
+    return clv_kms_service_new(keys, NULL, NULL);
+}
+
+#define LIST4 "sip:c7h2kq4wz5x3n6m2p7ab.conf4@example.org"
+
+/* With a proof by HTTP or TLS the text needs no MAC; with the proof of another user, one is no
+ * help. */
+static void
+test_announced_by_digest_or_certificate(void)
+{
+    static const struct {
+        const char *auth, *user, *conference;
+        Poster by;
+        gboolean mac;
+        long status;
+    } cases[] = {
+        {"digest", "conf1", LIST3, {"conf1", NULL}, FALSE, 200},
+        {"digest", "conf1", LIST3, {"conf1", NULL}, TRUE, 200},
+        {"digest", "conf1", LIST3, {NULL, NULL}, TRUE, 401},
+        {"digest", "conf1", LIST3, {"conf2", NULL}, TRUE, 403},
+        {"digest", "conf1", LIST3, {"conf2", NULL}, FALSE, 403},
+        {"digest", "conf2", LIST3, {"conf2", NULL}, FALSE, 403},
+        {"certificate", "conf4", LIST4, {NULL, "conf4.pem"}, FALSE, 200},
+        {"certificate", "conf4", LIST4, {NULL, NULL}, FALSE, 403},
+        {"certificate", "conf4", LIST4, {NULL, "rogue.pem"}, FALSE, 403},
+        {"certificate", "conf4", LIST4, {NULL, "nobody.pem"}, FALSE, 403},
+        {"certificate", "conf1", LIST3, {NULL, "conf4.pem"}, TRUE, 403},
+        {"either", "conf4", LIST4, {NULL, "conf4.pem"}, FALSE, 200},
+        {"either", "conf1", LIST3, {"conf1", NULL}, FALSE, 200},
+        {"none", "conf4", LIST4, {NULL, "conf4.pem"}, FALSE, 403}, /* nobody looked at it */
+    };
+    g_autofree char *own = NULL;
+
+    pki_open();
+    pki_issue("own.pem", FALSE, "IP:127.0.0.1");
+    pki_issue("conf4.pem", FALSE, "URI:sip:conf4@example.org");
+    pki_issue("nobody.pem", FALSE, "URI:sip:nobody@example.org");
+    pki_issue("rogue.pem", TRUE, "URI:sip:conf4@example.org");
+    own = pki_path("own.pem");
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ClvKmsServerConfig config = {.listen = "127.0.0.1:0", .cert_file = own, .key_file = own};
+        g_autoptr(ClvKmsService) service = service_with_auth(cases[i].auth);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(ClvKmsServer) server = clv_kms_server_new(&config, service, &error);
+        MikeyKey psk = party_psk(cases[i].user);
+        ClvKmsListing listing = listing_of(cases[i].user, cases[i].conference, &psk);
+        g_autoptr(GByteArray) text = clv_kms_list_write(&listing, FALSE, g_get_real_time());
+        ClvKmsServiceState state;
+
+        g_test_message("case %u", i);
+        g_assert_no_error(error);
+        if (!cases[i].mac)
+            g_byte_array_set_size(text, text->len - (4 + 64 + 1));
+        g_assert_cmpint(post(clv_kms_server_url(server), &cases[i].by, text), ==, cases[i].status);
+        clv_kms_service_state(service, &state);
+        g_assert_cmpuint(state.conferences, ==, cases[i].status == 200 ? 1 : 0);
+    }
+    pki_close();
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/kms-list/announced-by-digest-or-certificate",
+                    test_announced_by_digest_or_certificate);
     g_test_add_func("/kms-list/resolves-while-announced", test_resolves_while_announced);
     g_test_add_func("/kms-list/naming-rule-needs-no-announcement",
                     test_naming_rule_needs_no_announcement);

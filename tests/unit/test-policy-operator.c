@@ -233,7 +233,7 @@ test_values(void)
           "dial-out-parallel=3\nmax-uri-list=0\ndiversion=allowed-set\nlobby-timeout=1m\n"
           "pin=additional\npin-hash=" HASH "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
           "pin-tries=5\npin-timeout=9s\nend-on-expiry=yes\npersist=yes\nkms-timeout=700ms\n"
-          "share-uri-list=yes\n");
+          "share-uri-list=yes\nforeign-kms=relay\n");
 
 #define BOTH(type, name, default_value, value)                                                     \
     g_assert_cmp##type(clv_policy_##name(built_in), ==, default_value);                            \
@@ -257,6 +257,7 @@ test_values(void)
     BOTH(int, end_on_expiry, FALSE, TRUE);
     BOTH(int, persist, FALSE, TRUE);
     BOTH(int, kms_timeout_ms, 3000, 700);
+    BOTH(int, relays_foreign_kms, FALSE, TRUE);
 }
 
 /* ---- files ---- */

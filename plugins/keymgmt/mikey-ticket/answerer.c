@@ -237,6 +237,8 @@ second_step(TicketAnswerer *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *
 
     status = mikey_resolve_finish(state->resolve, mikey_bytes(in->bytes, in->len), &env,
                                   &resolution, &kms_error);
+    if (status != MIKEY_OK && state->foreign)
+        return clv_ticket_refuse_foreign(&state->refusal, status, &kms_error);
     if (status != MIKEY_OK)
         return clv_ticket_refuse_kms(&state->refusal, CLV_KMS_TICKET_RESOLVE, status, &kms_error);
 

@@ -192,11 +192,12 @@ check_kms(const Early *e)
 
     named = clv_ticket_identity(&e->policy->kms);
     ours = clv_identity_canonical(e->state->config.kms_uri, -1);
-    if (g_strcmp0(named, ours) != 0)
-        return clv_ticket_refuse(e->refusal, CLV_CODE_FORBIDDEN, MIKEY_BAD_IDENTITY,
-                                 "the ticket is from a foreign KMS, %s",
-                                 named != NULL ? named : "not named by a URI");
-    return TRUE;
+    e->state->foreign = g_strcmp0(named, ours) != 0;
+    if (!e->state->foreign || (named != NULL && e->state->config.foreign_kms))
+        return TRUE;
+    return clv_ticket_refuse(e->refusal, CLV_CODE_FORBIDDEN, MIKEY_BAD_IDENTITY,
+                             "the ticket is from a foreign KMS, %s",
+                             named != NULL ? named : "not named by a URI");
 }
 
 static gboolean

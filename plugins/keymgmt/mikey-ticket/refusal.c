@@ -149,6 +149,32 @@ clv_ticket_refuse_kms(TicketRefusal *refusal, ClvKmsRequest asked, MikeyStatus s
         number, mikey_error_string(number), peer->authentic ? "authentic" : "not authenticated");
 }
 
+/* Only with a MAC: without one it is about ourselves, or from anybody. */
+static const struct {
+    guint8 number;
+    ClvCode code;
+    const char *sentence;
+} foreign_errors[] = {
+    {7, CLV_CODE_FORBIDDEN, "the ticket does not entitle its owner to this conference"},
+    {12, CLV_CODE_KMS_DOWN, "the KMS that made the ticket gives no answer to ours"},
+    {14, CLV_CODE_FORBIDDEN,
+     "the KMS that made the ticket is none that ours knows, or says that the ticket is not valid"},
+    {15, CLV_CODE_FORBIDDEN, "the KMS that made the ticket finds its policy not valid"},
+};
+
+gboolean
+clv_ticket_refuse_foreign(TicketRefusal *refusal, MikeyStatus status, const MikeyPeerError *peer)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(foreign_errors); i++) {
+        if (status == MIKEY_PEER_ERROR && peer->authentic &&
+            foreign_errors[i].number == peer->number)
+            return clv_ticket_refuse(refusal, foreign_errors[i].code, MIKEY_REFUSED,
+                                     "%s (error %u of the KMS, authentic)",
+                                     foreign_errors[i].sentence, peer->number);
+    }
+    return clv_ticket_refuse_kms(refusal, CLV_KMS_TICKET_RESOLVE, status, peer);
+}
+
 gboolean
 clv_ticket_code_has_error_line(ClvCode code)
 {

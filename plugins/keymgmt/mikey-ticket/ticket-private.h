@@ -41,6 +41,9 @@ gboolean clv_ticket_refuse_peer(TicketRefusal *refusal, MikeyStatus status, cons
  * MIKEY_PEER_ERROR. */
 gboolean clv_ticket_refuse_kms(TicketRefusal *refusal, ClvKmsRequest asked, MikeyStatus status,
                                const MikeyPeerError *peer);
+/* The same of a ticket that another KMS made: what ours says may be the word of that one. */
+gboolean clv_ticket_refuse_foreign(TicketRefusal *refusal, MikeyStatus status,
+                                   const MikeyPeerError *peer);
 /* Is @code a refusal of the offer itself (488), so that an Error message may go with it? */
 gboolean clv_ticket_code_has_error_line(ClvCode code);
 
@@ -138,6 +141,7 @@ typedef struct TicketAnswerer {
     TicketRefusal refusal;
     MikeyOffer *offer;     /* (nullable) */
     MikeyResolve *resolve; /* (nullable) */
+    gboolean foreign;      /* another KMS made the ticket; ours is asked all the same */
     guint cs_line;         /* number of the m-line by which our crypto sessions go; 0: none */
 } TicketAnswerer;
 
