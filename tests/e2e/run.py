@@ -13,7 +13,8 @@ import harness
 
 # Those that take long come first, so that the last ones need not be waited for.
 MODULES = ('load', 'hostile', 'attacks', 'soak', 'torture', 'calls', 'invited', 'kms_trouble', 'watched',
-           'scscf', 'proxied', 'independent', 'refusals', 'clauses', 'operator', 'whole')
+           'scscf', 'proxied', 'independent', 'refusals', 'clauses', 'operator', 'whole', 'diverted',
+           'removed')
 
 
 def main():

@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People who are brought in by others, and thrown out again: REFER, URI lists, diversion."""
-import devconfig
-from harness import Ua, check, mikey_arguments, test, wait_until
+"""People who are brought in by others: REFER to the focus, its calls, and what the referrer hears."""
+import base64
+import os
+import re
+import subprocess
+import time
+import uuid
 
-DIVERTED = '"diverted"'
+import devconfig
+import sip
+from cases.calls import conference_of, policy_with
+from harness import Skip, Ua, check, levels, mikey_arguments, test, wait_until
+
+HEARD, SILENT = -30, -45
 
 
 class Network:
@@ -17,8 +26,11 @@ class Network:
             ('sip', 'trusted-peers', self.proxy.host), ('sip', 'outbound', uri), *options], **more)
         self.proxy.route(r'.*\.conf1|factory.*|lounge.*', ('udp', '127.0.0.1', self.server.sip_port))
 
-    def phone(self, name, tone=None, hear=(), silent=(), more=(), keys=None, duration=None):
-        """Somebody who waits for a call."""
+    # -- people --
+
+    def phone(self, name, tone=None, hear=(), silent=(), more=(), keys=None, duration=None,
+              routed=True):
+        """Somebody who waits for a call; @keys: whose they are, if not his own."""
         port = self.bench.ports.take()
         arguments = ['answer', '--listen', f'127.0.0.1:{port}', '--keymgmt', 'mikey',
                      *mikey_arguments(self.server, keys or name)]
@@ -33,25 +45,427 @@ class Network:
             arguments += ['--duration', str(duration)]
         ua = Ua(self.bench, name, arguments + list(more), self.bench.folder)
         ua.wait('listening')
-        self.proxy.route(name, ('udp', '127.0.0.1', port))
+        ua.target = ('udp', '127.0.0.1', port)
+        if routed:
+            self.proxy.route(name, ua.target)
         return ua
 
     def create(self, name='alice', invite=('bob', 'carol'), more=(), **options):
-        """Somebody who makes a conference, and its URI."""
+        """Somebody who makes a conference and takes commands, and its URI."""
         words = [word for who in invite for word in ('--invite', devconfig.identity(who))]
-        ua = self.bench.ua(self.server, name, 'create', more=[*words, *more], **options)
-        return ua, ua.wait('connected')['contact']
+        ua = self.bench.ua(self.server, name, 'create', more=[*words, '--interactive', *more],
+                           **options)
+        return ua, conference_of(ua)
+
+    def join(self, name, uri, more=(), **options):
+        ua = self.bench.ua(self.server, name, 'join', uri, more=['--interactive', *more], **options)
+        ua.wait('connected')
+        return ua
+
+    def refer(self, name, uri, target, more=(), **options):
+        """A REFER outside of any dialog: who sends it, and what came of it."""
+        ua = self.bench.ua(self.server, name, 'refer', uri,
+                           more=['--refer-to', target, *more], **options)
+        ua.wait('referring')
+        return ua, outcome(ua, 1)
+
+    # -- what they find --
+
+    def people(self, uri):
+        return sorted(self.server.roster(uri))
+
+    def until(self, uri, *names):
+        """These and nobody else are in."""
+        wait_until(lambda: self.people(uri) == sorted(names),
+                   f'{names} are in', 15)
+        return self.server.roster(uri)
+
+    def calls(self, name):
+        """The INVITEs with which the server has called him."""
+        return self.proxy.find('INVITE', user=name, fits=lambda m: not m.in_dialog)
+
+    def tickets_for(self, name):
+        """What the KMS was asked for so that the server can call him."""
+        return re.findall(rf'KMS: \w+ request of user \'conf1\' for \S+ -> '
+                          rf'[^\n]*{devconfig.identity(name)}', self.server.process.log())
+
+    def untouched(self, name):
+        check(not self.calls(name), f'{name} is not called: {self.proxy.story()}')
+        check(not self.tickets_for(name), f'and there is no ticket for {name}')
 
 
-def refer(seconds, who):
-    return ['--refer', f'{seconds}:{devconfig.identity(who)}']
+def ask(ua, command):
+    """The number of its REFER."""
+    ua.say(command)
+    return ua.next('referring')['refer']
 
 
-@test('the creator has somebody called by REFER, and all hear each other')
+def outcome(ua, refer, seconds=20):
+    """(answer, statuses of the NOTIFYs) of its REFER, as soon as nothing more comes."""
+    end = time.monotonic() + seconds
+    while True:
+        mine = [e for e in ua.events if e.get('refer') == refer]
+        answers = [e for e in mine if e['event'] == 'refer-answered']
+        notices = [e for e in mine if e['event'] == 'notified']
+        if answers and (not answers[0]['notifies'] or (notices and notices[-1]['last'])):
+            check([n['last'] for n in notices[:-1]] == [False] * len(notices[:-1]),
+                  f'only one NOTIFY is the last, found {notices}')
+            return answers[0]['status'], [n['status'] for n in notices]
+        check(ua.read(end - time.monotonic()) is not None,
+              f'{ua.name} ended before the last NOTIFY: {ua.why()}')
+
+
+def invite(name):
+    return 'refer ' + devconfig.identity(name)
+
+
+def brought_in(ua, name):
+    """He has him called, and that works."""
+    found = outcome(ua, ask(ua, invite(name)))
+    check(found[0] == 202 and found[1][-1] == 200, f'{name} is brought in, found {found}')
+
+
+def refused_to(ua, name, *statuses):
+    """He asks, and it comes to nothing, with one of these statuses."""
+    found = outcome(ua, ask(ua, invite(name)))
+    check(found[1] and found[1][-1] in statuses or found[0] in statuses,
+          f'it ends with {statuses}, found {found}')
+    return found
+
+
+def leave(*people):
+    for ua in people:
+        ua.hang_up()
+    for ua in people:
+        check(ua.ended() in (0, 3), f'{ua.name} ends well, found {ua.why()}')
+
+
+def satisfied(*people):
+    """They hang up, and what they heard is what they should have."""
+    for ua in people:
+        ua.hang_up()
+    for ua in people:
+        check(ua.ended() == 0, f'{ua.name} is content, found {ua.why()}')
+
+
+def listened(*people):
+    """Long enough for each to be judged."""
+    time.sleep(2.5)
+    satisfied(*people)
+
+
+def messages_in(bench, text):
+    """What conclave-ua makes of the MIKEY message there."""
+    found = re.search(r'a=key-mgmt:mikey (\S+)', text)
+    check(found, f'there is a MIKEY message: {text}')
+    result = subprocess.run([bench.program('conclave-ua'), 'decode', found.group(1)],
+                            stdout=subprocess.PIPE, text=True, timeout=20)
+    return result.stdout
+
+
+# ---- calls that the creator asks for ----
+
+@test('R064 R111 R122: the creator has somebody called by REFER, and both hear each other')
 def dial_out(bench):
     net = Network(bench)
-    carol = net.phone('carol', tone=880, hear=[(440, -30)], silent=[(880, -45)])
-    alice, uri = net.create(tone=440, hear=[(880, -30)], silent=[(440, -45)], duration=6,
-                            more=refer(0.5, 'carol'))
-    check(alice.ended() == 0, f'alice heard carol, {alice.why()}')
-    check(carol.ended() == 0, f'carol heard alice, {carol.why()}')
+    carol = net.phone('carol', tone=880, hear=[(440, HEARD)], silent=[(880, SILENT)])
+    alice, uri = net.create(tone=440, hear=[(880, HEARD)], silent=[(440, SILENT)],
+                            more=['--measure-from', '1'])
+    found = outcome(alice, ask(alice, invite('carol')))
+    check(found == (202, [100, 180, 200]), f'the NOTIFYs tell how it goes, found {found}')
+    row = net.until(uri, 'alice', 'carol')['carol']
+    check((row['keys'], row['proof']) == ('mikey-ticket', 'ticket'), f'by ticket, found {row}')
+    call = net.calls('carol')[0].message
+    offer = call.body.decode()
+    check(re.findall(r'(?m)^m=\w+ \d+ (\S+)', offer) == ['RTP/SAVP'], f'secured alone: {offer}')
+    check('a=crypto' not in offer, 'and with keys by ticket alone')
+    check(uri in call.get('contact') and 'isfocus' in call.get('contact'), call.get('contact'))
+    check(uri in call.get('p-asserted-identity') and uri in call.get('from'), str(call.headers))
+    check(not call.get('referred-by'), 'who asked is not told unless the policy says so')
+    check('histinfo' in call.get('supported'), 'the network may say that it diverts')
+    listened(alice, carol)
+
+
+@test('R122: REFER works inside the dialog and outside, with MIKEY and with SDP, with and without NOTIFY')
+def shapes(bench):
+    net = Network(bench)
+    alice, uri = net.create(invite=('bob', 'carol', 'dave', 'erin'))
+    dialog = alice.wait('connected')['dialog']
+    for name, more, expected in (
+            ('bob', [], (202, [100, 180, 200])),
+            ('carol', ['--target-dialog', dialog], (202, [100, 180, 200])),
+            ('dave', ['--refer-body', 'sdp'], (202, [100, 180, 200])),
+            ('erin', ['--norefersub'], (202, []))):
+        phone = net.phone(name)
+        ua, found = net.refer('alice', uri, devconfig.identity(name), more)
+        check(found == expected, f'{name} {more}: {expected}, found {found}')
+        check(ua.ended() == 0, f'the referrer is content, found {ua.why()}')
+        phone.wait('connected')
+    net.until(uri, 'alice', 'bob', 'carol', 'dave', 'erin')
+    log = net.server.process.log()
+    check('NOTIFY' not in ''.join(str(e) for e in ua.events), 'no NOTIFY was sent')
+    check(log.count('is called for sip:alice@example.org') == 4, 'one call each')
+    net.server.ctl('end', uri)
+
+
+@test('the referrer hears busy, not found, no answer and nobody there as what they are')
+def outcomes(bench):
+    net = Network(bench, policy=policy_with('dial-out-timeout=5s'))
+    net.phone('bob', more=['--busy'])
+    ringing = net.phone('carol', more=['--answer-after', '60000'])
+    net.proxy.route('erin', ('udp', '127.0.0.1', bench.ports.take()))  # nobody there
+    alice, uri = net.create(invite=('bob', 'carol', 'dave', 'erin'))
+    asked = {name: ask(alice, invite(name)) for name in ('carol', 'erin', 'bob', 'dave')}
+    for name, statuses in (('bob', [486]), ('dave', [404]), ('carol', [487, 408]),
+                           ('erin', [487, 408])):
+        answer, told = outcome(alice, asked[name])
+        check(answer == 202 and told[0] == 100 and told[-1] in statuses,
+              f'{name}: {statuses}, found {answer}, {told}')
+    check(net.proxy.wait('CANCEL', user='carol'), f'CANCEL of what rings: {net.proxy.story()}')
+    check(ringing.ended() in (0, 3), f'it stops ringing, found {ringing.why()}')
+    check(net.people(uri) == ['alice'], 'nobody came')
+    net.server.ctl('end', uri)
+
+
+@test('somebody who was called hangs up, and is called again')
+def again(bench):
+    net = Network(bench)
+    alice, uri = net.create()
+    for _ in range(2):
+        carol = net.phone('carol')
+        brought_in(alice, 'carol')
+        net.until(uri, 'alice', 'carol')
+        satisfied(carol)
+        net.until(uri, 'alice')
+    check(len({s.message.call_id for s in net.calls('carol')}) == 2, 'by two calls')
+    satisfied(alice)
+
+
+@test('who is in already is not called again; the referrer hears that he is there')
+def twice(bench):
+    for rule, expected in (('accept', (202, [200])), ('reject', (403, []))):
+        net = Network(bench, policy=policy_with(f'refer-duplicate={rule}'))
+        carol = net.phone('carol')
+        alice, uri = net.create()
+        brought_in(alice, 'carol')
+        found = outcome(alice, ask(alice, invite('carol')))
+        check((found[0], found[1][-1:]) == expected, f'{rule}: {expected}, found {found}')
+        check(len(net.calls('carol')) == 1, 'one call')
+        alice.hang_up()
+        satisfied(carol)
+
+
+@test('R057: into a conference that nobody can dial into people come by REFER of the creator alone')
+def dial_out_only(bench):
+    net = Network(bench, policy=policy_with('dial-in=no'))
+    bob, carol = net.phone('bob'), net.phone('carol')
+    alice, uri = net.create()
+    dialled = bench.ua(net.server, 'bob', 'join', uri)
+    check(dialled.ended() == 3 and dialled.find('refused')[0]['status'] == 403,
+          f'bob cannot dial in, found {dialled.why()}')
+    for name in ('bob', 'carol'):
+        brought_in(alice, name)
+    net.until(uri, 'alice', 'bob', 'carol')
+    satisfied(alice, bob, carol)
+
+
+# ---- who may not ----
+
+def held_refer(bench, net, uri, meanwhile):
+    """A REFER of alice that waits on its way, with its ticket in it, until @meanwhile is done."""
+    net.proxy.when('REFER').delay(1, times=1)
+    ua = bench.ua(net.server, 'alice', 'refer', uri, more=[
+        '--refer-to', devconfig.identity('carol'), '--proxy', net.proxy.uri()])
+    check(net.proxy.wait('REFER'), f'the REFER is on its way: {ua.why()}')
+    meanwhile()
+    return ua
+
+
+@test('R102 R103: nobody is called and no ticket fetched before the ticket of the REFER is resolved')
+def nothing_before(bench):
+    net = Network(bench, own_kms=True, options=[('kms', 'timeout', '20s')])
+    carol = net.phone('carol')
+    alice, uri = net.create()
+    ua = held_refer(bench, net, uri, net.server.kms.freeze)
+    check(ua.wait('notified')['status'] == 100, 'the REFER is accepted')
+    wait_until(lambda: net.server.ctl('status')['kms-outstanding'] == 1, 'the KMS is asked')
+    time.sleep(0.5)
+    check(not net.calls('carol'), f'nobody is called while it is silent: {net.proxy.story()}')
+    check(net.server.ctl('status')['kms-outstanding'] == 1, 'for nothing but that')
+    net.server.kms.thaw()
+    check(outcome(ua, 1) == (202, [100, 180, 200]), f'then he is, found {ua.why()}')
+    lines = re.findall(r'(\w+) granted: (\S+) -> .* identity=conf1', net.server.kms.process.log())
+    check(lines[-2:] == [('resolve', devconfig.identity('alice')), ('request', uri)],
+          f'first her ticket is resolved, then one for carol is fetched, found {lines}')
+    satisfied(alice, carol)
+
+
+@test('R102 R109 R124: a REFER with a forged, stolen, other or no ticket calls nobody')
+def bad_tickets(bench):
+    net = Network(bench)
+    net.phone('carol')
+    alice, uri = net.create()
+    target = devconfig.identity('carol')
+    for more, statuses in (
+            (['--refer-body', 'none'], [403]),
+            (['--forge', 'bad-mac'], [403, 488]),
+            (['--forge', 'bad-vi'], [403, 488]),
+            (['--forge', 'expired'], [403, 488]),
+            (['--for', uri], [403, 488]),
+            (['--for', uri, '--for', devconfig.identity('bob')], [403, 488]),
+            (['--for', uri, '--for', target, '--for', devconfig.identity('bob')], [403, 488]),
+            (['--for', target], [403, 488]),
+            (['--purpose', 'join'], [403, 488])):
+        ua, (answer, told) = net.refer('alice', uri, target, more)
+        check((told[-1] if told else answer) in statuses,
+              f'{more}: {statuses}, found {answer}, {told}')
+        check(ua.ended() == 3, f'{more}: the referrer hears no, found {ua.why()}')
+    net.untouched('carol')
+    check(net.people(uri) == ['alice'], 'nobody came')
+    brought_in(alice, 'carol')
+    satisfied(alice)
+
+
+@test('R056 R124: who is outside may have nobody called, and nobody outside is called')
+def not_allowed(bench):
+    net = Network(bench)
+    for name in ('bob', 'dave'):
+        net.phone(name)
+    alice, uri = net.create()
+    carol = net.join('carol', uri)
+    found = refused_to(alice, 'dave', 403)
+    check(found == (202, [100, 403]), f'dave is outside: 403 when she is proven, found {found}')
+    refused_to(carol, 'bob', 403)
+    for name in ('carol', 'dave', 'erin'):
+        ua, (answer, told) = net.refer(name, uri, devconfig.identity('bob'))
+        check((told[-1] if told else answer) == 403, f'{name}: 403, found {answer}, {told}')
+    for name in ('bob', 'dave'):
+        net.untouched(name)
+    leave(alice, carol)
+
+
+@test('a REFER to the conference itself, to another one, or to a factory goes round no circle')
+def loops(bench):
+    net = Network(bench, policy=policy_with('create-max-per-user=3\nticket-wildcards=yes'))
+    alice, uri = net.create()
+    other, there = net.create()
+    before = net.server.ctl('status')['sip-dialogs']
+    for target in (uri, there, net.server.factory, net.server.lounge):
+        ua, (answer, told) = net.refer('alice', uri, target)
+        check(answer == 403 and not told, f'{target}: 403, found {answer}, {told}')
+    log = net.server.process.log()
+    check(log.count('refused: loop') == 3 and log.count('refused: focus') == 1,
+          f'each for what it is: {re.findall("refused: [a-z]+", log)}')
+    check(not net.proxy.find('INVITE'), f'nothing was sent: {net.proxy.story()}')
+    check(net.server.ctl('status')['sip-dialogs'] == before, 'no dialog is left')
+    satisfied(alice, other)
+
+
+class Attacker:
+    """Somebody who sends REFERs by hand and answers what they bring."""
+
+    def __init__(self, server, uri, target):
+        self.peer, self.uri, self.target = sip.Peer(server.sip_port), uri, target
+        self.answered = {}
+
+    def refer(self, body, kind='application/mikey'):
+        coding = 'Content-Transfer-Encoding: base64\n' if kind == 'application/mikey' else ''
+        call = uuid.uuid4().hex
+        self.peer.send(sip.request(self.peer, 'REFER', self.uri, call, extra=(
+            f'Refer-To: <{self.target}>\nContent-Type: {kind}\n{coding}')), body)
+        self.listen(call)
+
+    def listen(self, call, seconds=5):
+        """Until this REFER has its answer."""
+        while True:
+            message = self.peer.receive(seconds)
+            check(message is not None, f'a REFER is answered, so far {self.answered}')
+            status = sip.status_of(message)
+            if status == 0:
+                self._agree(message)
+            elif sip.header(message, 'Call-ID') == call and status >= 200:
+                self.answered[status] = self.answered.get(status, 0) + 1
+                return
+
+    def _agree(self, notify):
+        names = ('Via', 'From', 'To', 'Call-ID', 'CSeq')
+        head = ''.join(f'{name}: {sip.header(notify, name)}\n' for name in names)
+        self.peer.send('SIP/2.0 200 OK\n' + head)
+
+
+def spoiled(body):
+    """The same ticket in a message with another CSB ID and MAC: no replay, and no better."""
+    octets = base64.b64decode(body)
+    return base64.b64encode(octets[:4] + os.urandom(4) + octets[8:-8] + os.urandom(8))
+
+
+@test('R123: a thousand bad REFERs cause no call and bounded work for the KMS, and disturb nobody')
+def flood(bench):
+    net = Network(bench, own_kms=True, options=[('kms', 'timeout', '20s')])
+    carol = net.phone('carol')
+    alice, uri = net.create(tone=440, hear=[(660, HEARD)], silent=[(440, SILENT)],
+                            more=['--measure-from', '1.5'])
+    bob = net.join('bob', uri, tone=660, hear=[(440, HEARD)], silent=[(660, SILENT)])
+    net.refer('alice', uri, devconfig.identity('dave'), ['--proxy', net.proxy.uri()])
+    real = net.proxy.find('REFER')[0].message.body
+    asked = net.server.ctl('status')['kms-requests']
+    attacker = Attacker(net.server, uri, devconfig.identity('carol'))
+    net.server.kms.freeze()
+    for number in range(1000):
+        attacker.refer((spoiled(real), base64.b64encode(os.urandom(300)), spoiled(real),
+                        b'!' * 400, real[:len(real) // 8 * 4])[number % 5])
+    status = net.server.ctl('status')
+    check(status['kms-requests'] - asked <= 16 and status['kms-outstanding'] <= 16,
+          f'the KMS was asked for 16 at most, found {status}, {attacker.answered}')
+    check(status['kms-outstanding'] > 0, f'and for some, found {status}')
+    net.untouched('carol')
+    net.server.kms.thaw()
+    wait_until(lambda: net.server.ctl('status')['kms-outstanding'] == 0, 'the KMS has answered')
+    net.untouched('carol')
+    brought_in(alice, 'carol')
+    listened(alice, bob)
+    for ua in (alice, bob):
+        report = ua.find('report')[0]
+        check(report['lost'] == 0 and report['longest_gap_ms'] < 200,
+              f'{ua.name} noticed nothing, found {report}')
+    leave(carol)
+
+
+# ---- the KMS ----
+
+@test('with the KMS down the referrer hears 503 or 504, and the conference goes on')
+def kms_down(bench):
+    net = Network(bench, own_kms=True, options=[('kms', 'timeout', '1s')])
+    carol = net.phone('carol')
+    alice, uri = net.create()
+    ua = held_refer(bench, net, uri, net.server.kms.stop)
+    answer, told = outcome(ua, 1)
+    check(answer == 202 and told[-1] in (503, 504), f'503 or 504, found {answer}, {told}')
+    check(not net.calls('carol'), 'nobody is called')
+    net.server.kms.start()
+    wait_until(lambda: outcome(alice, ask(alice, invite('carol')))[1][-1] == 200,
+               'it works when the KMS is back', 20, 1)
+    net.until(uri, 'alice', 'carol')
+    leave(alice, carol)
+
+
+@test('with the KMS down between the two tickets the referrer hears 503 or 504')
+def kms_down_later(bench):
+    net = Network(bench, own_kms=True, options=[('kms', 'timeout', '1s')],
+                  policy=policy_with('dial-out-parallel=1'))
+    bob = net.phone('bob', more=['--answer-after', '60000'])
+    net.phone('carol')
+    alice, uri = net.create()
+    first = ask(alice, invite('bob'))
+    check(net.proxy.wait(status=180), 'bob rings, and everybody else must wait')
+    second = ask(alice, invite('carol'))
+    wait_until(lambda: f'REFER of {devconfig.identity("alice")} to invite '
+               f'{devconfig.identity("carol")} allowed' in net.server.process.log(),
+               'her second ticket is resolved')
+    net.server.kms.stop()
+    bob.hang_up()
+    check(outcome(alice, first)[1][-1] >= 400, 'bob does not want')
+    told = outcome(alice, second)[1]
+    check(told[-1] in (503, 504), f'503 or 504, found {told}')
+    net.untouched('carol')
+    net.server.ctl('end', uri)
