@@ -330,7 +330,15 @@ class Ua:
         self.name = name
         self.events = []
         self.process = bench.spawn([bench.program('conclave-ua'), *arguments, '--json'], folder,
-                                   f'ua-{name}-{len(bench.processes)}', lines=True)
+                                   f'ua-{name}-{len(bench.processes)}', lines=True,
+                                   stdin=subprocess.PIPE if '--interactive' in arguments
+                                   else subprocess.DEVNULL)
+
+    def say(self, *commands):
+        """To one that was started with --interactive."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.child.stdin.write(''.join(c + '\n' for c in commands).encode())
+            self.process.child.stdin.flush()
 
     def read(self, seconds):
         """The next event; None: it has ended."""
@@ -349,6 +357,15 @@ class Ua:
         for event in self.events:
             if event.get('event') == name:
                 return event
+        end = time.monotonic() + seconds
+        while True:
+            event = self.read(end - time.monotonic())
+            check(event is not None, f'{self.name} ended before "{name}": {self.why()}')
+            if event.get('event') == name:
+                return event
+
+    def next(self, name, seconds=20):
+        """The next event of this name that has not been read yet."""
         end = time.monotonic() + seconds
         while True:
             event = self.read(end - time.monotonic())
