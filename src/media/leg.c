@@ -21,6 +21,7 @@
 #define MAX_AUTHENTIC 32             /* or, when it is his own, waits and overflows alone */
 #define MAX_REPORTS 8                /* at a time */
 #define GRACE_NS (2 * NS_PER_S)      /* old receive keys after a re-key */
+#define SWITCH_NS (NS_PER_S / 2)     /* new sending keys, at the latest */
 #define TALK_PAUSE_NS (NS_PER_S / 2) /* between two events about talking */
 #define REPORT_NS (5 * NS_PER_S)
 #define QUIET_POWER 3000 /* about -53 dBov: a frame that nobody misses */
@@ -126,7 +127,21 @@ age_of(const Incoming *in, const ClvNow *now)
 
 typedef ClvSrtpVerdict (*Unprotect)(ClvSrtp *srtp, uint8_t *packet, size_t *len);
 
-/* With the keys of now, and for a while with those before. */
+void
+clv_leg_switch(ClvMediaLeg *leg)
+{
+    ClvSrtp *old = leg->tx;
+
+    if (leg->tx_next == NULL)
+        return;
+    clv_srtp_carry(*leg->tx_next, old);
+    leg->tx = *leg->tx_next;
+    *leg->tx_next = old;
+    leg->tx_next = NULL;
+}
+
+/* With the keys of now, and for a while with those before. Who sends under new keys has our answer
+ * and can read them. */
 static ClvSrtpVerdict
 open_packet(ClvMediaLeg *leg, Incoming *in, Unprotect unprotect)
 {
@@ -137,6 +152,8 @@ open_packet(ClvMediaLeg *leg, Incoming *in, Unprotect unprotect)
         return unprotect(leg->rx, in->bytes, &in->len);
     memcpy(copy, in->bytes, in->len);
     verdict = unprotect(leg->rx, in->bytes, &in->len);
+    if (verdict == CLV_SRTP_OK)
+        clv_leg_switch(leg);
     if (verdict != CLV_SRTP_AUTH_FAILED && verdict != CLV_SRTP_UNKNOWN_MKI)
         return verdict;
     memcpy(in->bytes, copy, in->len);
@@ -434,6 +451,8 @@ clv_leg_receive(ClvMediaLeg *leg, const ClvNow *now, unsigned *budget)
 
     if (leg->rx_old != NULL && now->monotonic_ns > leg->rx_old_until_ns)
         leg->rx_old = NULL;
+    if (leg->tx_next != NULL && now->monotonic_ns > leg->tx_next_at_ns)
+        clv_leg_switch(leg);
     clv_stage(CLV_STAGE_RECEIVE);
     while (n < MAX_PER_TICK && (n < DUE_PER_TICK || *budget > 0) &&
            clv_leg_count(leg, CLV_LEG_RX_PACKETS) < enough && take(leg->rtp_fd, &in)) {
@@ -690,13 +709,12 @@ clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms)
 void
 clv_leg_rekey(ClvMediaLeg *leg, ClvSrtp **rx, ClvSrtp **tx, const ClvNow *now)
 {
-    ClvSrtp *old_rx = leg->rx, *old_tx = leg->tx;
+    ClvSrtp *old_rx = leg->rx;
 
     clv_srtp_carry(*rx, old_rx);
-    clv_srtp_carry(*tx, old_tx);
     leg->rx = *rx;
-    leg->tx = *tx;
     *rx = leg->rx_old = old_rx;
-    *tx = old_tx;
     leg->rx_old_until_ns = now->monotonic_ns + GRACE_NS;
+    leg->tx_next = tx;
+    leg->tx_next_at_ns = now->monotonic_ns + SWITCH_NS;
 }

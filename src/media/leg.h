@@ -87,8 +87,9 @@ struct ClvMediaLeg {
 
     ClvSrtp *rx, *tx;
     ClvSrtp *rx_old; /* borrowed from rekeying, for two seconds */
+    ClvSrtp **tx_next; /* (nullable) the same: to send with when the peer has our answer */
     ClvCommand *rekeying;
-    int64_t rx_old_until_ns;
+    int64_t rx_old_until_ns, tx_next_at_ns;
 
     char alias[2 * CLV_LEG_ALIAS + 1]; /* CNAME by which others know him: random, never his own */
     unsigned names_told;
@@ -156,8 +157,11 @@ void clv_leg_report(ClvMediaLeg *leg, const ClvNow *now, bool bye);
 void clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms);
 /* From the next tick on, in place of what is being played; that of CLV_PROMPT_NONE: nothing. */
 void clv_leg_prompt(ClvMediaLeg *leg, const ClvPromptSound *sound, uint32_t serial);
-/* Swaps in new contexts; the old ones are in *rx and *tx afterwards, and rx is still used. */
+/* Swaps in a new context to receive with; the old one is in *rx afterwards, and still used. What is
+ * sent goes on under the old one until the peer shows that he has our answer, or for half a second. */
 void clv_leg_rekey(ClvMediaLeg *leg, ClvSrtp **rx, ClvSrtp **tx, const ClvNow *now);
+/* Now at the latest; the old one is in the *tx of clv_leg_rekey() afterwards. */
+void clv_leg_switch(ClvMediaLeg *leg);
 
 static inline uint64_t
 clv_leg_count(const ClvMediaLeg *leg, ClvLegCounter which)

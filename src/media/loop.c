@@ -204,6 +204,7 @@ end_rekeying(ClvShard *shard, ClvMediaLeg *leg)
     if (leg->rekeying == NULL)
         return;
     leg->rx_old = NULL;
+    clv_leg_switch(leg);
     send_home(shard, leg->rekeying);
     leg->rekeying = NULL;
 }

@@ -101,7 +101,8 @@ gboolean clv_media_open(ClvMedia *media, const ClvMediaSetup *setup, ClvMediaPor
 gboolean clv_media_change(ClvMedia *media, ClvLegId leg, ClvDirection direction,
                           const ClvAddress *remote_rtp, const ClvAddress *remote_rtcp, guint8 pt,
                           const char *codec, GError **error);
-/* New keys, both directions; old receive keys go on for two seconds. */
+/* New keys, both directions. Old receive keys go on for two seconds, old sending keys until the peer uses
+ * new ones, or for half a second: media must not overtake the answer that brings him the keys. */
 gboolean clv_media_rekey(ClvMedia *media, ClvLegId leg, const ClvSrtpKeys *rx,
                          const ClvSrtpKeys *tx, GError **error);
 /* Another payload type of telephone-event (-1: none) after a re-offer; goes with clv_media_change(). */

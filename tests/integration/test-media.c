@@ -336,13 +336,16 @@ test_rekeying_loses_nothing(void)
     peer = &stage.peers[0];
     peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
     g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
-    stage_play(&stage, 10); /* the peer still sends under the old keys */
+    stage_play(&stage, 10); /* the peer has not got the answer yet */
+    g_assert_cmpuint(peer->bad, ==, 0);
     clv_srtp_carry(fresh.send, peer->send);
     clv_srtp_carry(fresh.receive, peer->receive);
     clv_srtp_free(peer->send);
     clv_srtp_free(peer->receive);
     peer->send = g_steal_pointer(&fresh.send);
     peer->receive = g_steal_pointer(&fresh.receive);
+    stage_play(&stage, 3); /* a real one hears the old keys for a while */
+    g_assert_cmpuint(peer->bad, <=, 3);
     peer->bad = 0;
     stage_forget_heard(&stage);
     stage_play(&stage, 140);
@@ -351,6 +354,35 @@ test_rekeying_loses_nothing(void)
     g_assert_cmpuint(stage_stats(&stage, 0).rx_lost, ==, 0);
     assert_hears(peer, &stage.peers[1], TRUE);
     assert_hears(&stage.peers[1], peer, TRUE);
+    close(fresh.fd);
+    stage_close(&stage);
+}
+
+/* Who says nothing cannot show that he has the keys. */
+static void
+test_a_silent_peer_gets_new_keys_in_time(void)
+{
+    Stage stage;
+    GError *error = NULL;
+    Peer *peer;
+    Peer fresh;
+
+    stage_fill(&stage, 2, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    stage_play(&stage, 20);
+    peer = &stage.peers[0];
+    peer->mute = TRUE;
+    peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
+    g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
+    stage_play(&stage, 50);
+    g_assert_cmpuint(peer->bad, >, 0); /* he has kept to the old ones */
+    clv_srtp_carry(fresh.receive, peer->receive);
+    clv_srtp_free(peer->receive);
+    peer->receive = g_steal_pointer(&fresh.receive);
+    stage_play(&stage, 3);
+    peer->bad = 0;
+    stage_play(&stage, 20);
+    g_assert_cmpuint(peer->bad, ==, 0);
+    clv_srtp_free(fresh.send);
     close(fresh.fd);
     stage_close(&stage);
 }
@@ -556,6 +588,7 @@ main(int argc, char **argv)
     g_test_add_func("/media/one-key-for-both-ways-is-refused",
                     test_one_key_for_both_ways_is_refused);
     g_test_add_func("/media/rekeying-loses-nothing", test_rekeying_loses_nothing);
+    g_test_add_func("/media/a-silent-peer-gets-new-keys-in-time", test_a_silent_peer_gets_new_keys_in_time);
     g_test_add_func("/media/reports-come-and-byes-are-told", test_reports_come_and_byes_are_told);
     g_test_add_func("/media/sources-are-named-by-aliases", test_sources_are_named_by_aliases);
     g_test_add_func("/media/silence-is-told-once", test_silence_is_told_once);
