@@ -13,7 +13,7 @@ import harness
 
 # Those that take long come first, so that the last ones need not be waited for.
 MODULES = ('load', 'hostile', 'attacks', 'soak', 'torture', 'calls', 'invited', 'allowed', 'lists',
-           'doors', 'kms_trouble', 'watched',
+           'doors', 'means', 'restart', 'kms_trouble', 'watched',
            'scscf', 'independent', 'refusals', 'clauses', 'operator', 'whole')
 
 
