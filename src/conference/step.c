@@ -315,6 +315,7 @@ clv_step_let_in(ClvConference *c, Member *member)
         tell_first(c, member);
     clv_dial_fulfil(c, member);
     clv_life_look_around(c);
+    clv_wait_come_in(c, member);
 }
 
 void
@@ -378,10 +379,18 @@ on_media_added(ClvConference *c, const ClvEvent *event)
     member->scheme = event->keys->scheme;
     member->suite = event->keys->suite;
     clv_say_note(c, event->leg, member->identity, "%s has media now", clv_member_name(member));
+    if (clv_policy_pin_hash(c->view)[0] != '\0') { /* he is to be heard: not before the PIN */
+        clv_say_roster(c, member, "left");
+        member->told = FALSE;
+        member->needs_pin = TRUE;
+        clv_wait_ask_pin(c, member);
+        return;
+    }
     clv_say_plan(c);
     clv_say_roster(c, member, clv_member_is_held(member) ? "held" : "resumed");
     tell_first(c, member);
     clv_life_look_around(c);
+    clv_wait_come_in(c, member);
 }
 
 static void

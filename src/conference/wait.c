@@ -112,6 +112,21 @@ clv_wait_look_around(ClvConference *c)
     }
 }
 
+/* Those who waited for a host alone go in; of the others he hears. */
+void
+clv_wait_come_in(ClvConference *c, Member *member)
+{
+    ClvLegId leg = member->leg;
+
+    if (c->over || first_waiting(c, NULL) == NULL)
+        return;
+    clv_wait_look_around(c);
+    member = clv_roster_find(&c->roster, leg);
+    if (!c->over && member != NULL && first_waiting(c, NULL) != NULL &&
+        clv_judge_commands(c, member))
+        clv_say_prompt(c, member, CLV_PROMPT_KNOCK);
+}
+
 /* ---- PIN ---- */
 
 static void

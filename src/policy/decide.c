@@ -171,13 +171,23 @@ check_locked(const Case *in)
 
 #define CREATOR_RETRY_S 10
 
+/* Nobody is in who could answer for the conference, and this one cannot either. Who was admitted has
+ * been let in by somebody who may. */
 static gboolean
-check_creator_present(const Case *in)
+lacks_creator(const Case *in)
 {
     const char *identity = in->facts->identity;
 
-    if (view_number(in->view, KEY_JOIN_BEFORE_CREATOR) || in->facts->creator_present ||
-        identity == NULL || is_creator(in, identity) || any_clause(in, KEY_OWNERS, identity, NULL))
+    return !view_number(in->view, KEY_JOIN_BEFORE_CREATOR) && !in->facts->creator_present &&
+           !in->facts->admitted && identity != NULL && !is_creator(in, identity) &&
+           !any_clause(in, KEY_OWNERS, identity, NULL);
+}
+
+/* With a lobby he waits there. */
+static gboolean
+check_creator_present(const Case *in)
+{
+    if (!lacks_creator(in) || view_number(in->view, KEY_LOBBY))
         return TRUE;
     in->verdict->retry_after_s = CREATOR_RETRY_S;
     return refuse_by(in, CLV_CODE_UNAVAILABLE, "creator-absent", KEY_JOIN_BEFORE_CREATOR);
@@ -468,20 +478,26 @@ static const Check *const checks_of[] = {
 
 /* Whoever could let himself in does not wait, nor who is in already. */
 static gboolean
-waits_in_lobby(const Case *in)
+opens_himself(const Case *in)
 {
     const char *identity = in->facts->identity;
 
+    return in->facts->n_endpoints > 0 || is_creator(in, identity) ||
+           any_clause(in, KEY_OWNERS, identity, NULL) ||
+           any_clause(in, KEY_MODERATORS, identity, NULL);
+}
+
+static gboolean
+waits_in_lobby(const Case *in)
+{
     return in->op == CLV_OP_JOIN && view_number(in->view, KEY_LOBBY) && !in->facts->admitted &&
-           in->facts->n_endpoints == 0 && !is_creator(in, identity) &&
-           !any_clause(in, KEY_OWNERS, identity, NULL) &&
-           !any_clause(in, KEY_MODERATORS, identity, NULL);
+           (lacks_creator(in) || !opens_himself(in));
 }
 
 static gboolean
 needs_pin(const Case *in)
 {
-    return (in->op == CLV_OP_JOIN || in->op == CLV_OP_ANSWER) &&
+    return (in->op == CLV_OP_CREATE || in->op == CLV_OP_JOIN || in->op == CLV_OP_ANSWER) &&
            view_number(in->view, KEY_PIN) == PIN_ADDITIONAL;
 }
 

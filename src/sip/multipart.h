@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sip/multipart.h - a body of several parts, cut by its boundary (RFC 2046)
  *
- * Pure and bounded: nothing is copied but the few words of each part's head. Private to the room.
+ * Pure and bounded: nothing is copied but the few words of each part's head. Of this room, and of conclave-ua.
  */
 #pragma once
 

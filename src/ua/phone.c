@@ -6,6 +6,7 @@
  */
 #include "ua/phone-private.h"
 
+#include "sip/multipart.h"
 #include "base/secret.h"
 #include "ua/dialog-id.h"
 #include "ua/uri-list.h"
@@ -26,12 +27,47 @@ has_param(const msg_param_t *params, const char *name)
     return FALSE;
 }
 
-gboolean
-clv_ua_is_sdp(const sip_t *sip)
+static gboolean
+is_of_type(const sip_t *sip, const char *type)
 {
     return sip->sip_payload != NULL && sip->sip_content_type != NULL &&
            sip->sip_content_type->c_type != NULL &&
-           g_ascii_strcasecmp(sip->sip_content_type->c_type, "application/sdp") == 0;
+           g_ascii_strcasecmp(sip->sip_content_type->c_type, type) == 0;
+}
+
+/* Alone, or the first of several parts; what else is there is optional for a phone. */
+static gboolean
+find_sdp(const sip_t *sip, const char **out, gsize *out_len)
+{
+    ClvPart parts[CLV_MULTIPART_MAX_PARTS];
+    guint n;
+
+    if (is_of_type(sip, "application/sdp")) {
+        *out = sip->sip_payload->pl_data;
+        *out_len = sip->sip_payload->pl_len;
+        return TRUE;
+    }
+    if (!is_of_type(sip, "multipart/mixed") ||
+        !clv_multipart_split(msg_params_find(sip->sip_content_type->c_params, "boundary="),
+                             sip->sip_payload->pl_data, sip->sip_payload->pl_len, parts, &n))
+        return FALSE;
+    for (guint i = 0; i < n; i++) {
+        if (strcmp(parts[i].type, "application/sdp") == 0 && !parts[i].base64) {
+            *out = parts[i].body;
+            *out_len = parts[i].len;
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean
+clv_ua_is_sdp(const sip_t *sip)
+{
+    const char *sdp;
+    gsize len;
+
+    return find_sdp(sip, &sdp, &len);
 }
 
 gboolean
@@ -64,10 +100,7 @@ clv_ua_phone_tell_event(ClvUaPhone *phone, ClvUaPhoneEvent *event, const sip_t *
             event->contact = url_as_string(home, sip->sip_contact->m_url);
             event->isfocus = has_param(sip->sip_contact->m_params, "isfocus");
         }
-        if (clv_ua_is_sdp(sip)) {
-            event->sdp = sip->sip_payload->pl_data;
-            event->sdp_len = sip->sip_payload->pl_len;
-        }
+        (void)find_sdp(sip, &event->sdp, &event->sdp_len);
         event->from = sip->sip_from != NULL ? url_as_string(home, sip->sip_from->a_url) : NULL;
         event->to = sip->sip_to != NULL ? url_as_string(home, sip->sip_to->a_url) : NULL;
         event->call_id = sip->sip_call_id != NULL ? sip->sip_call_id->i_id : NULL;

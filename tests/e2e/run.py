@@ -12,9 +12,9 @@ import sys
 import harness
 
 # Those that take long come first, so that the last ones need not be waited for.
-MODULES = ('load', 'hostile', 'attacks', 'soak', 'torture', 'calls', 'invited', 'kms_trouble', 'watched',
-           'scscf', 'proxied', 'independent', 'refusals', 'clauses', 'operator', 'whole', 'diverted',
-           'removed')
+MODULES = ('load', 'hostile', 'attacks', 'soak', 'torture', 'calls', 'invited', 'kms_trouble',
+           'watched', 'scscf', 'proxied', 'independent', 'refusals', 'clauses', 'operator', 'whole',
+           'diverted', 'removed', 'allowed', 'lists', 'doors', 'means', 'restart')
 
 
 def main():

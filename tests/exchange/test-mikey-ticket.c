@@ -292,6 +292,8 @@ test_tickets_that_bring_a_list(void)
         {{"conclave:join", "conclave:allow"}, TRUE, TRUE},
         {{"conclave:join", "conclave:allow"}, FALSE, FALSE},
         {{"conclave:join", NULL}, TRUE, FALSE},
+        {{"conclave:allow", NULL}, TRUE, TRUE},
+        {{"conclave:allow", "conclave:create"}, TRUE, TRUE},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -142,7 +142,8 @@ send_to(Peer *peer, guint16 port, const guint8 *bytes, gsize len)
 void
 peer_send(Peer *peer, const guint8 *bytes, gsize len)
 {
-    send_to(peer, peer->mixer_port, bytes, len);
+    if (!peer->mute)
+        send_to(peer, peer->mixer_port, bytes, len);
 }
 
 void

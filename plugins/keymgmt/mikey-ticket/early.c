@@ -201,15 +201,23 @@ check_kms(const Early *e)
 }
 
 static gboolean
+is_good_for(const Early *e, ClvPurpose purpose)
+{
+    return mikey_policy_allows_application(e->policy, mikey_bytes_str(application[purpose]));
+}
+
+/* Who joins, or offers other keys, may bring the list of the conference (5.2, 5.3): a ticket that names
+ * others, too, is one for that. Whether its owner may change the list is for the conference to say. */
+static gboolean
 check_purpose(const Early *e)
 {
     const char *wanted = application[e->state->purpose];
 
-    if (mikey_policy_allows_application(e->policy, mikey_bytes_str(wanted)))
+    if (is_good_for(e, e->state->purpose))
         return TRUE;
-    if (e->state->purpose == CLV_PURPOSE_JOIN && is_creation_ticket(e) &&
-        mikey_policy_allows_application(e->policy,
-                                        mikey_bytes_str(application[CLV_PURPOSE_CREATE])))
+    if (e->state->purpose == CLV_PURPOSE_JOIN &&
+        ((is_creation_ticket(e) && is_good_for(e, CLV_PURPOSE_CREATE)) ||
+         (e->policy->n_responders > 1 && is_good_for(e, CLV_PURPOSE_ALLOW))))
         return TRUE;
     return clv_ticket_refuse(e->refusal, CLV_CODE_TICKET_REFUSED, MIKEY_BAD_POLICY,
                              "the ticket is not good for \"%s\"", wanted);

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conferences that outlive the server (persist=yes), and who waits for the KMS."""
+import os
+import signal
+import stat
+
+import devconfig
+from cases.calls import hearing, policy_with
+from cases.doors import bye, create
+from cases.refusals import refused, take_ticket
+from harness import check, test, wait_until
+
+identity = devconfig.identity
+
+
+def keeping(bench):
+    """A server that keeps its conferences in a file."""
+    return bench.server(policy=policy_with('persist=yes\nempty-timeout=600s'),
+                        options=[('policy', 'state-file', 'state')])
+
+
+def settled(server, *words):
+    """The state file, when it says all of this."""
+    def read():
+        text = server.read('state') if os.path.exists(server.path('state')) else ''
+        return text if all(word in text for word in words) else None
+    return wait_until(read, f'the state file says {words}')
+
+
+def kill(bench, server):
+    """Without a chance to save anything."""
+    bench.servers.remove(server.process)
+    server.process.signal(signal.SIGKILL)
+    server.process.wait(10)
+
+
+def works_again(bench, server, uri):
+    """Its URI, creator and set are what they were."""
+    row = next(row for row in server.conferences() if row['uri'] == uri)
+    check(row['creator'] == identity('alice'), f'the creator is known: {row}')
+    refused(bench.ua(server, 'dave', 'join', uri), 403)
+    alice = bench.ua(server, 'alice', 'join', uri, tone=440, more=['--interactive'])
+    alice.wait('connected')
+    bob = bench.ua(server, 'bob', 'join', uri, duration=2, **hearing(660, 440))
+    check(bob.ended() == 0, f'bob joins, and hears alice: {bob.why()}')
+    return alice
+
+
+@test('R087: persist=yes: URI, creator and allowed set outlive a restart and a crash, and no key is in the file')
+def persistent(bench):
+    server = keeping(bench)
+    alice, uri = create(bench, server, 'bob', 'carol')
+    carol = bench.ua(server, 'carol', 'join', uri)
+    carol.wait('connected')
+    text = settled(server, uri, identity('alice'), identity('bob'))
+    check(stat.S_IMODE(os.stat(server.path('state')).st_mode) == 0o600, 'nobody else can read it')
+    for secret in bench.known_secrets():
+        check(secret not in text, 'the state file holds no key')
+    server.ctl('kick', uri, identity('carol'))
+    settled(server, identity('carol'), 'banned')
+    check(server.process.end() == 0, 'the server ends')
+    alice.ended()
+    server.start()
+    alice = works_again(bench, server, uri)
+    refused(bench.ua(server, 'carol', 'join', uri), 403)
+    alice.say(f'allow {identity("bob")},{identity("erin")}')
+    alice.wait('keys-changed')
+    text = settled(server, identity('erin'))
+    check(identity('carol') not in text, f'the set was replaced as a whole: {text}')
+    kill(bench, server)
+    server.start()
+    erin = bench.ua(server, 'erin', 'join', uri, duration=0.5)
+    check(erin.ended() == 0, f'erin is in the newer set: {erin.why()}')
+    refused(bench.ua(server, 'carol', 'join', uri), 403)
+    works_again(bench, server, uri)
+
+
+@test('a damaged state file is told of and kept, and the server starts without it')
+def damaged(bench):
+    server = keeping(bench)
+    alice, uri = create(bench, server, 'bob')
+    settled(server, uri)
+    check(server.process.end() == 0, 'the server ends')
+    alice.ended()
+    for text in ('\x00\x01 nonsense', '[conference x', '[state]\nformat=99\n'):
+        server.write('state', text)
+        server.start()
+        check('state-damaged' in server.process.log() and
+              server.read('state.damaged') == text, 'it is kept beside')
+        server.process.end()
+        os.remove(server.path('state.damaged'))
+    server.start()
+    server.alive()
+    refused(bench.ua(server, 'bob', 'join', uri), 404)
+
+
+@test('without persist=yes nothing is kept of a conference')
+def not_kept(bench):
+    server = bench.server(options=[('policy', 'state-file', 'state')])
+    alice, uri = create(bench, server, 'bob')
+    alice.say('sleep 0.5', 'bye')
+    alice.ended()
+    check(server.process.end() == 0, 'the server ends')
+    check(not os.path.exists(server.path('state')) or uri not in server.read('state'), 'nothing')
+    server.start()
+    refused(bench.ua(server, 'bob', 'join', uri), 404)
+
+
+@test('one caller cannot keep the KMS busy: with five questions of his outstanding the sixth gets 503')
+def per_source(bench):
+    server = bench.server(own_kms=True, policy=policy_with('kms-timeout=20s\n'
+                                                           'max-endpoints-per-user=10'),
+                          options=[('kms', 'per-source', 5), ('kms', 'per-conference', 50),
+                                   ('kms', 'timeout', '20s')])
+    alice, uri = create(bench, server, 'bob', 'carol')
+
+    def holder(name, number, address):
+        path = f'{bench.folder}/{name}-{number}.ticket'
+        take_ticket(bench, server, name, uri, path)
+        return lambda: bench.ua(server, name, 'join', uri, keys=False, more=[
+            '--ticket-file', path, '--listen', address, '--interactive'])
+    bobs = [holder('bob', n, '127.0.0.21') for n in range(6)]
+    carol = holder('carol', 0, '127.0.0.22')
+    server.kms.freeze()
+    calls = [call() for call in bobs[:5]]
+    for call in calls:
+        call.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 6, 'five wait for the KMS')
+    event = refused(bobs[5](), 503)
+    check(event.get('retry_after', 0) > 0, f'with a Retry-After, found {event}')
+    other = carol()
+    other.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 7, 'carol is not refused')
+    server.kms.thaw()
+    for call in (*calls, other):
+        call.wait('connected')
+    bye(*calls, other, alice)
