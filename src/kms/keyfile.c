@@ -21,6 +21,7 @@
 #define DEFAULT_LIFETIME_S (24 * 3600)
 #define DEFAULT_RESPONDERS 500
 #define DEFAULT_REPLAY_ENTRIES 1000000
+
 /* ---- birth and death ---- */
 
 static void
