@@ -8,6 +8,7 @@
 #include "kms/keyload.h"
 
 #include <libmikey/mikey.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "base/identity.h"
@@ -238,6 +239,36 @@ index_certificates(const Loader *loader)
     }
 }
 
+static gboolean
+same_key(const ClvKmsUser *a, const ClvKmsUser *b)
+{
+    gsize len_a = 0, len_b = 0;
+    const guint8 *key_a = a->psk != NULL ? clv_secret_bytes(a->psk, &len_a) : NULL;
+    const guint8 *key_b = b->psk != NULL ? clv_secret_bytes(b->psk, &len_b) : NULL;
+
+    return key_a != NULL && key_b != NULL && len_a == len_b &&
+           CRYPTO_memcmp(key_a, key_b, len_a) == 0;
+}
+
+/* Whoever has the key of somebody else could speak for him. */
+static void
+check_peer_key(const Loader *loader, const ClvKmsPeer *peer)
+{
+    const ClvKmsKeyFile *keys = loader->keys;
+    const ClvKmsUser *twin = NULL;
+
+    for (guint i = 0; i < keys->users->len && twin == NULL; i++)
+        if (same_key(keys->users->pdata[i], peer->user))
+            twin = keys->users->pdata[i];
+    for (guint i = 0; keys->peers->pdata[i] != peer && twin == NULL; i++)
+        if (same_key(((const ClvKmsPeer *)keys->peers->pdata[i])->user, peer->user))
+            twin = ((const ClvKmsPeer *)keys->peers->pdata[i])->user;
+    if (twin != NULL)
+        clv_kms_complain(loader, peer->user->line,
+                         "[%s]: found the key of user '%s' again, expected one of its own",
+                         peer->user->name, twin->name);
+}
+
 /* A peer needs all that makes it one: a name, a key, and certificates in each direction used. */
 static void
 check_peers(const Loader *loader)
@@ -259,6 +290,7 @@ check_peers(const Loader *loader)
             peer = NULL;
             continue;
         }
+        check_peer_key(loader, peer);
         if (peer->user->certificates->len > 0 && keys->client_ca == NULL)
             clv_kms_complain(
                 loader, peer->user->line,
