@@ -718,6 +718,14 @@ test_bad_answers(void)
     }
 }
 
+static void
+wait_until_asked(Fake *fake)
+{
+    for (guint n = 0; g_atomic_int_get(&fake->asked) == 0 && n < PATIENCE_MS; n++)
+        g_usleep(1000);
+    g_assert_cmpint(g_atomic_int_get(&fake->asked), >, 0);
+}
+
 static gpointer
 resolve_in_thread(gpointer data)
 {
@@ -736,8 +744,7 @@ test_others_are_answered_meanwhile(void)
 
     world_open_with(&w, &fake, SILENT, "30s");
     waiting = g_thread_new("waiting", resolve_in_thread, &w);
-    while (g_atomic_int_get(&fake.asked) == 0)
-        g_usleep(1000);
+    wait_until_asked(&fake);
     for (guint i = 0; i < 20; i++) {
         g_autoptr(ClvTerminal) erin = terminal_of(&w.net, "erin", ERIN);
         g_autoptr(MikeyGrant) grant =
@@ -763,8 +770,7 @@ test_stop_while_one_waits(void)
 
     world_open_with(&w, &fake, SILENT, "30s");
     waiting = g_thread_new("waiting", resolve_in_thread, &w);
-    while (g_atomic_int_get(&fake.asked) == 0)
-        g_usleep(1000);
+    wait_until_asked(&fake);
     g_clear_pointer(&w.net.server, clv_kms_server_free);
     g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(waiting)), ==, 12);
     fake_close(&fake);
@@ -868,7 +874,7 @@ test_workers_of_old_peers_end(void)
             g_cond_wait(&done.cond, &done.lock);
         g_mutex_unlock(&done.lock);
         clv_kms_service_keep_relays(service, relays);
-        while (clv_kms_relays_n_outposts(relays) > 1)
+        for (guint n = 0; clv_kms_relays_n_outposts(relays) > 1 && n < PATIENCE_MS; n++)
             g_usleep(1000);
         clv_kms_service_free(service);
     }
