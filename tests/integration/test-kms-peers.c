@@ -291,6 +291,25 @@ test_resolved_over_mutual_tls(void)
     world_close(&w);
 }
 
+/* Whatever users have to prove there, and how. */
+static void
+test_whatever_users_have_to_prove(void)
+{
+    static const char *const auths[] = {"digest", "certificate", "either"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(auths); i++) {
+        g_autofree char *org = g_strdup_printf("http-auth = %s\n" NORMAL_ORG, auths[i]);
+        World w;
+
+        world_open(&w, org, PEER_ORG BETWEEN AS_NET, "org.pem");
+        g_assert_cmpint(erin_resolves(&w), ==, -1);
+        world_close(&w);
+        world_open(&w, org, PEER_ORG BETWEEN "client-cert = com.pem\n", "org.pem");
+        g_assert_cmpint(erin_resolves(&w), ==, 12); /* with a plain 401 or 403 */
+        world_close(&w);
+    }
+}
+
 /* Only the other one knows whether the conference is of that factory: maps=yes says it may tell. */
 static void
 test_conference_of_the_other(void)
@@ -902,6 +921,8 @@ main(int argc, char **argv)
     pki_issue("rogue-net.pem", TRUE, "IP:127.0.0.1,URI:" NET_URI);
     pki_issue("rogue-org.pem", TRUE, "IP:127.0.0.1,URI:" KMS_URI);
     g_test_add_func("/kms-peers/ticket-is-resolved-over-mutual-tls", test_resolved_over_mutual_tls);
+    g_test_add_func("/kms-peers/whatever-users-have-to-prove-there",
+                    test_whatever_users_have_to_prove);
     g_test_add_func("/kms-peers/conference-of-the-other-needs-maps", test_conference_of_the_other);
     g_test_add_func("/kms-peers/member-of-a-foreign-group-resolves-if-both-know-him",
                     test_member_of_a_foreign_group);
