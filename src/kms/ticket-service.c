@@ -246,11 +246,12 @@ relay_new(const Handling *h)
     return relay;
 }
 
-/* What the other KMS refuses is refused here for the same reason. */
+/* What the other KMS refuses is refused here for the same reason; without a MAC it is about our own
+ * message, or nobody's word. */
 static MikeyStatus
-status_of_peer_error(guint number)
+status_of_peer_error(const MikeyPeerError *error)
 {
-    switch (number) {
+    switch (error->authentic ? error->number : 0) {
     case 7:
         return MIKEY_BAD_IDENTITY;
     case 14:
@@ -278,9 +279,8 @@ relay_back(Handling *h, const GByteArray *body)
                                    &h->env, &h->answer, &error);
     mikey_key_clear(&psk);
     if (status == MIKEY_PEER_ERROR)
-        return clv_kms_because(h, status_of_peer_error(error.number),
-                               "relayed; %s refuses: error %u", h->relay_to->user->name,
-                               error.number);
+        return clv_kms_because(h, status_of_peer_error(&error), "relayed; %s refuses: error %u",
+                               h->relay_to->user->name, error.number);
     if (status != MIKEY_OK)
         return clv_kms_because(h, MIKEY_REFUSED, "relayed; the answer of %s: %s",
                                h->relay_to->user->name, mikey_status_string(status));
