@@ -440,6 +440,27 @@ clv_kms_keyfile_add_service(const char *path, const ClvKmsServiceSpec *spec, GEr
     return edit_commit(&edit, error);
 }
 
+gboolean
+clv_kms_keyfile_add_group(const char *path, const char *name, const char *uri,
+                          const char *const *members, GError **error)
+{
+    g_auto(Edit) edit = {.fd = -1};
+    g_autofree char *group = g_strdup_printf("group %s", name);
+    g_autofree char *list = g_strjoinv(";", (char **)members);
+    Span span;
+
+    if (!clv_kms_name_check(name, error) || !one_line("uri", uri, error) ||
+        !one_line("members", list, error) ||
+        !edit_open(&edit, path, 1024 + strlen(name) + strlen(uri) + strlen(list), error))
+        return FALSE;
+    if (find_group(edit.text, group, &span))
+        return fail(error, "%s: there is a group '%s' already", path, name);
+    begin_group(edit.text, "group", name);
+    add_line(edit.text, "uri", uri);
+    add_line(edit.text, "members", list);
+    return edit_commit(&edit, error);
+}
+
 /* ---- revoking ---- */
 
 static gboolean
@@ -583,23 +604,66 @@ join(const GPtrArray *words)
     return g_string_free(text, FALSE);
 }
 
+static char *
+user_line(gconstpointer item)
+{
+    const ClvKmsUser *user = item;
+    g_autofree char *names = join(user->identities);
+
+    return g_strdup_printf("%s\t%s\tsecure-conference=%s%s", user->name, names,
+                           user->secure_conference ? "yes" : "no",
+                           user->revoked ? "\trevoked" : "");
+}
+
+static char *
+system_line(gconstpointer item)
+{
+    const ClvKmsSystem *system = item;
+    g_autofree char *names = join(system->factories);
+
+    return g_strdup_printf("%s\t%s\tuser=%s", system->name, names, system->user_name);
+}
+
+static char *
+group_line(gconstpointer item)
+{
+    const ClvKmsGroup *group = item;
+    g_autofree char *members = join(group->members);
+
+    return g_strdup_printf("%s\t%s\t%s", group->name, group->uri, members);
+}
+
+/* What is open: that it may ask here, and that it is asked. */
+static char *
+peer_line(gconstpointer item)
+{
+    const ClvKmsPeer *peer = item;
+    g_autofree char *urls = join(peer->urls);
+
+    return g_strdup_printf("%s\t%s\turl=%s\tmay-ask=%s", peer->user->name + strlen("peer "),
+                           peer->uri, urls, peer->user->certificates->len > 0 ? "yes" : "no");
+}
+
 void
 clv_kms_keyfile_list(const ClvKmsKeyFile *keys, const char *kind,
                      void (*line)(const char *text, void *user), void *user)
 {
-    gboolean users = strcmp(kind, "user") == 0;
-    const GPtrArray *list = users ? keys->users : keys->systems;
+    const struct {
+        const char *kind;
+        const GPtrArray *list;
+        char *(*line_of)(gconstpointer item);
+    } kinds[] = {
+        {"user", keys->users, user_line},
+        {"service", keys->systems, system_line},
+        {"group", keys->groups, group_line},
+        {"peer", keys->peers, peer_line},
+    };
 
-    for (guint i = 0; i < list->len; i++) {
-        const ClvKmsUser *person = list->pdata[i];
-        const ClvKmsSystem *system = list->pdata[i];
-        g_autofree char *names = join(users ? person->identities : system->factories);
-        g_autofree char *text =
-            users ? g_strdup_printf("%s\t%s\tsecure-conference=%s%s", person->name, names,
-                                    person->secure_conference ? "yes" : "no",
-                                    person->revoked ? "\trevoked" : "")
-                  : g_strdup_printf("%s\t%s\tuser=%s", system->name, names, system->user_name);
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        for (guint n = 0; strcmp(kinds[i].kind, kind) == 0 && n < kinds[i].list->len; n++) {
+            g_autofree char *text = kinds[i].line_of(kinds[i].list->pdata[n]);
 
-        line(text, user);
+            line(text, user);
+        }
     }
 }

@@ -89,6 +89,8 @@ static const char description[] =
     "  user revoke NAME | user restore NAME\n"
     "  service add NAME --user=NAME --host=HOST\n"
     "  service remove NAME | service list\n"
+    "  group add NAME --uri=URI --identity=MEMBER...\n"
+    "  group remove NAME | group list | peer remove NAME | peer list\n"
     "  state reset replay|tpks|conferences  give up a damaged file of state-dir\n"
     "Without a verb the KMS runs. SIGHUP reads the key file again. See conclave-kms(8).\n";
 
@@ -244,6 +246,20 @@ do_add(const char *kind, const char *name)
 }
 
 static int
+do_add_group(const char *unused, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (args.uri == NULL || args.identities == NULL)
+        return report_usage("group add needs --uri and an --identity for each member");
+    if (!clv_kms_keyfile_add_group(args.keys, name, args.uri,
+                                   (const char *const *)args.identities, &error))
+        return report(error);
+    printf("group %s added\n", name);
+    return EXIT_SUCCESS;
+}
+
+static int
 do_remove(const char *kind, const char *name)
 {
     g_autoptr(GError) error = NULL;
@@ -345,6 +361,9 @@ static const struct Verb {
     {"service", "add", 3, do_add},      {"service", "remove", 3, do_remove},
     {"service", "list", 2, do_list},    {"user", "revoke", 3, do_revoke},
     {"user", "restore", 3, do_restore}, {"state", "reset", 3, do_reset},
+    {"group", "add", 3, do_add_group},  {"group", "remove", 3, do_remove},
+    {"group", "list", 2, do_list},      {"peer", "remove", 3, do_remove},
+    {"peer", "list", 2, do_list},
 };
 
 static int

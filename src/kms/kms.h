@@ -181,10 +181,13 @@ gboolean clv_kms_keyfile_add_service(const char *path, const ClvKmsServiceSpec *
  * restored, he may again, but tickets from before stay void. */
 gboolean clv_kms_keyfile_revoke_user(const char *path, const char *name, gboolean revoked,
                                      gint64 now_us, GError **error);
-/* kind: "user" or "service". Comments outside of the group stay. */
+/* @members: NULL-terminated URIs */
+gboolean clv_kms_keyfile_add_group(const char *path, const char *name, const char *uri,
+                                   const char *const *members, GError **error);
+/* kind: "user", "service", "group" or "peer". Comments outside of the group stay. */
 gboolean clv_kms_keyfile_remove(const char *path, const char *kind, const char *name,
                                 GError **error);
-/* One line per user or service for people, no key in it; tab between the fields. */
+/* One line per user, service, group or peer for people, no key in it; tab between the fields. */
 void clv_kms_keyfile_list(const ClvKmsKeyFile *keys, const char *kind,
                           void (*line)(const char *text, void *user), void *user);
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-kms.la
 libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/target.h %D%/target.c %D%/client.c %D%/terminal.c \
-	%D%/keyfile.h %D%/keyfile.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
+	%D%/keyfile.h %D%/keyfile.c %D%/keyload.h %D%/keyset.c %D%/keycheck.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
+	%D%/handling.h %D%/asker.c %D%/granting.c %D%/resolving.c %D%/announcing.c %D%/service.c \
 	%D%/serve.c %D%/wire.h %D%/wire.c
 # The service: what it keeps over a restart, limits, records
 libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.h %D%/rate.c \

@@ -35,6 +35,7 @@
 #define TEND_MS 1000
 #define NONCES 4096u
 #define STOP_TIMEOUT_US (3 * G_USEC_PER_SEC)
+#define STOP_ANSWER_US (1 * G_USEC_PER_SEC) /* for those who have waited for a peer */
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
@@ -710,7 +711,8 @@ stop_daemon(ClvKmsServer *server)
     if (fd >= 0)
         close(fd);
     clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_TIMEOUT_US);
-    clv_kms_relays_stop(server->relays); /* nobody may be suspended when the daemon stops */
+    clv_kms_relays_stop(server->relays); /* nobody may be suspended when the daemon stops, */
+    clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_ANSWER_US); /* and each told */
     MHD_stop_daemon(server->daemon);
 }
 

@@ -491,6 +491,7 @@ test_metrics(void)
     g_assert_nonnull(strstr(metrics, "conclave_kms_seconds_count 2\n"));
     g_assert_nonnull(strstr(metrics, "conclave_kms_replay_entries 2\n"));
     g_assert_nonnull(strstr(metrics, "conclave_kms_users 5\n"));
+    g_assert_nonnull(strstr(metrics, "conclave_kms_conferences 0\n"));
     g_assert_nonnull(strstr(metrics, "conclave_kms_connections 1\n"));
 }
 

@@ -291,6 +291,25 @@ test_resolved_over_mutual_tls(void)
     world_close(&w);
 }
 
+/* Whatever users have to prove there, and how. */
+static void
+test_whatever_users_have_to_prove(void)
+{
+    static const char *const auths[] = {"digest", "certificate", "either"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(auths); i++) {
+        g_autofree char *org = g_strdup_printf("http-auth = %s\n" NORMAL_ORG, auths[i]);
+        World w;
+
+        world_open(&w, org, PEER_ORG BETWEEN AS_NET, "org.pem");
+        g_assert_cmpint(erin_resolves(&w), ==, -1);
+        world_close(&w);
+        world_open(&w, org, PEER_ORG BETWEEN "client-cert = com.pem\n", "org.pem");
+        g_assert_cmpint(erin_resolves(&w), ==, 12); /* with a plain 401 or 403 */
+        world_close(&w);
+    }
+}
+
 /* Only the other one knows whether the conference is of that factory: maps=yes says it may tell. */
 static void
 test_conference_of_the_other(void)
@@ -718,6 +737,14 @@ test_bad_answers(void)
     }
 }
 
+static void
+wait_until_asked(Fake *fake)
+{
+    for (guint n = 0; g_atomic_int_get(&fake->asked) == 0 && n < PATIENCE_MS; n++)
+        g_usleep(1000);
+    g_assert_cmpint(g_atomic_int_get(&fake->asked), >, 0);
+}
+
 static gpointer
 resolve_in_thread(gpointer data)
 {
@@ -736,8 +763,7 @@ test_others_are_answered_meanwhile(void)
 
     world_open_with(&w, &fake, SILENT, "30s");
     waiting = g_thread_new("waiting", resolve_in_thread, &w);
-    while (g_atomic_int_get(&fake.asked) == 0)
-        g_usleep(1000);
+    wait_until_asked(&fake);
     for (guint i = 0; i < 20; i++) {
         g_autoptr(ClvTerminal) erin = terminal_of(&w.net, "erin", ERIN);
         g_autoptr(MikeyGrant) grant =
@@ -763,8 +789,7 @@ test_stop_while_one_waits(void)
 
     world_open_with(&w, &fake, SILENT, "30s");
     waiting = g_thread_new("waiting", resolve_in_thread, &w);
-    while (g_atomic_int_get(&fake.asked) == 0)
-        g_usleep(1000);
+    wait_until_asked(&fake);
     g_clear_pointer(&w.net.server, clv_kms_server_free);
     g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(waiting)), ==, 12);
     fake_close(&fake);
@@ -868,7 +893,7 @@ test_workers_of_old_peers_end(void)
             g_cond_wait(&done.cond, &done.lock);
         g_mutex_unlock(&done.lock);
         clv_kms_service_keep_relays(service, relays);
-        while (clv_kms_relays_n_outposts(relays) > 1)
+        for (guint n = 0; clv_kms_relays_n_outposts(relays) > 1 && n < PATIENCE_MS; n++)
             g_usleep(1000);
         clv_kms_service_free(service);
     }
@@ -896,6 +921,8 @@ main(int argc, char **argv)
     pki_issue("rogue-net.pem", TRUE, "IP:127.0.0.1,URI:" NET_URI);
     pki_issue("rogue-org.pem", TRUE, "IP:127.0.0.1,URI:" KMS_URI);
     g_test_add_func("/kms-peers/ticket-is-resolved-over-mutual-tls", test_resolved_over_mutual_tls);
+    g_test_add_func("/kms-peers/whatever-users-have-to-prove-there",
+                    test_whatever_users_have_to_prove);
     g_test_add_func("/kms-peers/conference-of-the-other-needs-maps", test_conference_of_the_other);
     g_test_add_func("/kms-peers/member-of-a-foreign-group-resolves-if-both-know-him",
                     test_member_of_a_foreign_group);

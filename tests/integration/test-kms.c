@@ -1551,6 +1551,8 @@ test_program_ends_on_interrupt(Program *program, gconstpointer unused)
     program_stop(program, SIGINT);
 }
 
+#define BOARD "sip:board@example.org"
+
 static void
 test_program_verbs(Program *program, gconstpointer unused)
 {
@@ -1586,6 +1588,14 @@ test_program_verbs(Program *program, gconstpointer unused)
         {{"user", "list"}, 0, "secure-conference=no\trevoked\n"},
         {{"user", "restore", "alice"}, 0, "user alice restored"},
         {{"state", "reset", "replay"}, 1, "no state-dir"},
+        {{"group", "add", "board"}, 2, "--uri and an --identity"},
+        {{"group", "add", "board", "--uri", ALICE, "--identity", BOB}, 1, "left as it is"},
+        {{"group", "add", "board", "--uri", BOARD, "--identity", ALICE}, 0, "added"},
+        {{"group", "add", "board", "--uri", BOARD, "--identity", ALICE}, 1, "already"},
+        {{"group", "list"}, 0, "board\t" BOARD "\t" ALICE},
+        {{"group", "remove", "board"}, 0, "removed"},
+        {{"peer", "remove", "net"}, 1, "there is no peer 'net'"},
+        {{"peer", "list"}, 0, ""},
         {{"user", "paint", "alice"}, 2, "no verb"},
         {{"user"}, 2, "no verb"},
         {{"--color"}, 2, "--color"},

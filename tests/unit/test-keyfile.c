@@ -191,7 +191,31 @@ typedef struct Mistake {
 #define USER_A "[user a]\npsk = " PSK_A "\n"
 #define USER_B "[user b]\npsk = " PSK_B "\n"
 
+#define PEER "[peer p]\nuri = sip:kms@example.net\npsk = " PSK_A "\nidentities = *@example.net\n"
+
 static const Mistake mistakes[] = {
+    {"peer-without-uri", KMS "[peer p]\npsk = " PSK_A "\nidentities = any\n",
+     "keys:3: [peer p]: found no uri=, expected one"},
+    {"peer-without-key", KMS "[peer p]\nuri = sip:kms@example.net\nidentities = any\n",
+     "keys:3: [peer p]: found no psk=, expected one"},
+    {"peer-without-identities", KMS "[peer p]\nuri = sip:kms@example.net\npsk = " PSK_A "\n",
+     "keys:3: [peer p]: found no identities=, expected one"},
+    {"peer-asked-without-ca", KMS PEER "url = https://kms.example.net/k\n",
+     "keys:3: [peer p]: found no ca=, expected one"},
+    {"peer-without-tls", KMS PEER "url = http://kms.example.net/k\n",
+     "keys:7: url: found 'http://kms.example.net/k', expected https:*"},
+    {"peer-asks-without-client-ca", KMS PEER "certificate = cn:x\n",
+     "keys:3: [peer p]: found certificate= and no client-ca in [kms]*"},
+    {"peer-certificate-name", KMS PEER "certificate-name = kms.example.net\n",
+     "keys:7: certificate-name: found 'kms.example.net', expected the URI of a certificate*"},
+    {"peer-is-ourselves",
+     KMS "[peer p]\nuri = sip:kms@example.org\npsk = " PSK_A "\nidentities = any\n",
+     "keys:3: [peer p]: found uri sip:kms@example.org, which is somebody's already"},
+    {"peer-twice",
+     KMS PEER "[peer q]\nuri = sip:kms@example.net\npsk = " PSK_B "\nidentities = any\n",
+     "keys:7: [peer q]: found uri sip:kms@example.net twice"},
+    {"peer-with-the-key-of-a-user", KMS USER_A PEER,
+     "keys:5: [peer p]: found the key of user 'a' again, expected one of its own"},
     {"no-uri", "[kms]\n", "keys: found no uri= in [kms], expected *sip:kms@example.org"},
     {"uri-no-sip", "[kms]\nuri = http://x\n", "keys:2: uri: found 'http://x', expected a SIP URI*"},
     {"unknown-group", KMS "[users]\n",

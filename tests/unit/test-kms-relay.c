@@ -214,6 +214,35 @@ test_peer_that_is_down_is_an_error_of_its_own(void)
     call_clear(&call);
 }
 
+/* It would make a caller's ticket bad by anybody's word. */
+static void
+test_error_of_the_peer_without_a_mac_is_no_reason(void)
+{
+    static const MikeyStatus reasons[] = {MIKEY_BAD_IDENTITY, MIKEY_BAD_TICKET, MIKEY_BAD_POLICY};
+
+    for (guint i = 0; i < G_N_ELEMENTS(reasons); i++) {
+        Call call;
+        MikeyEnv env = party_env(NOW_US);
+        MikeyBuffer error = MIKEY_BUFFER_INIT;
+        g_autoptr(GByteArray) says = g_byte_array_new();
+        g_autoptr(GByteArray) answer = NULL;
+        const guint8 *octets;
+        gsize len;
+
+        call_up(&call, PEER_NET, PEER_ORG("*@example.org"));
+        clv_kms_relay_octets(call.relay, &octets, &len);
+        g_assert_cmpint(mikey_error_new(mikey_bytes(octets, len), reasons[i], &env, &error), ==,
+                        MIKEY_OK);
+        g_byte_array_append(says, error.data, (guint)error.len);
+        mikey_buffer_clear(&error);
+        answer =
+            clv_kms_service_finish(call.relay, CLV_CODE_OK, says, NULL, NOW_US, &call.decision);
+        g_assert_false(call.decision.granted);
+        g_assert_cmpuint(call.decision.error, ==, 12);
+        call_clear(&call);
+    }
+}
+
 static void
 test_same_octets_do_not_wait_for_a_relay(void)
 {
@@ -287,6 +316,8 @@ main(int argc, char **argv)
                     test_unknown_kms_and_wrong_initiator_are_refused_unasked);
     g_test_add_func("/kms-relay/peer-that-is-down-is-an-error-of-its-own",
                     test_peer_that_is_down_is_an_error_of_its_own);
+    g_test_add_func("/kms-relay/error-of-the-peer-without-a-mac-is-no-reason",
+                    test_error_of_the_peer_without_a_mac_is_no_reason);
     g_test_add_func("/kms-relay/same-octets-do-not-wait-for-a-relay",
                     test_same_octets_do_not_wait_for_a_relay);
     g_test_add_func("/kms-relay/server-answers-when-the-peer-cannot-be-reached",

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People of another operator: their tickets are of another KMS, which the server's own one asks."""
+import os
+import re
+import secrets
+
+import devconfig
+from cases.calls import conference_of, expect_good, hearing
+from cases.refusals import refused, take_ticket
+from harness import Kms, check, test, wait_until
+
+VISITED = 'sip:kms@visited.example'
+
+
+class HomeKms(Kms):
+    """The callers' KMS; HTTPS, as the other one shows its certificate."""
+
+    def __init__(self, bench, folder, port):
+        super().__init__(bench, folder, port)
+        self.url = f'https://127.0.0.1:{port}/keymanagement'
+
+    def start(self):
+        self.process = self.bench.spawn(
+            [self.bench.program('conclave-kms'), '--keys', 'home-keys.conf', '--listen',
+             f'127.0.0.1:{self.port}', '--cert', 'tls/agent.pem', '--key', 'tls/agent.pem'],
+            self.folder, f'kms-{self.port}', server=True)
+        wait_until(self.answers, 'the KMS accepts connections', 20)
+
+
+class Operators:
+    """A server whose embedded KMS knows none of the callers, and the KMS that does."""
+
+    def __init__(self, bench, relay=True, known=True):
+        self.known = known
+        self.home = None
+        policy = devconfig.policy_text().replace(
+            'deny=\n', 'deny=\nforeign-kms=relay\n' if relay else 'deny=\n', 1)
+        self.server = bench.server(policy=policy, options=[('kms', 'uri', VISITED)],
+                                   prepare=self.prepare)
+
+    def prepare(self, server):
+        port = server.bench.ports.take()
+        key = secrets.token_hex(32)
+        text = server.read('kms-keys.conf')
+        people = text[text.index('[user alice]'):]
+        peer = f'''[peer home]
+uri={devconfig.KMS_URI}
+psk={key}
+identities=*@{devconfig.DOMAIN}
+url=https://127.0.0.1:{port}/keymanagement
+ca=tls/cafile.pem
+client-cert=tls/agent.pem
+certificate-name=cn:localhost
+timeout=1s
+'''
+        own = text[:text.index('[user alice]')].replace(devconfig.KMS_URI, VISITED)
+        server.write('kms-keys.conf', own + (peer if self.known else ''), 0o600)
+        server.write('home-keys.conf', f'''[kms]
+uri={devconfig.KMS_URI}
+client-ca=tls/cafile.pem
+[peer visited]
+uri={VISITED}
+psk={key}
+identities=*@{devconfig.HOST}
+certificate=cn:localhost
+maps=yes
+{people}''', 0o600)
+        self.home = HomeKms(server.bench, server.folder, port)
+        server.kms_url = self.home.url
+
+    def more(self, *words):
+        return ['--kms-ca', self.server.path('tls/cafile.pem'), *words]
+
+
+@test('with foreign-kms=relay people of another KMS make a conference and hear each other')
+def relayed(bench):
+    net = Operators(bench)
+    alice = bench.ua(net.server, 'alice', 'create', duration=3, **hearing(440, 660),
+                     more=net.more('--invite', devconfig.identity('bob')))
+    bob = bench.ua(net.server, 'bob', 'join', conference_of(alice), duration=2,
+                   **hearing(660, 440), more=net.more())
+    expect_good(alice, bob)
+    log = net.home.process.log()
+    for name in ('alice', 'bob'):
+        check(re.search(rf'resolve granted: sip:{name}@.* identity=peer visited', log) is not None,
+              f'the KMS of {name} was asked by its peer, found {log[-2000:]}')
+
+
+@test('with foreign-kms=reject, or a KMS that is no peer, a ticket of another KMS gets 403')
+def rejected(bench):
+    for relay, known in ((False, True), (True, False)):
+        net = Operators(bench, relay=relay, known=known)
+        refused(bench.ua(net.server, 'alice', 'create',
+                         more=net.more('--invite', devconfig.identity('bob'))), 403)
+        log = net.server.process.log()
+        check('ALARM' not in log, f'nothing is wrong with our own key, found {log[-2000:]}')
+
+
+@test('with the KMS of the callers stopped they get 503 or 504, and in time')
+def stopped(bench):
+    net = Operators(bench)
+    path = os.path.join(bench.folder, 'alice.ticket')
+    take_ticket(bench, net.server, 'alice', net.server.factory, path,
+                more=net.more('--purpose', 'conclave:create'))
+    net.home.stop()
+    for _ in range(2):
+        refused(bench.ua(net.server, 'alice', 'create', keys=False,
+                         more=['--ticket-file', path]), 503, 504)
+    log = net.server.process.log()
+    check('ALARM' not in log and 'gives no answer to ours' in log,
+          f'the log says whose fault it is, found {log[-2000:]}')
