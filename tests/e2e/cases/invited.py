@@ -10,7 +10,7 @@ import uuid
 import devconfig
 import sip
 from cases.calls import conference_of, policy_with
-from harness import Skip, Ua, check, levels, mikey_arguments, test, wait_until
+from harness import Ua, check, mikey_arguments, test, wait_until
 
 HEARD, SILENT = -30, -45
 
@@ -429,6 +429,46 @@ def flood(bench):
         check(report['lost'] == 0 and report['longest_gap_ms'] < 200,
               f'{ua.name} noticed nothing, found {report}')
     leave(carol)
+
+
+# ---- phones of others ----
+
+@test('R046: a phone of another make that answers with keys of another kind gets ACK and BYE')
+def other_keys(bench):
+    net = Network(bench)
+    phone = bench.sipp('uas_participant', user='bob')
+    net.proxy.route('bob', ('udp', '127.0.0.1', phone.port))
+    alice, uri = net.create()
+    found = outcome(alice, ask(alice, invite('bob')))
+    check(found[0] == 202 and found[1][-1] == 488, f'488, found {found}')
+    phone.good(20)
+    bye = net.proxy.find('BYE')
+    check(bye and 'cause=488' in bye[0].message.get('reason'), f'with a Reason: {net.proxy.story()}')
+    check(net.people(uri) == ['alice'], 'nobody came')
+    leave(alice)
+
+
+@test('R046: an answer that is no SDP, or one of another offer, gets ACK and BYE')
+def garbage(bench):
+    def body(text):
+        def edit(message):
+            message.body = text
+        return edit
+    wrong = sip.sdp('m=video 40000 RTP/SAVP 96\r\nm=audio 40002 RTP/SAVP 8\r\n')
+    plain = sip.sdp('m=audio 40000 RTP/AVP 8\r\n')
+    refused_line = sip.sdp('m=audio 0 RTP/SAVP 8\r\n')
+    for text in (b'', b'v=1\r\n', os.urandom(200), wrong, plain, refused_line):
+        net = Network(bench)
+        net.proxy.when('INVITE', status=200).edit(body(text))
+        bob = net.phone('bob')
+        alice, uri = net.create()
+        found = outcome(alice, ask(alice, invite('bob')))
+        check(found[0] == 202 and found[1][-1] >= 400, f'{text[:60]}: refused, found {found}')
+        check(bob.wait('ended')['cause'] == 'bye', f'he gets a BYE, found {bob.why()}')
+        check(net.proxy.find('ACK'), f'and an ACK: {net.proxy.story()}')
+        check(net.people(uri) == ['alice'], 'nobody came')
+        leave(alice)
+        bob.ended()
 
 
 # ---- the KMS ----
