@@ -12,7 +12,7 @@ import sys
 import harness
 
 # Those that take long come first, so that the last ones need not be waited for.
-MODULES = ('load', 'hostile', 'attacks', 'soak', 'torture', 'calls', 'invited', 'diverted', 'removed', 'kms_trouble', 'watched',
+MODULES = ('load', 'hostile', 'attacks', 'soak', 'torture', 'calls', 'invited', 'diverted', 'removed', 'softphones', 'kms_trouble', 'watched',
            'scscf', 'independent', 'refusals', 'clauses', 'operator', 'whole')
 
 

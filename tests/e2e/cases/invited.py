@@ -13,6 +13,8 @@ from cases.calls import conference_of, policy_with
 from harness import Ua, check, mikey_arguments, test, wait_until
 
 HEARD, SILENT = -30, -45
+SOFTPHONES = policy_with(
+    'key-mgmt-allow=mikey-ticket;sdes\nauth=asserted\nsignalling=tls')
 
 
 class Network:
@@ -432,6 +434,18 @@ def flood(bench):
 
 
 # ---- phones of others ----
+
+@test('SDES keys are not offered over a hop in the clear, however trusted')
+def no_sdes_in_the_clear(bench):
+    net = Network(bench, policy=SOFTPHONES)
+    bob = net.phone('bob')
+    alice, uri = net.create(tls=True)
+    brought_in(alice, 'bob')
+    offer = net.calls('bob')[0].message.body.decode()
+    check('a=key-mgmt:mikey' in offer and 'a=crypto' not in offer, f'no key is told: {offer}')
+    check(net.until(uri, 'alice', 'bob')['bob']['keys'] == 'mikey-ticket', 'he is in by ticket')
+    leave(alice, bob)
+
 
 @test('R046: a phone of another make that answers with keys of another kind gets ACK and BYE')
 def other_keys(bench):
