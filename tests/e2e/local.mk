@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # End to end: real clients against the built server, on loopback. Not part of "make check", because
 # it wants baresip; scripts/test runs it.
-EXTRA_DIST += %D%/run.py %D%/harness.py %D%/sip.py %D%/cases/__init__.py %D%/cases/attacks.py \
+EXTRA_DIST += %D%/cases/invited.py %D%/cases/diverted.py %D%/cases/removed.py \
+	%D%/cases/softphones.py \
+	%D%/run.py %D%/harness.py %D%/sip.py %D%/cases/__init__.py %D%/cases/attacks.py \
 	%D%/cases/calls.py %D%/cases/clauses.py %D%/cases/hostile.py %D%/cases/kms_trouble.py %D%/cases/operator.py \
 	%D%/cases/refusals.py %D%/cases/soak.py \
 	%D%/cases/watched.py %D%/cases/whole.py %D%/clients/baresip/ctl.py %D%/clients/baresip/mkconf.sh \
