@@ -355,7 +355,7 @@ is_usable(const Leg *leg, const ClvPolicyView *view, const ClvKeymgmtOps *ops)
         return FALSE; /* who answers by it could prove nothing that counts here */
     if (order->by_refer && ops->scheme != CLV_SCHEME_MIKEY_TICKET)
         return FALSE;
-    return !ops->needs_tls || clv_sip_call_is_secured(leg->hub->sip, order->target);
+    return !ops->needs_tls || clv_sip_call_is_tls(leg->hub->sip, order->target);
 }
 
 static void

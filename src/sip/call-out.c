@@ -261,11 +261,11 @@ clv_sip_call(ClvSip *sip, ClvLegId leg, const ClvSipCall *wish)
 }
 
 gboolean
-clv_sip_call_is_secured(const ClvSip *sip, const char *target)
+clv_sip_call_is_tls(const ClvSip *sip, const char *target)
 {
     Route route;
 
-    return clv_route_find(sip, target, &route) && (route.tls || route.trusted);
+    return clv_route_find(sip, target, &route) && route.tls;
 }
 
 char *

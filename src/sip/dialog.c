@@ -240,6 +240,8 @@ clv_dialog_bye(Dialog *d)
     drop_request(d);
     drop_incoming(&d->invite); /* unanswered ones get a 500 */
     drop_incoming(&d->update);
+    if (d->state == DIALOG_LIVE)
+        clv_refer_hurry(d);
     d->state = DIALOG_CLOSING;
     d->request = nta_outgoing_tcreate(
         d->leg, bye_answered, d, NULL, SIP_METHOD_BYE, NULL, NTATAG_TPORT(clv_dialog_connection(d)),

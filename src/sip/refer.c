@@ -751,3 +751,22 @@ clv_sip_refer_notify(ClvSip *sip, ClvReferId refer, guint status, const char *ph
     }
     settle(r);
 }
+
+/* The call is about to end by our BYE: what its REFERs have as their last word goes out before,
+ * although the word before that has not been answered. */
+void
+clv_refer_hurry(Dialog *d)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, d->sip->referrals->live);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Referral *r = value;
+
+        if (r->d != d || r->reason == NULL || !r->pending || r->quiet || r->notify == NULL)
+            continue;
+        nta_outgoing_destroy(g_steal_pointer(&r->notify));
+        send_notify(r);
+    }
+}

@@ -199,6 +199,7 @@ guint clv_referrals_count(const ClvReferrals *referrals);
 int clv_refer_outside(Request *rq);
 int clv_refer_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
 int clv_refer_subscribe_inside(Dialog *d, nta_incoming_t *irq, const sip_t *msg);
+void clv_refer_hurry(Dialog *d);
 
 /* ---- refer-out.c ---- */
 GHashTable *clv_refers_out_new(void);

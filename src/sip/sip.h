@@ -176,8 +176,8 @@ typedef struct ClvSipCall {
     GPtrArray *history;       /* (nullable) ClvUriEntry for recipient-list-history (RFC 5366 5.2): bcc
                                  entries are left out, anonymised ones have no name */
 } ClvSipCall;
-/* Would a call to this URI go by TLS or a trusted hop all the way to the first proxy? */
-gboolean clv_sip_call_is_secured(const ClvSip *sip, const char *target);
+/* Would a call to this URI go by TLS to its first hop? Trust in that hop hides no key on the way. */
+gboolean clv_sip_call_is_tls(const ClvSip *sip, const char *target);
 /* The address by which that hop would see us: default for media. (transfer full) (nullable) */
 char *clv_sip_call_local_host(const ClvSip *sip, const char *target);
 /* INVITE. FALSE: not sent (no route, nonsense URI, too many calls); nothing follows. Else RINGING

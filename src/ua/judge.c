@@ -161,6 +161,15 @@ judge(Session *s, const GArray *expects, gboolean hear)
     return all;
 }
 
+/* In a call, or in the media that came before it. */
+static gboolean
+has_spoken(const Session *s)
+{
+    const ClvUaStreamStats *st = s->stream != NULL ? clv_ua_stream_stats(s->stream) : NULL;
+
+    return st != NULL && (s->connected_us != 0 || st->sent > 0 || st->received > 0);
+}
+
 void
 clv_ua_final_report(Session *s)
 {
@@ -191,10 +200,10 @@ clv_ua_final_report(Session *s)
         clv_ua_report_number(s->report, "duration_s", (double)(end_us - s->connected_us) / 1e6, 2);
     clv_ua_report_string(s->report, "codec", s->codec);
     clv_ua_put_keys(s);
-    if (s->stream != NULL && s->connected_us != 0) {
+    if (has_spoken(s))
         put_counters(s);
+    if (s->stream != NULL && s->connected_us != 0)
         put_levels(s);
-    }
     if (o->expect_hear->len + o->expect_silent->len > 0) {
         gboolean met;
 

@@ -411,6 +411,7 @@ class Baresip:
         self.folder = bench.new_folder('baresip-' + name)
         port, control = bench.ports.take(2), bench.ports.take()
         media = bench.ports.take(8)
+        self.port = port
         if account is not None:  # a whole line for the accounts file
             password, remote = 'x', 0
         elif password is None:

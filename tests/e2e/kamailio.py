@@ -60,6 +60,7 @@ class Kamailio:
         if transport == 'tls':
             make_certificate(self.folder)
         self.process = None
+        self.answers = {}  # whom it asserts in answers of these people to the server; 'nobody'
 
     def trust(self, server):
         """Before @server starts: it believes who comes from here."""
@@ -80,6 +81,7 @@ class Kamailio:
         text = devconfig.read(os.path.join(CLIENTS, 'kamailio.cfg.in'))
         passwords = [f'    $sht(password=>{name}) = "{self.password(server, name)}";'
                      for name in devconfig.PEOPLE]
+        passwords += [f'    $sht(answers=>{name}) = "{who}";' for name, who in self.answers.items()]
         tls = transport == 'tls'
         services = ('tls',) if tls else ('udp', 'tcp')
         port = server.tls_port if tls else server.sip_port
@@ -97,6 +99,10 @@ class Kamailio:
                 ('DOMAIN', DOMAIN)):
             text = text.replace(f'@{name}@', str(value))
         devconfig.write(os.path.join(self.folder, 'kamailio.cfg'), text, 0o600)
+
+    def outbound(self):
+        """Where the server sends its calls."""
+        return f'sip:{HOST}:{self.service};transport={self.transport};lr'
 
     @staticmethod
     def password(server, name):

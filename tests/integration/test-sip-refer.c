@@ -135,6 +135,29 @@ one_notify_is_under_way_and_the_latest_follows(Scene *s, gconstpointer unused)
     world_expect_empty(&s->w);
 }
 
+/* REFER ->  <- 202  <- NOTIFY 100  <- NOTIFY 200 (terminated)  <- BYE */
+static void
+the_last_word_comes_before_our_bye(Scene *s, gconstpointer unused)
+{
+    g_autofree char *first = NULL, *last = NULL, *bye = NULL;
+
+    dial_in(s);
+    raw_call_send(&s->call, "REFER", "Refer-To: <sip:alice@example.org;method=BYE>\r\n", NULL);
+    g_free(raw_call_expect(&s->call, 202));
+    world_expect(&s->w, "refer");
+    first = world_next(&s->w, s->alice, "NOTIFY");
+    g_assert_nonnull(strstr(first, "100 Trying"));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 200, NULL, TRUE);
+    clv_sip_end(s->w.hub.sip, s->w.hub.last_leg, NULL);
+    last = world_next(&s->w, s->alice, "NOTIFY");
+    g_assert_nonnull(strstr(last, "SIP/2.0 200 OK"));
+    g_assert_nonnull(strstr(last, "terminated"));
+    raw_call_answer(&s->call, first, 200, NULL, NULL);
+    raw_call_answer(&s->call, last, 200, NULL, NULL);
+    bye = world_next(&s->w, s->alice, "BYE");
+    raw_call_answer(&s->call, bye, 200, NULL, NULL);
+}
+
 static void
 norefersub_brings_no_notify(Scene *s, gconstpointer unused)
 {
@@ -520,6 +543,7 @@ main(int argc, char **argv)
     ADD("in-call", a_refer_in_a_call_is_accepted_and_told_about);
     ADD("outside", a_refer_outside_a_call_makes_a_dialog_of_its_own);
     ADD("one-notify", one_notify_is_under_way_and_the_latest_follows);
+    ADD("before-bye", the_last_word_comes_before_our_bye);
     ADD("norefersub", norefersub_brings_no_notify);
     ADD("ids", later_refers_in_a_call_carry_an_id);
     ADD("subscribe", subscribe_refreshes_and_ends_a_refer);

@@ -1518,7 +1518,7 @@ a_call_by_tls_stays_there(World *w, gconstpointer unused)
     RawPeer *bob, *stranger = raw_peer_new(w->loop, w->udp, NULL);
     RawCall call;
 
-    g_assert_true(clv_sip_call_is_secured(w->hub.sip, uri));
+    g_assert_true(clv_sip_call_is_tls(w->hub.sip, uri));
     g_assert_cmpuint(hub_call(&w->hub, uri, NULL), !=, 0);
     bob = raw_listener_accept(listener, 3000);
     g_assert_nonnull(bob);

@@ -10,6 +10,7 @@ from cases.invited import (HEARD, SILENT, Network, ask, brought_in, invite, leav
 from harness import check, test
 from proxy import add, replace
 
+OUTSIDE = 3000  # Hz: what nobody must hear, and no prompt holds
 REASON = 'cause=403;text="diverted"'
 FOLLOWS = policy_with('diversion=allowed-set')
 
@@ -24,9 +25,9 @@ def not_taken(net, uri, phone, *others):
     check(net.people(uri) == sorted(('alice', *others)), f'he is not in, found {net.people(uri)}')
     phone.hang_up()
     phone.ended()
-    report = phone.find('report')
-    check(report and report[0].get('received', 0) == 0,
-          f'he was sent no media, found {phone.why()}')
+    report = phone.find('report')[0]
+    check(report.get('received', 0) == 0, f'he was sent no media, found {phone.why()}')
+    check('received' in report or not phone.find('connected'), f'he listened: {phone.why()}')
 
 
 def rejected(net, uri, phone, name='bob', statuses=(403,), after_answer=True, reason=REASON):
@@ -44,12 +45,16 @@ def rejected(net, uri, phone, name='bob', statuses=(403,), after_answer=True, re
     else:
         check(not net.proxy.find('BYE'), f'a CANCEL is enough: {net.proxy.story()}')
     not_taken(net, uri, phone)
+    alice.say('sleep 0.8', 'stats')
+    alice.wait('stats')
+    alice.hang_up()
+    check(alice.ended() == 3, f'alice was told, and heard nobody, found {alice.why()}')
 
 
 def meeting(net, invite_list=('bob', 'carol')):
     """alice, who must hear nobody."""
-    net.alice, uri = net.create(invite=invite_list, silent=[(880, SILENT)],
-                                more=['--measure-from', '0.2', '--listen-for', '880'])
+    net.alice, uri = net.create(invite=invite_list, silent=[(OUTSIDE, SILENT)],
+                                more=['--measure-from', '0.2'])
     return uri
 
 
@@ -58,7 +63,7 @@ def meeting(net, invite_list=('bob', 'carol')):
 @test('R058 R059: a 181 alone ends the call by CANCEL under diversion=strict')
 def sign_181(bench):
     net = Network(bench)
-    phone = net.phone('bob', tone=880, more=['--send-181', '--answer-after', '60000'])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--send-181', '--answer-after', '60000'])
     rejected(net, meeting(net), phone, after_answer=False)
 
 
@@ -67,7 +72,7 @@ def sign_history(bench):
     net = Network(bench)
     entry = (f'<{devconfig.identity("bob")}?Reason=SIP%3Bcause%3D302>;index=1, '
              f'<{devconfig.identity("carol")};cause=302>;index=1.1;mp=1')
-    phone = net.phone('bob', tone=880, more=['--history-info', entry])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--history-info', entry])
     uri = meeting(net)
     answer, told = outcome(net.alice, ask(net.alice, invite('bob')))
     check((answer, told[-1]) == (202, 403), f'403, found {answer}, {told}')
@@ -81,7 +86,7 @@ def sign_assertion_ringing(bench):
     net = Network(bench)
     net.proxy.when('INVITE', status=180).edit(
         add('P-Asserted-Identity', f'<{devconfig.identity("carol")}>'))
-    phone = net.phone('bob', tone=880, more=['--answer-after', '60000'])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--answer-after', '60000'])
     rejected(net, meeting(net), phone, after_answer=False)
 
 
@@ -117,7 +122,7 @@ def came_back(bench):
 def other_phone(bench):
     net = Network(bench)
     net.proxy.when('INVITE', user='bob').divert('carol', history=False, ring=False)
-    phone = net.phone('carol', tone=880)
+    phone = net.phone('carol', tone=OUTSIDE)
     uri = meeting(net)
     answer, told = outcome(net.alice, ask(net.alice, invite('bob')))
     check((answer, told[-1]) == (202, 488), f'488, found {answer}, {told}')
@@ -128,7 +133,7 @@ def other_phone(bench):
 @test('R098: with another key than his ticket has nobody is in')
 def wrong_key(bench):
     net = Network(bench)
-    phone = net.phone('bob', tone=880, keys='carol')
+    phone = net.phone('bob', tone=OUTSIDE, keys='carol')
     uri = meeting(net)
     answer, told = outcome(net.alice, ask(net.alice, invite('bob')))
     check((answer, told[-1]) == (202, 488), f'488, found {answer}, {told}')
@@ -148,20 +153,20 @@ def spoil_answer(message):
 def changed_answer(bench):
     net = Network(bench)
     net.proxy.when('INVITE', status=200).edit(spoil_answer)
-    rejected(net, meeting(net), net.phone('bob', tone=880), statuses=(488,), reason='cause=488')
+    rejected(net, meeting(net), net.phone('bob', tone=OUTSIDE), statuses=(488,), reason='cause=488')
 
 
 @test('R058: an answer without TRANSFER_RESP says nothing of who it is, and gets ACK and BYE')
 def no_answer_keys(bench):
     net = Network(bench)
-    phone = net.phone('bob', tone=880, more=['--no-transfer-resp'])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--no-transfer-resp'])
     rejected(net, meeting(net), phone, statuses=(488, 403), reason='cause=')
 
 
 @test('R046 R063: an answer in plain RTP gets ACK and BYE')
 def plain_answer(bench):
     net = Network(bench)
-    phone = net.phone('bob', tone=880, more=['--answer-plain'])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--answer-plain'])
     rejected(net, meeting(net), phone, statuses=(488,), reason='cause=488')
 
 
@@ -176,6 +181,23 @@ def changes_identity(bench):
     check(any(REASON in r for r in reasons(net, 'BYE')), f'with a Reason: {reasons(net, "BYE")}')
     net.until(uri, 'alice')
     leave(net.alice)
+
+
+@test('R104: early media of somebody who has not answered is not mixed, and he is sent none')
+def early_media(bench):
+    net = Network(bench)
+    phone = net.phone('bob', tone=OUTSIDE, more=['--reliable', '--answer-after', '60000',
+                                            '--report-every', '0.5'])
+    uri = meeting(net)
+    number = ask(net.alice, invite('bob'))
+    phone.wait('pracked')
+    net.alice.say('sleep 1.5', 'stats')
+    net.alice.wait('stats')
+    not_taken(net, uri, phone)
+    check(phone.find('report')[0]['sent'] > 20, f'he has said something, found {phone.why()}')
+    check(outcome(net.alice, number)[1][-1] >= 400, 'he gave up himself')
+    net.alice.hang_up()
+    check(net.alice.ended() == 3, f'she was told, and heard nobody, found {net.alice.why()}')
 
 
 # ---- diversion=allowed-set ----
@@ -199,7 +221,7 @@ def to_member(bench):
 def to_outsider(bench):
     net = Network(bench, policy=FOLLOWS)
     net.proxy.when('INVITE', user='bob').divert('dave')
-    phone = net.phone('dave', tone=880)
+    phone = net.phone('dave', tone=OUTSIDE)
     uri = meeting(net)
     answer, told = outcome(net.alice, ask(net.alice, invite('bob')))
     check((answer, told[-1]) == (202, 488), f'488, found {answer}, {told}')
@@ -212,14 +234,14 @@ def asserted_outsider(bench):
     net = Network(bench, policy=FOLLOWS)
     net.proxy.when('INVITE', status=180).edit(
         add('P-Asserted-Identity', f'<{devconfig.identity("dave")}>'))
-    phone = net.phone('bob', tone=880, more=['--answer-after', '60000'])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--answer-after', '60000'])
     rejected(net, meeting(net), phone, after_answer=False, reason='cause=403')
 
 
 @test('R104: under diversion=allowed-set a forwarding is waited for, and no media flows meanwhile')
 def waits(bench):
     net = Network(bench, policy=FOLLOWS)
-    phone = net.phone('bob', tone=880, more=['--send-181', '--answer-after', '60000'])
+    phone = net.phone('bob', tone=OUTSIDE, more=['--send-181', '--answer-after', '60000'])
     uri = meeting(net)
     number = ask(net.alice, invite('bob'))
     check(net.proxy.wait('INVITE', status=180), net.proxy.story())
@@ -229,10 +251,29 @@ def waits(bench):
     not_taken(net, uri, phone)
     check(outcome(net.alice, number)[1][-1] >= 400, 'he gave up himself')
     net.alice.hang_up()
-    check(net.alice.ended() in (0, 3), f'she heard nobody, found {net.alice.why()}')
+    check(net.alice.ended() == 3, f'she was told, and heard nobody, found {net.alice.why()}')
 
 
-@test('R111: the ticket of a call is for one person, and for the set under diversion=allowed-set')
+@test('under diversion=allowed-set who says later that he is a member stays, an outsider goes')
+def changes_in_set(bench):
+    for name, stays in (('carol', True), ('dave', False)):
+        net = Network(bench, policy=FOLLOWS)
+        phone = net.phone('bob', more=['--change-identity', f'0.5:{devconfig.identity(name)}'])
+        alice, uri = net.create()
+        brought_in(alice, 'bob')
+        check(net.proxy.wait('UPDATE', status=200), f'an UPDATE is answered: {net.proxy.story()}')
+        if stays:
+            alice.say('sleep 0.5', 'stats')
+            alice.wait('stats')
+            net.until(uri, 'alice', 'bob')
+            leave(alice, phone)
+        else:
+            check(phone.wait('ended')['cause'] == 'bye', f'he gets a BYE, found {phone.why()}')
+            net.until(uri, 'alice')
+            leave(alice)
+
+
+@test('R110 R111: the ticket of a call is for one person, and for the set under diversion=allowed-set')
 def set_ticket(bench):
     for policy, others in ((None, ()), (FOLLOWS, ('carol',))):
         net = Network(bench, policy=policy)
@@ -244,8 +285,8 @@ def set_ticket(bench):
         found = set(re.findall(r'sip:(\w+)@example', tickets[0]))
         check(found == {'bob', *others}, f'for bob and {others}, found {tickets}')
         offer = net.calls('bob')[0].message.body.decode()
-        kemac = 'KEMAC' in messages_in(bench, offer)
-        check(not (kemac and others), 'a key for one is in no ticket for many')
+        flags = re.search(r'flags: (\w+)', messages_in(bench, offer)).group(1)
+        check('I' in flags, f'it says who asks, found flags {flags}')
         leave(alice, phone)
 
 

@@ -10,9 +10,11 @@ import uuid
 import devconfig
 import sip
 from cases.calls import conference_of, policy_with
-from harness import Skip, Ua, check, levels, mikey_arguments, test, wait_until
+from harness import Ua, check, mikey_arguments, test, wait_until
 
 HEARD, SILENT = -30, -45
+SOFTPHONES = policy_with(
+    'key-mgmt-allow=mikey-ticket;sdes\nauth=asserted\nsignalling=tls')
 
 
 class Network:
@@ -155,7 +157,7 @@ def listened(*people):
 
 
 def messages_in(bench, text):
-    """What conclave-ua makes of the MIKEY message there."""
+    """What conclave-ua makes of the MIKEY message in this SDP."""
     found = re.search(r'a=key-mgmt:mikey (\S+)', text)
     check(found, f'there is a MIKEY message: {text}')
     result = subprocess.run([bench.program('conclave-ua'), 'decode', found.group(1)],
@@ -203,7 +205,7 @@ def shapes(bench):
         phone.wait('connected')
     net.until(uri, 'alice', 'bob', 'carol', 'dave', 'erin')
     log = net.server.process.log()
-    check('NOTIFY' not in ''.join(str(e) for e in ua.events), 'no NOTIFY was sent')
+    check(not ua.find('notified'), f'norefersub: no NOTIFY was sent, found {ua.events}')
     check(log.count('is called for sip:alice@example.org') == 4, 'one call each')
     net.server.ctl('end', uri)
 
@@ -253,6 +255,109 @@ def twice(bench):
         check(len(net.calls('carol')) == 1, 'one call')
         alice.hang_up()
         satisfied(carol)
+
+
+@test('two REFERs for the same person make one call, and both referrers hear of it')
+def same_target(bench):
+    net = Network(bench)
+    carol = net.phone('carol', more=['--answer-after', '700'])
+    alice, uri = net.create()
+    first, second = ask(alice, invite('carol')), ask(alice, invite('carol'))
+    for number in (first, second):
+        found = outcome(alice, number)
+        check(found[0] == 202 and found[1][-1] == 200, f'200 for both, found {found}')
+    check(len(net.calls('carol')) == 1, f'one call: {net.proxy.story()}')
+    satisfied(alice, carol)
+
+
+@test('a call goes on when who asked for it has left the conference')
+def orphan(bench):
+    net = Network(bench)
+    bob = net.phone('bob', more=['--answer-after', '1500'])
+    alice, uri = net.create()
+    carol = net.join('carol', uri)
+    ask(alice, invite('bob'))
+    bob.wait('invited')
+    alice.hang_up()
+    net.until(uri, 'carol')
+    bob.wait('connected')
+    net.until(uri, 'bob', 'carol')
+    check(alice.ended() in (0, 1), f'she does not hear how it ended, found {alice.why()}')
+    satisfied(bob, carol)
+
+
+@test('Replaces goes into the call, Referred-By where the policy says so')
+def passed_on(bench):
+    for rule in ('yes', 'no'):
+        net = Network(bench, policy=policy_with(f'pass-referred-by={rule}'))
+        bob = net.phone('bob')
+        alice, uri = net.create()
+        dialog = 'abc%40192.0.2.1%3Bto-tag%3D1%3Bfrom-tag%3D2'
+        _, found = net.refer('alice', uri, f'{devconfig.identity("bob")}?Replaces={dialog}')
+        call = net.calls('bob')[0].message
+        check(call.get('replaces') == 'abc@192.0.2.1;to-tag=1;from-tag=2',
+              f'Replaces, found {call.headers}')
+        check(bool(call.get('referred-by')) == (rule == 'yes'), f'Referred-By: {call.headers}')
+        check(not call.get('referred-by') or 'alice@' in call.get('referred-by'), 'of alice')
+        leave(alice)
+        bob.hang_up()
+
+
+@test('an answer in a reliable 183 is acknowledged by PRACK and lets him in')
+def reliable(bench):
+    net = Network(bench)
+    carol = net.phone('carol', tone=880, hear=[(440, HEARD)], more=['--reliable',
+                                                                   '--answer-after', '300'])
+    alice, uri = net.create(tone=440, hear=[(880, HEARD)], more=['--measure-from', '1'])
+    brought_in(alice, 'carol')
+    check(net.proxy.find('PRACK'), f'PRACK: {net.proxy.story()}')
+    check(net.proxy.find('INVITE', status=183), 'of a 183')
+    net.until(uri, 'alice', 'carol')
+    listened(alice, carol)
+
+
+@test('requests and answers that are lost on the way are sent again, and he is in once')
+def lost(bench):
+    net = Network(bench)
+    net.proxy.when('INVITE', status=200).drop(times=1)
+    net.proxy.when('ACK').drop(times=1)
+    carol = net.phone('carol')
+    alice, uri = net.create()
+    brought_in(alice, 'carol')
+    wait_until(lambda: len(net.proxy.find('ACK')) >= 2, 'a 200 that is repeated gets its ACK again')
+    check(len(net.server.ctl('show', uri)['participants']) == 2, 'he is in once')
+    satisfied(alice, carol)
+
+
+@test('a 302 is no way to somebody else: nobody is called, and the referrer hears 302')
+def redirected(bench):
+    net = Network(bench)
+    net.phone('carol')
+    net.proxy.when('INVITE', user='bob').answer(
+        302, lambda m: m.add('Contact', f'<{devconfig.identity("carol")}>'))
+    alice, uri = net.create()
+    found = outcome(alice, ask(alice, invite('bob')))
+    check(found[0] == 202 and 300 <= found[1][-1] < 500, f'302, found {found}')
+    net.untouched('carol')
+    leave(alice)
+
+
+@test('an answer that crosses our CANCEL gets ACK and BYE')
+def crossing(bench):
+    net = Network(bench)
+    net.proxy.when('CANCEL').drop()
+    bob = net.phone('bob', tone=880, more=['--answer-after', '1500'])
+    alice, uri = net.create()
+    calling = ask(alice, invite('bob'))
+    bob.wait('invited')
+    check(outcome(alice, ask(alice, 'remove ' + devconfig.identity('bob')))[1][-1] == 200, 'out')
+    check(outcome(alice, calling)[1][-1] == 487, 'the call is given up')
+    check(bob.wait('ended')['cause'] == 'bye', f'he answers, and gets a BYE: {bob.why()}')
+    check(net.proxy.find('ACK'), f'after an ACK: {net.proxy.story()}')
+    check(net.people(uri) == ['alice'], 'he was never in')
+    bob.ended()
+    check(bob.find('report')[0]['received'] == 0, f'and was sent nothing, found {bob.why()}')
+    leave(alice)
 
 
 @test('R057: into a conference that nobody can dial into people come by REFER of the creator alone')
@@ -429,6 +534,58 @@ def flood(bench):
         check(report['lost'] == 0 and report['longest_gap_ms'] < 200,
               f'{ua.name} noticed nothing, found {report}')
     leave(carol)
+
+
+# ---- phones of others ----
+
+@test('SDES keys are not offered over a hop in the clear, however trusted')
+def no_sdes_in_the_clear(bench):
+    net = Network(bench, policy=SOFTPHONES)
+    bob = net.phone('bob')
+    alice, uri = net.create(tls=True)
+    brought_in(alice, 'bob')
+    offer = net.calls('bob')[0].message.body.decode()
+    check('a=key-mgmt:mikey' in offer and 'a=crypto' not in offer, f'no key is told: {offer}')
+    check(net.until(uri, 'alice', 'bob')['bob']['keys'] == 'mikey-ticket', 'he is in by ticket')
+    leave(alice, bob)
+
+
+@test('R046: a phone of another make that answers with keys of another kind gets ACK and BYE')
+def other_keys(bench):
+    net = Network(bench)
+    phone = bench.sipp('uas_participant', user='bob')
+    net.proxy.route('bob', ('udp', '127.0.0.1', phone.port))
+    alice, uri = net.create()
+    found = outcome(alice, ask(alice, invite('bob')))
+    check(found[0] == 202 and found[1][-1] == 488, f'488, found {found}')
+    phone.good(20)
+    bye = net.proxy.find('BYE')
+    check(bye and 'cause=488' in bye[0].message.get('reason'), f'with a Reason: {net.proxy.story()}')
+    check(net.people(uri) == ['alice'], 'nobody came')
+    leave(alice)
+
+
+@test('R046: an answer that is no SDP, or one of another offer, gets ACK and BYE')
+def garbage(bench):
+    def body(text):
+        def edit(message):
+            message.body = text
+        return edit
+    wrong = sip.sdp('m=video 40000 RTP/SAVP 96\r\nm=audio 40002 RTP/SAVP 8\r\n')
+    plain = sip.sdp('m=audio 40000 RTP/AVP 8\r\n')
+    refused_line = sip.sdp('m=audio 0 RTP/SAVP 8\r\n')
+    for text in (b'', b'v=1\r\n', os.urandom(200), wrong, plain, refused_line):
+        net = Network(bench)
+        net.proxy.when('INVITE', status=200).edit(body(text))
+        bob = net.phone('bob')
+        alice, uri = net.create()
+        found = outcome(alice, ask(alice, invite('bob')))
+        check(found[0] == 202 and found[1][-1] >= 400, f'{text[:60]}: refused, found {found}')
+        check(bob.wait('ended')['cause'] == 'bye', f'he gets a BYE, found {bob.why()}')
+        check(net.proxy.find('ACK'), f'and an ACK: {net.proxy.story()}')
+        check(net.people(uri) == ['alice'], 'nobody came')
+        leave(alice)
+        bob.ended()
 
 
 # ---- the KMS ----

@@ -166,3 +166,48 @@ def absent(bench):
     for uri in ('sip:aaaaaaaaaaaaaaaaaaaaaaaa.conf1@127.0.0.1', 'sip:nobody@127.0.0.1'):
         refused(bench.ua(server, 'alice', 'join', uri), 404)
     wait_until(lambda: server.ctl('status')['legs'] == 0, 'nothing is left behind')
+
+
+@test('R056 R062: who is in the set dials in, and who is not gets 403 when he is proven')
+def listed(bench):
+    server = bench.server()
+    alice, uri = running(bench, server)
+    event = refused(bench.ua(server, 'carol', 'join', uri), 403)
+    check(event['status'] == 403, f'403, found {event}')
+    check('not-in-allowed-set' in server.process.log(), 'for what she is')
+    bob = bench.ua(server, 'bob', 'join', uri, duration=1)
+    expect_good(bob)
+    check(sorted(server.roster(uri)) == ['alice'], 'carol was never in')
+    finish(alice)
+
+
+@test('R061: who hides his name from the conference gets 433, unless the policy hides it')
+def anonymous(bench):
+    for rule, status in (('reject', 433), ('hide', None)):
+        proxy = bench.proxy()
+        server = bench.server(policy=policy_with(f'anonymity={rule}'),
+                              options=[('sip', 'trusted-peers', proxy.host)])
+        proxy.route(r'.*\.' + devconfig.SERVICE, ('udp', '127.0.0.1', server.sip_port))
+        proxy.when('INVITE', fits=lambda m: not m.in_dialog).edit(
+            lambda m: m.add('P-Asserted-Identity', f'<{devconfig.identity("bob")}>'))
+        alice, uri = running(bench, server)
+        bob = bench.ua(server, 'bob', 'join', uri, duration=1,
+                       more=['--privacy', 'id', '--proxy', proxy.uri()])
+        if status is None:
+            expect_good(bob)
+        else:
+            event = refused(bob, status)
+            check(event['phrase'] == 'Anonymity Disallowed', f'with these words, found {event}')
+        finish(alice)
+
+
+@test('R065: an m-line that is not secured is refused, and the secured one beside it is taken')
+def one_secured(bench):
+    server = bench.server()
+    offer = sdes_offer() + b'm=video 40002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n'
+    answer = sip.invite(sip.Peer(server.tls_port, 'tls'), server.lounge, offer,
+                        password=server.read('passwords/alice').strip())
+    check(sip.status_of(answer) == 200, f'she is in, found {answer}')
+    lines = re.findall(r'(?m)^m=(\w+) (\d+) (\S+)', answer)
+    check([(kind, port != '0') for kind, port, _ in lines] == [('audio', True), ('video', False)],
+          f'the video is refused, found {lines}')
