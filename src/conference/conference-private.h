@@ -144,6 +144,7 @@ struct ClvConference {
     gboolean joined_once;  /* somebody has been connected with media */
     gboolean redirected;   /* its creator was sent here by a 302 */
     gboolean creator_came; /* the creator has had a dialog */
+    gboolean confirmed;    /* its creation has had its ACK */
     gboolean dated;        /* the wall clock is known, and has been counted in */
     gboolean over;
     char *goodbye;     /* (nullable) why it ends when everybody has been told so */
@@ -249,6 +250,8 @@ void clv_on_media_failed(ClvConference *c, const ClvEvent *event);
 void clv_step_seat(ClvConference *c, Member *member);
 /* The dialog lives: into the conference, or in front of the PIN. */
 void clv_step_connect(ClvConference *c, Member *member);
+/* What he keyed in is right. */
+void clv_step_pin_given(ClvConference *c, Member *member);
 /* Into the mix and the roster. */
 void clv_step_let_in(ClvConference *c, Member *member);
 void clv_step_note_allowed(ClvConference *c, const Member *member,

@@ -322,17 +322,29 @@ void
 clv_step_connect(ClvConference *c, Member *member)
 {
     gboolean creator = clv_judge_is_creator(c, member->identity);
-    gboolean creates = member->creates;
+    gboolean asked = member->needs_pin;
 
     member->state = MEMBER_CONNECTED;
     member->joined_us = c->wall_us;
     c->creator_came |= creator;
-    if (member->needs_pin)
+    /* Not by another dialog of his: the creation may still be cancelled. */
+    c->confirmed |= creator && (member->creates || c->redirected);
+    if (asked)
         clv_wait_ask_pin(c, member);
     else
         clv_step_let_in(c, member);
-    /* Not at another dialog of his: the creation may still be cancelled. */
-    if (creator && !c->over && (creates || c->redirected))
+    if (creator && !asked && !c->over && c->confirmed)
+        clv_dial_start_list(c);
+}
+
+/* In front of the PIN nobody has others called. */
+void
+clv_step_pin_given(ClvConference *c, Member *member)
+{
+    gboolean creator = clv_judge_is_creator(c, member->identity);
+
+    clv_step_let_in(c, member);
+    if (creator && !c->over && c->confirmed)
         clv_dial_start_list(c);
 }
 

@@ -183,7 +183,7 @@ clv_on_pin(ClvConference *c, const ClvEvent *event)
     if (event->flag) {
         member->needs_pin = FALSE;
         member->deadline_us = 0;
-        clv_step_let_in(c, member);
+        clv_step_pin_given(c, member);
         return;
     }
     member->pin_errors++;

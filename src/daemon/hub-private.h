@@ -262,6 +262,7 @@ void pin_check(Leg *leg, const char *hash, char *digits);
 /* ---- store.c: conferences that outlive a restart ---- */
 void store_load(struct ClvHub *hub);
 void store_touch(struct ClvHub *hub); /* something may have changed */
+void store_flush(struct ClvHub *hub);
 void store_close(struct ClvHub *hub); /* waits until what was to be written is */
 
 /* ---- figures.c ---- */

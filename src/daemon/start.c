@@ -177,6 +177,7 @@ clv_hub_shutdown(ClvHub *hub)
 {
     if (hub->stopping)
         return;
+    store_flush(hub);
     hub->stopping = TRUE;
     clv_sip_refuse_new(hub->sip);
     clv_id_foreach(hub->rooms, end_room, hub);

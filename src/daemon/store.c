@@ -192,6 +192,16 @@ store_load(ClvHub *hub)
     store_touch(hub);
 }
 
+/* What has just changed is written before anything ends. */
+void
+store_flush(ClvHub *hub)
+{
+    if (hub->store_timer == NULL)
+        return;
+    clv_timer_cancel(hub->store_timer);
+    settled(hub);
+}
+
 /* At the end of the server its conferences end for those who are in them, but not for the file. */
 void
 store_close(ClvHub *hub)

@@ -171,8 +171,8 @@ check_locked(const Case *in)
 
 #define CREATOR_RETRY_S 10
 
-/* Nobody is in who could answer for the conference, and this one cannot either. Who was admitted has
- * been let in by somebody who may. */
+/* Nobody is in who could answer for the conference, and this one cannot either. Who was admitted
+ * has been let in by somebody who may. */
 static gboolean
 lacks_creator(const Case *in)
 {

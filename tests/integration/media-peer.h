@@ -22,7 +22,7 @@ typedef struct Peer {
     ClvSrtp *send, *receive;
     ClvG711Law law;
     gboolean mux;
-    gboolean mute; /* sends nothing at all */
+    gboolean mute;          /* sends nothing at all */
     ClvDirection direction; /* the mixer's */
     double hz;              /* 0: says nothing but the idle code */
     double amplitude;

@@ -206,8 +206,9 @@ is_good_for(const Early *e, ClvPurpose purpose)
     return mikey_policy_allows_application(e->policy, mikey_bytes_str(application[purpose]));
 }
 
-/* Who joins, or offers other keys, may bring the list of the conference (5.2, 5.3): a ticket that names
- * others, too, is one for that. Whether its owner may change the list is for the conference to say. */
+/* Who joins, or offers other keys, may bring the list of the conference (5.2, 5.3): a ticket that
+ * names others, too, is one for that. Whether its owner may change the list is for the conference
+ * to say. */
 static gboolean
 check_purpose(const Early *e)
 {
