@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import time
 
 import devconfig
 from cases.calls import conference_of, expect_good, hearing
@@ -75,10 +76,14 @@ maps=yes
 @test('with foreign-kms=relay people of another KMS make a conference and hear each other')
 def relayed(bench):
     net = Operators(bench)
-    alice = bench.ua(net.server, 'alice', 'create', duration=3, **hearing(440, 660),
+    alice = bench.ua(net.server, 'alice', 'create', **hearing(440, 660),
                      more=net.more('--invite', devconfig.identity('bob')))
-    bob = bench.ua(net.server, 'bob', 'join', conference_of(alice), duration=2,
-                   **hearing(660, 440), more=net.more())
+    bob = bench.ua(net.server, 'bob', 'join', conference_of(alice), **hearing(660, 440),
+                   more=net.more())
+    bob.wait('connected')
+    time.sleep(3)
+    for ua in (alice, bob):
+        ua.hang_up()
     expect_good(alice, bob)
     log = net.home.process.log()
     for name in ('alice', 'bob'):
