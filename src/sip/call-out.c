@@ -552,22 +552,30 @@ wants_longer_interval(const Dialog *d, guint status, const sip_t *msg)
            msg->sip_min_se->min_delta <= 86400 * 7 && d->call->n_tries < MAX_TRIES;
 }
 
-static void
-refused(Dialog *d, guint status, const sip_t *msg)
+static gboolean
+tries_again(Dialog *d, guint status, const sip_t *msg)
 {
     CallOut *call = d->call;
 
-    nta_outgoing_destroy(g_steal_pointer(&call->invite));
-    if (wants_longer_interval(d, status, msg)) {
-        call->min_se_s = (gint64)msg->sip_min_se->min_delta;
-        call->interval_s = MAX(call->interval_s, call->min_se_s);
-        g_ptr_array_set_size(call->forks, 0);
-        if (send_invite(d))
-            return;
+    if (!wants_longer_interval(d, status, msg))
+        return FALSE;
+    call->min_se_s = (gint64)msg->sip_min_se->min_delta;
+    call->interval_s = MAX(call->interval_s, call->min_se_s);
+    g_ptr_array_set_size(call->forks, 0);
+    return send_invite(d);
+}
+
+static void
+refused(Dialog *d, guint status, const sip_t *msg)
+{
+    nta_outgoing_t *invite = g_steal_pointer(&d->call->invite);
+
+    if (!tries_again(d, status, msg)) {
+        over(d, status);
+        if (d->state != DIALOG_BURIED)
+            clv_dialog_bury(d);
     }
-    over(d, status);
-    if (d->state != DIALOG_BURIED)
-        clv_dialog_bury(d);
+    nta_outgoing_destroy(invite); /* last: msg is a part of it */
 }
 
 /* The fork's leg becomes that of the dialog; the others are forgotten. */

@@ -86,7 +86,7 @@ refer_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
     if (status < 200 || orq != a->refer)
         return 0;
     clv_sip_peer_of_response(a->sip, orq, &peer);
-    nta_outgoing_destroy(g_steal_pointer(&a->refer));
+    a->refer = NULL;
     if (status >= 300 || msg == NULL) {
         tell(a, status >= 300 ? (guint)status : 500, TRUE);
     } else if (is_worse(a, &peer) || msg->sip_to->a_tag == NULL) {
@@ -96,6 +96,7 @@ refer_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
             nta_leg_rtag(a->leg, msg->sip_to->a_tag);
         tell(a, (guint)status, FALSE);
     }
+    nta_outgoing_destroy(orq); /* last: msg is a part of it */
     return 0;
 }
 

@@ -178,7 +178,6 @@ refresh_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
     clv_dialog_ref(d);
     if (status < 300)
         acknowledge(d, orq, msg);
-    nta_outgoing_destroy(d->request);
     d->request = NULL;
     if (status < 300 && msg != NULL) {
         refreshed(d, msg);
@@ -198,6 +197,7 @@ refresh_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
         arm(d, last_call_ms(d));
     }
     clv_dialog_unref(d);
+    nta_outgoing_destroy(orq); /* last: msg is a part of it */
     return 0;
 }
 

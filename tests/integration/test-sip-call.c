@@ -298,6 +298,49 @@ a_422_makes_us_ask_for_a_longer_interval(World *w, gconstpointer unused)
     hang_up(w, &call);
 }
 
+/* On a stream nothing is repeated, and nta forgets a finished transaction with its messages.
+ *
+ * INVITE ->  <- 422  ACK ->  INVITE ->  <- 200 (Session-Expires 2)  ACK ->  UPDATE ->  <- 200 (1800) */
+static void
+answers_over_tcp_are_read_before_they_go(World *w, gconstpointer unused)
+{
+    RawListener *listener = raw_listener_new(w->loop, NULL);
+    g_autofree char *uri =
+        g_strdup_printf("sip:bob@%s;transport=tcp", raw_listener_address(listener));
+    g_autofree char *contact = g_strdup_printf("Contact: <%s>\r\n", uri);
+    g_autofree char *invite = NULL, *again = NULL, *expires = NULL, *update = NULL, *bye = NULL;
+    RawPeer *bob;
+    RawCall call;
+
+    w->config.min_se_s = 1;
+    world_restart(w);
+    g_assert_cmpuint(hub_call(&w->hub, uri, NULL), !=, 0);
+    bob = raw_listener_accept(listener, 3000);
+    g_assert_nonnull(bob);
+    invite = raw_call_taken(&call, bob, "INVITE", "bob1");
+    raw_call_answer_as(&call, invite, 422, "bob1", NULL, "Min-SE: 3600\r\n", NULL);
+    g_free(world_next(w, bob, "ACK"));
+    again = world_next(w, bob, "INVITE");
+    expires = raw_header(again, "Session-Expires");
+    g_assert_cmpstr(expires, ==, "3600;refresher=uac");
+    raw_call_answer_as(&call, again, 200, "bob1", contact,
+                       "Allow: INVITE, ACK, BYE, UPDATE\r\nRequire: timer\r\n"
+                       "Session-Expires: 2;refresher=uac\r\n",
+                       WORLD_OFFER);
+    g_free(world_next(w, bob, "ACK"));
+    update = world_next(w, bob, "UPDATE");
+    raw_call_answer_as(&call, update, 200, "bob1", NULL, "Session-Expires: 1800;refresher=uac\r\n",
+                       NULL);
+    world_expect_silence(bob, 1500);
+    clv_sip_end(w->hub.sip, w->hub.last_leg, NULL);
+    bye = world_next(w, bob, "BYE");
+    raw_call_answer_as(&call, bye, 200, "bob1", NULL, NULL, NULL);
+    world_expect_empty(w);
+    raw_call_clear(&call);
+    raw_peer_free(bob);
+    raw_listener_free(listener);
+}
+
 static void
 nobody_who_asks_for_longer_and_longer_keeps_us_busy(World *w, gconstpointer unused)
 {
@@ -681,6 +724,7 @@ main(int argc, char **argv)
     ADD("reliable-order", reliable_answers_out_of_order_are_not_heeded);
     ADD("refusals", refusals_are_told_by_their_status);
     ADD("422", a_422_makes_us_ask_for_a_longer_interval);
+    ADD("stream", answers_over_tcp_are_read_before_they_go);
     ADD("422-again", nobody_who_asks_for_longer_and_longer_keeps_us_busy);
     ADD("silence", who_never_answers_has_failed);
     ADD("forwarding", forwarding_and_history_are_told);

@@ -117,6 +117,11 @@ def outcome(ua, refer, seconds=20):
               f'{ua.name} ended before the last NOTIFY: {ua.why()}')
 
 
+def is_success(found):
+    """Accepted, and brought in; a NOTIFY of ringing may have been overtaken by the last one."""
+    return found[0] == 202 and found[1] in ([100, 180, 200], [100, 200])
+
+
 def invite(name):
     return 'refer ' + devconfig.identity(name)
 
@@ -170,9 +175,10 @@ def messages_in(bench, text):
 @test('R064 R111 R122: the creator has somebody called by REFER, and both hear each other')
 def dial_out(bench):
     net = Network(bench)
-    carol = net.phone('carol', tone=880, hear=[(440, HEARD)], silent=[(880, SILENT)])
+    carol = net.phone('carol', tone=880, hear=[(440, HEARD)], silent=[(880, SILENT)],
+                      more=['--answer-after', '1500'])
     alice, uri = net.create(tone=440, hear=[(880, HEARD)], silent=[(440, SILENT)],
-                            more=['--measure-from', '1'])
+                            more=['--measure-from', '3'])
     found = outcome(alice, ask(alice, invite('carol')))
     check(found == (202, [100, 180, 200]), f'the NOTIFYs tell how it goes, found {found}')
     row = net.until(uri, 'alice', 'carol')['carol']
@@ -193,14 +199,12 @@ def shapes(bench):
     net = Network(bench)
     alice, uri = net.create(invite=('bob', 'carol', 'dave', 'erin'))
     dialog = alice.wait('connected')['dialog']
-    for name, more, expected in (
-            ('bob', [], (202, [100, 180, 200])),
-            ('carol', ['--target-dialog', dialog], (202, [100, 180, 200])),
-            ('dave', ['--refer-body', 'sdp'], (202, [100, 180, 200])),
-            ('erin', ['--norefersub'], (202, []))):
+    for name, more in (('bob', []), ('carol', ['--target-dialog', dialog]),
+                       ('dave', ['--refer-body', 'sdp']), ('erin', ['--norefersub'])):
         phone = net.phone(name)
         ua, found = net.refer('alice', uri, devconfig.identity(name), more)
-        check(found == expected, f'{name} {more}: {expected}, found {found}')
+        check(found == (202, []) if name == 'erin' else is_success(found),
+              f'{name} {more}: he is called, found {found}')
         check(ua.ended() == 0, f'the referrer is content, found {ua.why()}')
         phone.wait('connected')
     net.until(uri, 'alice', 'bob', 'carol', 'dave', 'erin')
@@ -398,7 +402,7 @@ def nothing_before(bench):
     check(not net.calls('carol'), f'nobody is called while it is silent: {net.proxy.story()}')
     check(net.server.ctl('status')['kms-outstanding'] == 1, 'for nothing but that')
     net.server.kms.thaw()
-    check(outcome(ua, 1) == (202, [100, 180, 200]), f'then he is, found {ua.why()}')
+    check(is_success(outcome(ua, 1)), f'then he is, found {ua.why()}')
     lines = re.findall(r'(\w+) granted: (\S+) -> .* identity=conf1', net.server.kms.process.log())
     check(lines[-2:] == [('resolve', devconfig.identity('alice')), ('request', uri)],
           f'first her ticket is resolved, then one for carol is fetched, found {lines}')
