@@ -263,6 +263,19 @@ is_member(const Room *room, const char *who, ClvLegId leg)
 }
 
 static gboolean
+is_called(const Room *room, const char *who)
+{
+    for (guint i = 0; who != NULL && i < clv_conference_n_dials(room->conference); i++) {
+        ClvDialInfo info;
+
+        clv_conference_dial(room->conference, i, &info);
+        if (strcmp(info.target, who) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
 kick(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 {
     Room *room = find_room(hub, command->args[0], error);
@@ -272,7 +285,7 @@ kick(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
 
     if (room == NULL)
         return FALSE;
-    if (!is_member(room, who, leg)) {
+    if (!is_member(room, who, leg) && !is_called(room, who)) {
         g_set_error(error, CLV_CONTROL_ERROR, 0, "'%s' is not in this conference",
                     command->args[1]);
         return FALSE;

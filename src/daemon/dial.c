@@ -407,6 +407,10 @@ dial_start(ClvHub *hub, Room *room, ClvDialOrder *order)
         fail(leg, 0, CLV_CODE_NOT_FOUND, "there is no way to this URI");
         return;
     }
+    if (clv_policy_demands_tls(view) && !clv_sip_call_is_tls(hub->sip, order->target)) {
+        fail(leg, 0, CLV_CODE_FORBIDDEN, "signalling=tls, and this call would not go by TLS");
+        return;
+    }
     for (; *scheme != CLV_SCHEME_NONE && leg->dial->n_schemes < MAX_DIAL_SCHEMES; scheme++) {
         const ClvKeymgmtOps *ops = clv_keymgmt_find(*scheme);
 

@@ -167,6 +167,8 @@ gboolean clv_policy_refer_rejects_duplicate(const ClvPolicyView *view);
 gboolean clv_policy_refer_plain_200(const ClvPolicyView *view);
 gboolean clv_policy_pass_referred_by(const ClvPolicyView *view);
 gboolean clv_policy_invite_by_refer(const ClvPolicyView *view);
+/* signalling=tls: calls of ours go by TLS alone, too */
+gboolean clv_policy_demands_tls(const ClvPolicyView *view);
 gint64 clv_policy_dial_out_timeout_ms(const ClvPolicyView *view);
 guint clv_policy_dial_out_parallel(const ClvPolicyView *view);
 guint clv_policy_max_uri_list(const ClvPolicyView *view); /* 0: refused */

@@ -159,6 +159,12 @@ clv_policy_invite_by_refer(const ClvPolicyView *view)
     return view_number(view, KEY_INVITE_BY_REFER) != 0;
 }
 
+gboolean
+clv_policy_demands_tls(const ClvPolicyView *view)
+{
+    return view_number(view, KEY_SIGNALLING) == SIGNALLING_TLS;
+}
+
 gint64
 clv_policy_dial_out_timeout_ms(const ClvPolicyView *view)
 {

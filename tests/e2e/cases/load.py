@@ -74,8 +74,8 @@ def beside(bench, options, rate, seconds):
     before = late_ticks(port)
     counts, why = soak.make_calls(bench, server, ticket, rate * seconds, rate)
     late = late_ticks(port) - before
-    # One may be the machine's, which has other things to do; a server that is late is late often.
-    check(late <= 2, f'the mixer was in time, found {late} late ticks')
+    # Some may be the machine's, which has other things to do; a server that is late is late often.
+    check(late <= seconds, f'the mixer was in time, found {late} late ticks')
     conference.judge()
     started, good, failed, _, _, refused = counts
     check(started == rate * seconds and good + refused == started and failed == 0,
