@@ -59,6 +59,7 @@ replied(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsReply *reply)
     if (room == NULL)
         return;
     room->announcing_for = 0;
+    room->announcing = FALSE;
     room->announced = room->announced || reply->code == CLV_CODE_OK;
     if (reply->code != CLV_CODE_OK)
         hub_log(hub, CLV_LOG_ERROR, leg, room, "kms-announce",
@@ -79,8 +80,10 @@ announce_room(ClvHub *hub, Room *room, ClvLegId leg)
     if (!hub->config->kms_announce)
         return CLV_CODE_OK;
     room->announcing_for = leg;
+    room->announcing = TRUE;
     if (ask_listing(hub, &question, &listing, FALSE, &code) == 0) {
         room->announcing_for = 0;
+        room->announcing = FALSE;
         schedule(room, RETRY_MS);
     }
     return code;
@@ -103,6 +106,6 @@ announce_end(ClvHub *hub, Room *room)
     ClvCode code;
 
     clv_timer_cancel(g_steal_pointer(&room->announce_timer));
-    if (hub->config->kms_announce && room->announced)
+    if (hub->config->kms_announce && (room->announced || room->announcing))
         ask_listing(hub, &question, &listing, TRUE, &code);
 }

@@ -86,6 +86,7 @@ typedef struct Room {
     } timer_args[CLV_N_TIMERS];
     GHashTable *dials; /* number of the order -> id of the leg, both as pointers' worth */
     gboolean announced; /* announce.c: it stands in the list of the KMS */
+    gboolean announcing; /* or may do so soon */
     ClvLegId announcing_for;
     ClvTimer *announce_timer;
     gboolean over;

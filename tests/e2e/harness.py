@@ -713,11 +713,18 @@ def tap_line(sentence, function, build, keep):
     return problem is not None, text
 
 
-def run(build, patterns, keep, jobs):
+def is_wanted(function, kind, twice):
+    """@twice: modules whose cases both builds run; None: all of them."""
+    if function.only is not None:
+        return function.only == kind
+    return twice is None or function.__module__.rpartition('.')[2] in twice
+
+
+def run(build, patterns, keep, jobs, twice=None):
     """Runs several at a time: they wait much more than they work."""
     kind = kind_of(build)
     chosen = [(s, f) for s, f in tests
-              if any(p in s for p in patterns) or (not patterns and f.only in (None, kind))]
+              if any(p in s for p in patterns) or (not patterns and is_wanted(f, kind, twice))]
     print(f'1..{len(chosen)}', flush=True)
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

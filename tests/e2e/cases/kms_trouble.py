@@ -8,7 +8,7 @@ import time
 import devconfig
 from cases.calls import conference_of, expect_good, hearing
 from cases.refusals import refused, take_ticket
-from harness import check, test, wait_until
+from harness import check, set_option, test, wait_until
 
 
 def hold_conference(bench, server):
@@ -176,3 +176,39 @@ def two_addresses(bench):
           after[second.url]['requests'] == before[second.url]['requests'],
           f'the first is asked again, found {after}')
     still_fine(alice, bob)
+
+
+# ---- a KMS that keeps a list of conferences ----
+
+def with_list(server):
+    keys = server.read('kms-keys.conf')
+    server.write('kms-keys.conf', set_option(keys, 'service conf1', 'conferences', 'list'), 0o600)
+
+
+@test('R113: where the KMS keeps a list, conferences are announced before their creation, withdrawn after')
+def listed(bench):
+    server = bench.server(options=[('kms', 'announce', 'yes')], prepare=with_list)
+    alice = bench.ua(server, 'alice', 'create', tone=440, more=['--invite', devconfig.identity('bob')])
+    uri = alice.wait('connected')['contact']
+    bob = bench.ua(server, 'bob', 'join', uri, hear=[(440, -30)], duration=3)
+    check(bob.ended() == 0, f'bob is in and hears alice, {bob.why()}')
+    lounge = bench.ua(server, 'carol', 'join', server.lounge, duration=1)
+    check(lounge.ended() in (0, 3), f'the scheduled room answers, {lounge.why()}')
+    server.ctl('end', uri)
+    check(alice.ended() == 0, f'alice was content, {alice.why()}')
+    check('does not take this conference into its list' not in server.process.log(), 'all were taken')
+    listing = [line for line in server.process.log().splitlines() if 'event=kms-decision' in line and
+               'conf1@' in line and ('announce' in line or 'withdraw' in line)]
+    check(any('announce' in line for line in listing), f'the KMS tells of announcements: {listing}')
+    wait_until(lambda: any('withdraw' in line and uri.split(':')[1].split('@')[0] in line
+                           for line in server.process.log().splitlines()), 'it was withdrawn')
+
+
+@test('R113: where the KMS keeps a list and nobody announces, a creation fails cleanly')
+def unlisted(bench):
+    server = bench.server(prepare=with_list)
+    alice = bench.ua(server, 'alice', 'create', more=['--invite', devconfig.identity('bob')])
+    check(alice.ended() == 3, f'the creation is refused, {alice.why()}')
+    check(alice.find('refused')[0]['status'] == 403, f'by 403, found {alice.why()}')
+    wait_until(lambda: all(row['uri'] == server.lounge for row in server.conferences()),
+               'and no conference is left')
