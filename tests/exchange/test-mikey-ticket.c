@@ -1524,7 +1524,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/mikey-ticket/works/creation", test_creation);
+    g_test_add_func("/mikey-ticket/works/R088-creation", test_creation);
     g_test_add_func("/mikey-ticket/works/creation-by-an-alias", test_creation_by_alias);
     g_test_add_func("/mikey-ticket/works/creation-without-media", test_creation_alone);
     g_test_add_func("/mikey-ticket/works/dial-in", test_dial_in);
@@ -1536,7 +1536,7 @@ main(int argc, char **argv)
     g_test_add_func("/mikey-ticket/works/media-level-before-session-level", test_media_level_wins);
     g_test_add_func("/mikey-ticket/works/tickets-that-bring-a-list",
                     test_tickets_that_bring_a_list);
-    g_test_add_func("/mikey-ticket/works/creation-ticket-again", test_creation_ticket_again);
+    g_test_add_func("/mikey-ticket/works/R096-R137-creation-ticket-again", test_creation_ticket_again);
     g_test_add_func("/mikey-ticket/works/several-protocols", test_several_protocols);
     g_test_add_func("/mikey-ticket/works/tek-for-one-responder", test_tek_for_one);
     g_test_add_func("/mikey-ticket/works/key-of-the-caller", test_key_of_the_caller);
@@ -1545,29 +1545,29 @@ main(int argc, char **argv)
     g_test_add_func("/mikey-ticket/lines/another-message", test_other_messages);
     g_test_add_func("/mikey-ticket/lines/protocol-list-differs", test_protocol_list);
     g_test_add_func("/mikey-ticket/lines/one-bad-line-spoils-all", test_one_bad_line_spoils_all);
-    g_test_add_func("/mikey-ticket/early/tickets", test_bad_tickets);
-    g_test_add_func("/mikey-ticket/early/creation-needs-the-factory",
+    g_test_add_func("/mikey-ticket/early/R081-R082-R100-R110-R115-tickets", test_bad_tickets);
+    g_test_add_func("/mikey-ticket/early/R085-R129-creation-needs-the-factory",
                     test_creation_needs_the_factory);
     g_test_add_func("/mikey-ticket/early/time", test_time);
     g_test_add_func("/mikey-ticket/early/unsupported-policies", test_only_unsupported_policies);
     g_test_add_func("/mikey-ticket/early/missing-sessions", test_missing_sessions);
     g_test_add_func("/mikey-ticket/early/long-mki", test_long_mki);
-    g_test_add_func("/mikey-ticket/early/forbidden-keys", test_forbidden_keys);
+    g_test_add_func("/mikey-ticket/early/R138-forbidden-keys", test_forbidden_keys);
     g_test_add_func("/mikey-ticket/replay/same-message", test_replay);
     g_test_add_func("/mikey-ticket/replay/same-csb-id", test_csb_id_again);
     g_test_add_func("/mikey-ticket/replay/full-memory", test_full_memory);
-    g_test_add_func("/mikey-ticket/forged/wrong-mac", test_wrong_mac);
-    g_test_add_func("/mikey-ticket/forged/altered-vi", test_altered_vi);
+    g_test_add_func("/mikey-ticket/forged/R045-wrong-mac", test_wrong_mac);
+    g_test_add_func("/mikey-ticket/forged/R099-altered-vi", test_altered_vi);
     g_test_add_func("/mikey-ticket/forged/every-octet-counts", test_every_octet_counts);
-    g_test_add_func("/mikey-ticket/forged/resolved-is-not-owned", test_resolved_is_not_owned);
-    g_test_add_func("/mikey-ticket/forged/ticket-of-another", test_ticket_of_another);
+    g_test_add_func("/mikey-ticket/forged/R089-R133-resolved-is-not-owned", test_resolved_is_not_owned);
+    g_test_add_func("/mikey-ticket/forged/R125-ticket-of-another", test_ticket_of_another);
     g_test_add_func("/mikey-ticket/kms/errors", test_kms_errors);
-    g_test_add_func("/mikey-ticket/kms/foreign-tickets-are-put-to-ours", test_foreign_kms);
+    g_test_add_func("/mikey-ticket/kms/R132-foreign-tickets-are-put-to-ours", test_foreign_kms);
     g_test_add_func("/mikey-ticket/kms/does-not-know-us", test_kms_forgot_us);
     g_test_add_func("/mikey-ticket/kms/nonsense", test_kms_nonsense);
     g_test_add_func("/mikey-ticket/kms/answers-another-question", test_kms_answers_another);
     g_test_add_func("/mikey-ticket/kms/puts-the-factory-in-our-place", test_kms_renames_us);
-    g_test_add_func("/mikey-ticket/kms/shared-keys-for-many", test_shared_keys);
+    g_test_add_func("/mikey-ticket/kms/R095-shared-keys-for-many", test_shared_keys);
     g_test_add_func("/mikey-ticket/authentic-callers-get-authentic-errors", test_authentic_error);
     g_test_add_func("/mikey-ticket/no-randomness-no-keys", test_no_randomness);
     g_test_add_func("/mikey-ticket/closed-at-any-time", test_closed_early);

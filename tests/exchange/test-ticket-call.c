@@ -928,7 +928,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ticket-call/a-user-is-called", test_call);
-    g_test_add_func("/ticket-call/the-ticket-says-what-it-must", test_what_is_sent);
+    g_test_add_func("/ticket-call/R110-R111-the-ticket-says-what-it-must", test_what_is_sent);
     g_test_add_func("/ticket-call/the-scheme-answers-itself", test_scheme_answers);
     g_test_add_func("/ticket-call/the-second-m-line", test_second_line);
     g_test_add_func("/ticket-call/each-early-dialog-has-its-own-keys", test_forking);
@@ -938,8 +938,8 @@ main(int argc, char **argv)
     g_test_add_func("/ticket-call/who-was-called-may-update", test_update_by_who_was_called);
     g_test_add_func("/ticket-call/the-kms-gives-a-stranger-nothing",
                     test_diverted_to_somebody_else);
-    g_test_add_func("/ticket-call/who-is-not-named-is-not-taken", test_answer_by_somebody_else);
-    g_test_add_func("/ticket-call/a-forged-answer-is-not-taken", test_forged_answer);
+    g_test_add_func("/ticket-call/R104-who-is-not-named-is-not-taken", test_answer_by_somebody_else);
+    g_test_add_func("/ticket-call/R098-a-forged-answer-is-not-taken", test_forged_answer);
     g_test_add_func("/ticket-call/an-answer-of-another-call-is-not-taken",
                     test_answer_of_another_call);
     g_test_add_func("/ticket-call/an-answer-without-transfer-resp-is-not-taken",

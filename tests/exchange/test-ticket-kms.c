@@ -354,14 +354,14 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ticket-kms/a-conference-is-created-and-joined", test_conference);
     g_test_add_func("/ticket-kms/created-by-an-alias-of-the-factory", test_alias);
-    g_test_add_func("/ticket-kms/the-creator-joins-again", test_creation_ticket_again);
-    g_test_add_func("/ticket-kms/lost-rights-are-forbidden", test_rights_lost);
+    g_test_add_func("/ticket-kms/R097-the-creator-joins-again", test_creation_ticket_again);
+    g_test_add_func("/ticket-kms/R117-lost-rights-are-forbidden", test_rights_lost);
     g_test_add_func("/ticket-kms/conferences-of-another-service", test_another_service);
-    g_test_add_func("/ticket-kms/our-own-key-is-wrong", test_wrong_key_of_ours);
+    g_test_add_func("/ticket-kms/R083-R126-our-own-key-is-wrong", test_wrong_key_of_ours);
     g_test_add_func("/ticket-kms/clocks-that-differ", test_clocks);
     g_test_add_func("/ticket-kms/a-question-sent-again", test_question_again);
-    g_test_add_func("/ticket-kms/a-responder-poses-as-the-owner", test_forger);
-    g_test_add_func("/ticket-kms/no-shared-keys-for-many", test_shared_keys);
+    g_test_add_func("/ticket-kms/R089-R133-a-responder-poses-as-the-owner", test_forger);
+    g_test_add_func("/ticket-kms/R095-no-shared-keys-for-many", test_shared_keys);
     g_test_add_func("/ticket-kms/ticket-of-another-kms-by-a-relay-or-403-or-503",
                     test_ticket_of_another_kms);
     return g_test_run();

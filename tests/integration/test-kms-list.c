@@ -431,7 +431,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kms-list/announced-by-digest-or-certificate",
                     test_announced_by_digest_or_certificate);
-    g_test_add_func("/kms-list/resolves-while-announced", test_resolves_while_announced);
+    g_test_add_func("/kms-list/R113-resolves-while-announced", test_resolves_while_announced);
     g_test_add_func("/kms-list/naming-rule-needs-no-announcement",
                     test_naming_rule_needs_no_announcement);
     g_test_add_func("/kms-list/only-the-owner-announces", test_only_the_owner_announces);

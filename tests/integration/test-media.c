@@ -581,7 +581,7 @@ main(int argc, char **argv)
                     test_forged_replayed_and_clear_packets_are_counted_and_dropped);
     g_test_add_func("/media/the-address-follows-authentic-packets",
                     test_the_address_follows_authentic_packets);
-    g_test_add_func("/media/an-ssrc-belongs-to-who-came-first",
+    g_test_add_func("/media/R084-R128-an-ssrc-belongs-to-who-came-first",
                     test_an_ssrc_belongs_to_who_came_first);
     g_test_add_func("/media/one-key-for-both-ways-is-refused",
                     test_one_key_for_both_ways_is_refused);

@@ -654,6 +654,6 @@ main(int argc, char **argv)
     g_test_add_func("/conference/random-tales-keep-the-law", test_random);
     g_test_add_func("/conference/late-invite-is-answered", test_after_the_end);
     g_test_add_func("/conference/facts-are-what-a-join-would-meet", test_facts);
-    g_test_add_func("/conference/factory-uri-has-a-hundred-random-bits", test_factory_uri);
+    g_test_add_func("/conference/R114-factory-uri-has-a-hundred-random-bits", test_factory_uri);
     return g_test_run();
 }

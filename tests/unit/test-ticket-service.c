@@ -1183,7 +1183,7 @@ main(int argc, char **argv)
     g_test_add_func("/ticket-service/named-responder-resolves", test_named_responder_resolves);
     g_test_add_func("/ticket-service/factory-ticket-opens-a-new-conference",
                     test_factory_ticket_opens_a_new_conference);
-    g_test_add_func("/ticket-service/factory-alias-and-factory-itself",
+    g_test_add_func("/ticket-service/R112-R136-factory-alias-and-factory-itself",
                     test_factory_alias_and_factory_itself);
     g_test_add_func("/ticket-service/conference-system-calls-out",
                     test_conference_system_calls_out);

@@ -40,7 +40,7 @@ def silent(hertz):
     return ['--expect-silent', f'{hertz}:-50']
 
 
-@test('a peer written from the RFCs creates a conference, and is heard and hears in it')
+@test('R043 R045 R116: a peer written from the RFCs creates a conference, and is heard and hears in it')
 def peer_creates(bench):
     server = bench.server()
     peer = Peer(bench, server, 'alice', 'create', server.factory, 'tcp', '--invite',
@@ -55,7 +55,7 @@ def peer_creates(bench):
     check(report['isfocus'] and report['rejected'] == 0 and report['lost'] == 0, f'{report}')
 
 
-@test('a peer written from the RFCs dials in over UDP and TCP; a third one is a stranger')
+@test('R121: a peer written from the RFCs dials in over UDP and TCP; a third one is a stranger')
 def peers_join(bench):
     server = bench.server()
     alice = bench.ua(server, 'alice', 'create', tone=440, duration=9,

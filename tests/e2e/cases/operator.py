@@ -155,7 +155,7 @@ def new_server_key(bench):
     server.alive()
 
 
-@test('files with keys that others can read stop the start')
+@test('R033: files with keys that others can read stop the start')
 def modes(bench):
     server = bench.server()
     for name in ('kms-keys.conf', 'users.conf', 'tls/agent.pem'):

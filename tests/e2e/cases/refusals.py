@@ -28,7 +28,7 @@ def finish(alice):
     expect_good(alice)
 
 
-@test('a plain RTP offer gets 488 and a Warning that says why')
+@test('R044 R046 R063 R065: a plain RTP offer gets 488 and a Warning that says why')
 def plain(bench):
     server = bench.server()
     ua = bench.ua(server, 'alice', 'create', more=['--keymgmt', 'none'])
@@ -90,7 +90,7 @@ def sdes_in_the_clear(bench):
     check(not server.roster(server.lounge), 'the lounge is empty')
 
 
-@test('a stranger with a valid ticket gets 403')
+@test('R056 R062 R086 R101: a stranger with a valid ticket gets 403')
 def stranger(bench):
     server = bench.server()
     alice, uri = running(bench, server, invite=('bob',))
@@ -101,7 +101,7 @@ def stranger(bench):
     finish(alice)
 
 
-@test('a forged TRANSFER_INIT gets 488, whatever is forged')
+@test('R089 R099 R133: a forged TRANSFER_INIT gets 488, whatever is forged')
 def forged(bench):
     server = bench.server()
     alice, uri = running(bench, server)
@@ -141,7 +141,7 @@ def replayed(bench):
     finish(alice)
 
 
-@test('who may not create conferences gets 403')
+@test('R090 R118 R131: who may not create conferences gets 403')
 def may_not_create(bench):
     server = bench.server(policy=policy_with(f'create-allow={devconfig.identity("alice")}'))
     guest = ['--invite', devconfig.identity('carol')]
