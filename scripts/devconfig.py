@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a development set-up: certificate, users, keys, policy, configuration.
 
-usage: devconfig.py DIR [--sip-port N] [--tls-port N] [--kms-port N] [--howto --build DIR]
+usage: devconfig.py DIR [--sip-port N] [--tls-port N] [--kms-port N] [--phone-port N]
+                        [--howto --build DIR]
 
 What is there already stays as it is, so that it can be edited; ports that are given explicitly
 are changed in it, and nothing else is. All secrets are random and of mode 0600. With --howto it prints how to join.
@@ -25,6 +26,8 @@ PEOPLE = ('alice', 'bob', 'carol', 'dave', 'erin')
 REALM = 'conclave'
 FACTORY = f'sip:factory.{SERVICE}@{HOST}'
 LOUNGE = f'sip:lounge.{SERVICE}@{HOST}'
+OFFICE = f'sip:office.{SERVICE}@{HOST}'
+PHONE_PORT = 5070
 KMS_URI = f'sip:kms@{DOMAIN}'
 
 
@@ -155,7 +158,14 @@ def media_text():
     return f'\n[media]\nprompts={os.path.normpath(prompts)}\n' if os.path.isdir(prompts) else ''
 
 
-def server_text(directory, sip, tls, kms):
+def outbound_text(phone):
+    """Nobody knows where example.org is on this machine: one phone waits for all its calls."""
+    return f'''# Whom a conference calls is called here, whoever he is; "conclave-ua answer" waits there.
+outbound=sip:{HOST}:{phone};lr
+''' if phone else ''
+
+
+def server_text(directory, sip, tls, kms, phone=None):
     hosts = ['127.0.0.1'] + (['[::1]'] if has_ipv6() else [])
     listen = [f'{t}:{h}:{p}' for t, p in (('udp', sip), ('tcp', sip), ('tls', tls)) for h in hosts]
     return f'''# Development configuration: everything on loopback. conclave.conf(5) has every option.
@@ -171,7 +181,7 @@ listen={';'.join(listen)}
 tls-dir=tls
 realm={REALM}
 users-file=users.conf
-{media_text()}
+{outbound_text(phone)}{media_text()}
 [policy]
 file=policy.conf
 
@@ -215,7 +225,31 @@ srtp-suites=AEAD_AES_256_GCM;AEAD_AES_128_GCM;AES_256_CM_HMAC_SHA1_80;AES_CM_128
 '''
 
 
-def with_ports(text, sip, tls, kms):
+def pin_hash(pin):
+    salt, rounds = secrets.token_bytes(16), 200000
+    key = hashlib.pbkdf2_hmac('sha256', pin.encode(), salt, rounds)
+    return '$'.join(('pbkdf2-sha256', str(rounds), base64.b64encode(salt).decode(),
+                     base64.b64encode(key).decode()))
+
+
+def office_text(pin):
+    return f'''
+# A room with a door: who calls waits until alice lets him in, and everybody keys in a PIN.
+[conference office]
+uri={OFFICE}
+scheduled=yes
+no-ticket-list=policy
+allow=*@{DOMAIN}
+owners={identity('alice')}
+moderators={identity('alice')}
+signalling=any
+lobby=yes
+pin=additional
+pin-hash={pin_hash(pin)}
+'''
+
+
+def with_ports(text, sip, tls, kms, phone=None):
     """The configuration with other ports, where they are given; the rest is the user's."""
     def change(text, pattern, port):
         return text if port is None else re.sub(pattern, lambda m: f'{m.group(1)}{port}', text)
@@ -224,11 +258,15 @@ def with_ports(text, sip, tls, kms):
         line = change(listen.group(1), r'((?:udp|tcp):(?:\[[^]]*\]|[^:;\[]*):)\d+', sip)
         line = change(line, r'(tls:(?:\[[^]]*\]|[^:;\[]*):)\d+', tls)
         text = text[:listen.start(1)] + line + text[listen.end(1):]
+    text = change(text, r'(?m)^(outbound *= *sip:[^:;\n]*:)\d+', phone)
     return change(text, r'(?m)^(\[embedded-kms\][^[]*?^listen *=.*:)\d+$', kms)
 
 
-def make(directory, sip=None, tls=None, kms=None):
-    """Everything in @directory; returns nothing, complains by exiting."""
+def make(directory, sip=None, tls=None, kms=None, phone=None, office=False):
+    """Everything in @directory; returns nothing, complains by exiting.
+
+    With @phone the server has somewhere to call people, with @office there is a room with a door.
+    """
     directory = os.path.abspath(directory)
     for name in ('', 'keys', 'passwords'):
         os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)
@@ -240,11 +278,16 @@ def make(directory, sip=None, tls=None, kms=None):
         make_person(directory, name)
     write_once(at('users.conf'), lambda: users_text(directory), 0o600)
     write_once(at('kms-keys.conf'), lambda: kms_text(directory), 0o600)
+    if office:
+        write_once(at('passwords/office-pin'),
+                   lambda: f'{secrets.randbelow(900000) + 100000}\n', 0o600)
+        write_once(at('policy.conf'), lambda: policy_text() +
+                   office_text(read(at('passwords/office-pin')).strip()), 0o600)
     write_once(at('policy.conf'), policy_text)
     write_once(at('conclave.conf'),
-               lambda: server_text(directory, sip or 5060, tls or 5061, kms or 8089))
+               lambda: server_text(directory, sip or 5060, tls or 5061, kms or 8089, phone))
     found = read(at('conclave.conf'))
-    wanted = with_ports(found, sip, tls, kms)
+    wanted = with_ports(found, sip, tls, kms, phone)
     if wanted != found:
         write(at('conclave.conf'), wanted)
 
@@ -262,6 +305,13 @@ def ports_of(directory):
             port(r'(?m)^\[embedded-kms\][^[]*?^listen=.*:(\d+)$', 8089))
 
 
+def phone_of(directory):
+    """The port that calls of the server go to, or None when it has none here."""
+    text = read(os.path.join(directory, 'conclave.conf'))
+    found = re.search(r'(?m)^outbound *= *sip:127\.0\.0\.1:(\d+)', text)
+    return int(found.group(1)) if found else None
+
+
 def with_port(uri, port, usual):
     return uri if port == usual else f'{uri}:{port}'
 
@@ -272,15 +322,50 @@ def shown(path):
     return relative if len(relative) < len(path) else path
 
 
+def calling_howto(phone, ua):
+    """What makes the conference call somebody, when there is somewhere to call."""
+    if phone is None:
+        return ''
+    return f'''
+Have people called. All calls of the server go to 127.0.0.1:{phone}; carol waits there:
+
+  {ua} answer --listen 127.0.0.1:{phone} --keymgmt mikey $(me carol) --tone 1000
+
+and alice brings her in by REFER at two seconds, throws her out at ten, and ends it all at twelve:
+
+  {ua} create $(me alice) --factory $FACTORY --invite {identity('carol')} --tone 440 \\
+      --refer 2:{identity('carol')} --remove 10:{identity('carol')} --end-conference 12
+
+With a list at the creation instead of REFER (start carol's line first, again):
+
+  {ua} create $(me alice) --factory $FACTORY --dial {identity('carol')} --tone 440
+'''
+
+
+def office_howto(directory, ua, sip):
+    """The room with a door, when it is there."""
+    if not os.path.exists(os.path.join(directory, 'passwords/office-pin')):
+        return ''
+    pin = read(os.path.join(directory, 'passwords/office-pin')).strip()
+    return f'''
+The office has a PIN, {pin}, and a lobby, whose door alice opens. Each of the two in a terminal of
+his own, with commands to type while the call stands:
+
+  {ua} join {with_port(OFFICE, sip, 5060)} $(me alice) --interactive
+  {ua} join {with_port(OFFICE, sip, 5060)} $(me bob) --interactive
+
+  dtmf {pin}#      the PIN, for alice at once, for bob when he is in
+  dtmf *1          alice lets in who waits; *2 turns him away, *7 locks and unlocks
+'''
+
+
 def howto(directory, build):
     sip, tls, kms = ports_of(directory)
     keys, ca = (shown(os.path.join(directory, p)) for p in ('keys', 'tls/cafile.pem'))
     ua = shown(os.path.join(build, 'conclave-ua'))
+    ctl = (f"{shown(os.path.join(build, 'conclavectl'))} "
+           f"--config {shown(os.path.join(directory, 'conclave.conf'))}")
     kms_url = f'http://127.0.0.1:{kms}/keymanagement'
-
-    def person(name):
-        return (f'--kms {kms_url} --kms-uri {KMS_URI} \\\n      --identity {identity(name)} '
-                f'--psk-id {name} --psk-file {keys}/{name}.psk')
     password = read(os.path.join(directory, 'passwords', 'alice')).strip()
     lounge = with_port(LOUNGE, tls, 5061)
     print(f'''
@@ -290,17 +375,24 @@ Conclave is ready. Ctrl-C ends it.
   lounge    {lounge};transport=tls   (always there, softphones welcome)
   KMS       {kms_url}
 
-Create a conference as alice, with a ticket that names bob and carol:
+Paste this first into another terminal, in this folder; the lines below use it:
 
-  {ua} create --factory {with_port(FACTORY, sip, 5060)} \\
-      --invite {identity('bob')} --invite {identity('carol')} \\
-      {person('alice')} --tone 440
+  FACTORY={with_port(FACTORY, sip, 5060)}
+  me() {{ echo --proxy sip:127.0.0.1:{sip} --kms {kms_url} --kms-uri {KMS_URI} \\
+      --identity sip:$1@{DOMAIN} --psk-id $1 --psk-file {keys}/$1.psk; }}
+  newest() {{ {ctl} list | \\
+      grep -o 'sip:[a-z2-7]\\{{20,\\}}\\.{SERVICE}@[^ ]*' | tail -n 1; }}
 
-Dial into it as bob, with the conference URI that it prints behind contact=:
+Create a conference as alice, with a ticket that names bob and carol, and dial into it as bob:
 
-  {ua} join CONFERENCE-URI \\
-      {person('bob')} --tone 660
+  {ua} create $(me alice) --factory $FACTORY \\
+      --invite {identity('bob')} --invite {identity('carol')} --tone 440
+  {ua} join $(newest) $(me bob) --tone 660
 
+With one more option alice changes who may be in after five seconds, to dave alone:
+
+      --allow-at 5:{identity('dave')}
+{calling_howto(phone_of(directory), ua)}{office_howto(directory, ua, sip)}
 Meet in the lounge with a softphone: SDES over TLS, any of {', '.join(PEOPLE)}.
 
   account   {identity('alice')}   user alice   password {password}   realm {REALM}
@@ -312,9 +404,11 @@ baresip takes this line in ~/.baresip/accounts, and then /dial {lounge};transpor
   <sip:alice@127.0.0.1:5091;transport=tls>;regint=0;mediaenc=srtp-mand;audio_codecs=PCMA;\
 auth_user=alice;auth_pass={password}
 
-See what is going on:
+See what is going on, and steer it:
 
-  {shown(os.path.join(build, 'conclavectl'))} --config {shown(os.path.join(directory, 'conclave.conf'))} list
+  {ctl} list
+  {ctl} show $(newest)
+  {ctl} kick $(newest) {identity('bob')}
 ''', flush=True)
 
 
@@ -327,7 +421,7 @@ def port_number(text):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('usage: ')[1].split('\n')[0])
     parser.add_argument('dir')
-    for name in ('--sip-port', '--tls-port', '--kms-port'):
+    for name in ('--sip-port', '--tls-port', '--kms-port', '--phone-port'):
         parser.add_argument(name, type=port_number, metavar='N')
     parser.add_argument('--howto', action='store_true')
     parser.add_argument('--build', default='build')
@@ -336,7 +430,10 @@ def main():
         howto(os.path.abspath(a.dir), os.path.abspath(a.build))
         return
     try:
-        make(a.dir, a.sip_port, a.tls_port, a.kms_port)
+        phone = a.phone_port
+        if phone is None and not os.path.exists(os.path.join(a.dir, 'conclave.conf')):
+            phone = PHONE_PORT
+        make(a.dir, a.sip_port, a.tls_port, a.kms_port, phone, office=True)
     except OSError as error:
         sys.exit(f'{error.filename}: {error.strerror}')
 

@@ -61,6 +61,7 @@ check_sip(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
         .trusted_peers = c->trusted_peers,
         .realm = c->realm,
         .users_file = c->users_file,
+        .outbound = c->outbound,
     };
 
     clv_sip_check_settings(&sip, errors, warnings);

@@ -106,9 +106,11 @@ def check_config(bench):
                   f'{pattern} in {found.stderr}')
     check_says()
     server.write('conclave.conf', good.replace('udp:127.0.0.1:', 'udp:127.0.0.1:9')
-                 .replace('realm=', 'trusted-peers=10.0.0.0/33\nrealm='))
+                 .replace('realm=', 'trusted-peers=10.0.0.0/33\n'
+                                    'outbound=sip:proxy.example.org\nrealm='))
     check_says(r'conclave\.conf:\d+: \[sip\] listen: found .udp:127',
-               r'conclave\.conf:\d+: \[sip\] trusted-peers: found .10\.0\.0\.0/33')
+               r'conclave\.conf:\d+: \[sip\] trusted-peers: found .10\.0\.0\.0/33',
+               r'conclave\.conf:\d+: \[sip\] outbound: found .sip:proxy.*expected .* with ;lr')
     server.write('conclave.conf', good.replace('[kms]', '[kms]\nurl=ftp:x')
                  .replace('file=policy.conf', 'file=policies.conf'))
     check_says(r'conclave\.conf:\d+: \[kms\] url: .*ftp:x', r'policies\.conf.*No such file')

@@ -15,7 +15,7 @@ def run_script(bench, name, *more):
     """scripts/run on free ports with a folder of its own."""
     folder = os.path.join(bench.folder, 'dev')
     ports = ['--sip-port', str(bench.ports.take()), '--tls-port', str(bench.ports.take()),
-             '--kms-port', str(bench.ports.take())]
+             '--kms-port', str(bench.ports.take()), '--phone-port', str(bench.ports.take())]
     return bench.spawn([os.path.join(TOP, 'scripts', 'run'), '--dir', folder, *ports, *more],
                        bench.folder, name), folder
 
@@ -35,6 +35,9 @@ def demo(bench):
     log = process.log()
     check(status == 0, f'status 0, found {status}: {log}')
     check('Everybody heard everybody else' in log, f'the verdict is shown: {log}')
+    for line in ('alice asks the conference by REFER to call carol', 'dave throws erin out'):
+        check(line in log, f'the demo tells "{line}": {log}')
+    check('carol dials in' not in log, f'carol is called: {log}')
     for line in ('A  alice', 'A  bob', 'A  carol', 'B  dave', 'B  erin'):
         check(line in log, f'the table has "{line}": {log}')
 
@@ -66,38 +69,75 @@ def start_again(bench, folder):
     return took
 
 
-def command_of(text, verb):
-    """The conclave-ua command of this verb, as printed over several lines, as words."""
-    found = re.search(r'(?m)^  (\S*conclave-ua %s (?:.*\\\n)*.*)$' % verb, text)
-    check(found, f'a command to {verb} is printed: {text}')
-    return shlex.split(found.group(1).replace('\\\n', ' '))
+def command_of(folder, text, verb, mark):
+    """The conclave-ua command of this verb with @mark in it, as a shell understands what is printed."""
+    helpers = re.search(r'(?ms)^  FACTORY=.*?tail -n 1; }$', text)
+    found = [c for c in re.findall(r'(?m)^  (\S*conclave-ua %s (?:.*\\\n)*.*)$' % verb, text)
+             if mark in c]
+    check(helpers and found, f'a command to {verb} with {mark} is printed: {text}')
+    told = subprocess.run(['bash', '-c', f'{helpers.group(0)}\nprintf "%s\\n" {found[0]}'],
+                          stdout=subprocess.PIPE, text=True, cwd=folder)
+    return told.stdout.split('\n')[1:-1]
 
 
 @test('the lines that scripts/run prints can be pasted', only='ordinary')
 def pasted(bench):
     needs_own_build(bench)
-    process, folder = run_script(bench, 'run')
-    wait_until(lambda: 'Ctrl-C ends it' in process.log() and ' list\n' in process.log(),
+    process, _ = run_script(bench, 'run')
+    wait_until(lambda: 'Ctrl-C ends it' in process.log() and ' kick ' in process.log(),
                'it is ready', 60)
     text = process.log()
-    create = command_of(text, 'create')
-    alice = Ua(bench, 'alice', create[1:] + ['--duration', '6', '--expect-hear', '660:-30'],
-               bench.folder)
-    uri = alice.wait('connected')['contact']
-    join = [uri if word == 'CONFERENCE-URI' else word for word in command_of(text, 'join')]
-    bob = Ua(bench, 'bob', join[1:] + ['--duration', '4', '--expect-hear', '440:-30'],
-             bench.folder)
+
+    def paste(name, verb, mark, *more):
+        return Ua(bench, name, command_of(bench.folder, text, verb, mark) + list(more), bench.folder)
+    alice = paste('alice', 'create', '--invite sip:bob', '--duration', '6', '--expect-hear',
+                  '660:-30')
+    alice.wait('connected')
+    bob = paste('bob', 'join', 'newest', '--duration', '4', '--expect-hear', '440:-30')
     listing = re.search(r'(?m)^  (\S*conclavectl .* list)$', text).group(1)
     shown = subprocess.run(shlex.split(listing), stdout=subprocess.PIPE, text=True, cwd=bench.folder)
     check(devconfig.identity('alice') in shown.stdout, f'alice is listed: {shown.stdout}')
     for ua in (bob, alice):
         check(ua.ended() == 0, f'{ua.name} is content, found {ua.why()}')
+    for how in ('--refer 2:', '--dial '):
+        carol = paste('carol', 'answer', '--listen', '--duration', '4', '--expect-hear', '440:-30')
+        carol.wait('listening')
+        alice = paste('alice', 'create', how, '--duration', '8', '--expect-hear', '1000:-30',
+                      '--measure-from', '3', '--measure-for', '2')
+        for ua in (carol, alice):
+            check(ua.ended() == 0, f'{ua.name} is content by {how}, found {ua.why()}')
     account = re.search(r'(?m)^  (<sip:alice@.*)$', text).group(1)
     lounge = re.search(r'(?m)^  call +(\S+)$', text).group(1)
     phone = Baresip(bench, None, 'alice', 500, account=account)
     phone.control.cmd('dial', lounge)
     phone.wait('CALL_ESTABLISHED')
     phone.quit()
+    process.signal(signal.SIGINT)
+    check(process.wait(10) == 0, 'and Ctrl-C ends it')
+
+
+@test('the office that scripts/run tells of wants a PIN, and lets in whom alice admits',
+      only='ordinary')
+def office(bench):
+    needs_own_build(bench)
+    process, folder = run_script(bench, 'run')
+    wait_until(lambda: 'Ctrl-C ends it' in process.log() and ' kick ' in process.log(),
+               'it is ready', 60)
+    text = process.log()
+    pin = devconfig.read(os.path.join(folder, 'passwords/office-pin')).strip()
+    check(f'dtmf {pin}#' in text, f'the PIN is printed: {text}')
+    join = {name: command_of(bench.folder, text, 'join', f'(me {name}) --interactive')
+            for name in ('alice', 'bob')}
+    alice = Ua(bench, 'alice', [*join['alice'], '--duration', '9', '--dtmf', f'0.5:{pin}#',
+                                '--dtmf', '4:*1'], bench.folder)
+    alice.wait('connected')
+    wait_until(lambda: 'alice@example.org joined' in process.log(), 'alice is in by her PIN', 10)
+    bob = Ua(bench, 'bob', [*join['bob'], '--duration', '4', '--dtmf', f'0.5:{pin}#'], bench.folder)
+    bob.wait('connected')
+    check('bob@example.org waits in the lobby' in process.log(), 'bob waited')
+    wait_until(lambda: 'bob@example.org joined' in process.log(), 'bob is in by the PIN', 10)
+    for ua in (bob, alice):
+        check(ua.ended() == 0, f'{ua.name} is content, found {ua.why()}')
     process.signal(signal.SIGINT)
     check(process.wait(10) == 0, 'and Ctrl-C ends it')
 
@@ -127,8 +167,17 @@ def development_files(bench):
           f'a port is changed and nothing else: {devconfig.read(conf)}')
     devconfig.make(folder, sip=15060, kms=18089)
     check(devconfig.ports_of(folder) == (15060, 15061, 18089), 'so are the others')
+    check(devconfig.phone_of(folder) is None, 'nobody can be called without a phone')
     check(devconfig.read(conf) == edited.replace(':5061', ':15061').replace(':5060', ':15060')
           .replace(':8089', ':18089'), f'and nothing else: {devconfig.read(conf)}')
+    called = bench.new_folder('called')
+    devconfig.make(called, phone=5070, office=True)
+    mode = os.stat(os.path.join(called, 'policy.conf')).st_mode & 0o777
+    check(mode == 0o600, f'a policy with a PIN has mode 0600, found {mode:o}')
+    devconfig.make(called, phone=15070)
+    check(devconfig.phone_of(called) == 15070, 'the port of the phone is changed, too')
+    check('conference office' in devconfig.read(os.path.join(called, 'policy.conf')),
+          'and the policy stays')
 
 
 @test('what is installed is complete, and its samples are good', only='ordinary')
