@@ -302,34 +302,7 @@ has_sane_route(const sip_t *msg)
            clv_dialog_is_sane_url(msg->sip_contact->m_url);
 }
 
-/* An early dialog is no place for offers: ours is still out, or the place may yet lose. */
-static int
-early_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
-{
-    Fork *fork = magic;
-    sip_method_t method = msg->sip_request->rq_method;
-    Peer peer;
-
-    if (method == sip_method_ack)
-        return 200;
-    clv_sip_peer(fork->d->sip, irq, &peer);
-    if (clv_dialog_is_worse(fork->d, &peer))
-        return 403;
-    if (method == sip_method_options)
-        return clv_sip_reply_options(irq, fork->d->contact);
-    if (method != sip_method_update)
-        return 481;
-    if (msg->sip_payload != NULL && msg->sip_payload->pl_len > 0) {
-        clv_sip_reply_code(fork->d->sip, irq,
-                           fork->answer == NULL ? CLV_CODE_GLARE : CLV_CODE_RETRY_LATER, 0, NULL);
-        return 491;
-    }
-    if (has_sane_route(msg))
-        nta_leg_client_reroute(leg, NULL, msg->sip_contact, FALSE);
-    nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(fork->d->contact),
-                        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
-    return 200;
-}
+static int early_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg);
 
 /* The fork that a response speaks for; NULL: none, or too many. */
 static Fork *
@@ -434,6 +407,54 @@ answerer_of(const CallOut *call, const Fork *fork)
         who.claimed = fork->claimed;
     }
     return who;
+}
+
+/* RFC 4916: an UPDATE before the answer may tell who is about to answer. */
+static void
+heed_early_identity(Fork *fork, const sip_t *msg, const Peer *peer)
+{
+    Dialog *d = fork->d;
+    ClvSipEvent event = {.kind = CLV_SIP_RINGING, .status = fork->status};
+    gboolean news = learn(&fork->claimed, clv_sip_canonical_url(msg->sip_from->a_url));
+    ClvAnswerer who;
+
+    if (peer->trusted)
+        news |= learn(&fork->asserted, first_assertion(msg));
+    if (!news)
+        return;
+    who = answerer_of(d->call, fork);
+    event.answerer = &who;
+    clv_dialog_emit(d, &event);
+}
+
+/* An early dialog is no place for offers: ours is still out, or the place may yet lose. */
+static int
+early_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
+{
+    Fork *fork = magic;
+    sip_method_t method = msg->sip_request->rq_method;
+    Peer peer;
+
+    if (method == sip_method_ack)
+        return 200;
+    clv_sip_peer(fork->d->sip, irq, &peer);
+    if (clv_dialog_is_worse(fork->d, &peer))
+        return 403;
+    if (method == sip_method_options)
+        return clv_sip_reply_options(irq, fork->d->contact);
+    if (method != sip_method_update)
+        return 481;
+    if (msg->sip_payload != NULL && msg->sip_payload->pl_len > 0) {
+        clv_sip_reply_code(fork->d->sip, irq,
+                           fork->answer == NULL ? CLV_CODE_GLARE : CLV_CODE_RETRY_LATER, 0, NULL);
+        return 491;
+    }
+    if (has_sane_route(msg))
+        nta_leg_client_reroute(leg, NULL, msg->sip_contact, FALSE);
+    nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(fork->d->contact),
+                        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_END());
+    heed_early_identity(fork, msg, &peer);
+    return 200;
 }
 
 void
@@ -678,7 +699,8 @@ answered(Dialog *d, const sip_t *msg)
     } else {
         read_evidence(d->call, fork, msg, &peer);
         d->asserted = g_strdup(fork->asserted);
-        d->claimed = clv_sip_canonical_url(msg->sip_to->a_url);
+        d->claimed = fork->claimed != NULL ? g_strdup(fork->claimed)
+                                           : clv_sip_canonical_url(msg->sip_to->a_url);
         tell_answered(d, fork, msg, &peer, answer);
     }
     clv_sdp_free(answer);

@@ -453,6 +453,30 @@ assertions_of_trusted_hops_are_told_also_later_ones(World *w, gconstpointer unus
     hang_up(w, &call);
 }
 
+/* RFC 4916: who is about to answer may say so before, and is told apart from who asserts it. */
+static void
+an_early_update_tells_who_is_about_to_answer(World *w, gconstpointer unused)
+{
+    RawCall call;
+    g_autofree char *invite = ring_bob(w, &call);
+
+    raw_call_answer_as(&call, invite, 180, "bob1", NULL, NULL, NULL);
+    world_expect(w, "ringing:180");
+    g_assert_null(w->hub.claimed);
+    raw_call_send(&call, "UPDATE", "P-Asserted-Identity: <sip:dave@example.org>\r\n", NULL);
+    g_free(raw_call_expect(&call, 200));
+    world_expect(w, "ringing:180 ringing:180");
+    g_assert_cmpstr(w->hub.claimed, ==, "sip:alice@example.org"); /* a raw peer's From */
+    g_assert_null(w->hub.asserted);                               /* by a stranger */
+    raw_call_send(&call, "UPDATE", NULL, NULL);
+    g_free(raw_call_expect(&call, 200));
+    raw_call_answer_as(&call, invite, 200, "bob1", NULL, NULL, WORLD_OFFER);
+    world_expect(w, "ringing:180 ringing:180 answered:200"); /* the second was no news */
+    g_assert_cmpstr(w->hub.claimed, ==, "sip:alice@example.org");
+    g_free(world_next(w, w->bob, "ACK"));
+    hang_up(w, &call);
+}
+
 /* ---- the dialog afterwards ---- */
 
 static void
@@ -730,6 +754,7 @@ main(int argc, char **argv)
     ADD("forwarding", forwarding_and_history_are_told);
     ADD("strangers-assertion", assertions_of_strangers_are_not_read);
     ADD("trusted-assertion", assertions_of_trusted_hops_are_told_also_later_ones);
+    ADD("early-identity", an_early_update_tells_who_is_about_to_answer);
     ADD("reoffer", reinvites_and_updates_work_as_in_any_dialog);
     ADD("session-timer", we_refresh_the_session_of_a_call_of_ours);
     ADD("list", a_call_carries_the_list_of_the_others);
