@@ -135,6 +135,7 @@ struct ClvConference {
     GPtrArray *history;     /* (nullable) ClvUriEntry: shown to who is called */
     gint64 life_us;         /* monotonic: since when max-duration counts; 0: it does not */
     gboolean scheduled;     /* exists by the file: stays when it is empty, until not-after */
+    gint64 knocked_us;      /* when those who may admit were last told */
     gint64 now_us, wall_us; /* of the event in hand */
     char *creator;          /* (nullable) */
     char **ticket_names;    /* (nullable) T of the allowed set */

@@ -113,7 +113,10 @@ clv_judge_member(const ClvConference *c, const Member *member, ClvPolicyOp op,
 gboolean
 clv_judge_commands(const ClvConference *c, const Member *member)
 {
-    return clv_member_is_in(member) && clv_judge_member(c, member, CLV_OP_LOCK, NULL).allow;
+    ClvPolicyFacts facts = facts_of_member(c, member);
+
+    facts.proof = member->proof; /* who answered our call and proved nothing commands nothing */
+    return clv_member_is_in(member) && clv_judge_facts_of(c, CLV_OP_LOCK, &facts).allow;
 }
 
 gboolean

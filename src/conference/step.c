@@ -196,7 +196,7 @@ admit(ClvConference *c, Member *member, const ClvEvKeys *keys, const ClvPolicyVe
             redirect(c, member);
             return;
         }
-    } else if (!verdict->waits) {
+    } else if (!verdict->waits && !member->needs_pin) { /* in front of the PIN nobody changes it */
         perhaps_replace_set(c, member, keys);
         member = clv_roster_find(&c->roster, leg); /* he may have named himself out */
         if (c->over || member == NULL)

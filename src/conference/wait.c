@@ -15,9 +15,15 @@
 
 /* ---- lobby ---- */
 
+/* Prompts take the place of the mix, so who comes and goes and comes again must not deafen a host. */
+#define KNOCK_EVERY_US (15 * G_USEC_PER_SEC)
+
 static void
 knock(ClvConference *c)
 {
+    if (c->knocked_us != 0 && c->now_us - c->knocked_us < KNOCK_EVERY_US)
+        return;
+    c->knocked_us = c->now_us;
     for (guint i = 0; i < c->roster.members->len; i++) {
         Member *member = c->roster.members->pdata[i];
 

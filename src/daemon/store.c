@@ -10,8 +10,11 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "base/identity.h"
+
 #define SETTLE_MS 200
 #define GROUP "conference "
+#define IN_GROUPS ":@;=+$,/?&!*'()" /* of URIs; the brackets of an IPv6 host may not stand there */
 
 /* ---- writing ---- */
 
@@ -36,14 +39,15 @@ add_room(guint64 id, gpointer object, gpointer user)
     GKeyFile *file = user;
     Room *room = object;
     ClvConferenceRecord *record;
-    g_autofree char *group = NULL;
+    g_autofree char *group = NULL, *escaped = NULL;
 
     if (room->factory == NULL || room->over ||
         !clv_policy_persist(clv_conference_policy(room->conference)))
         return;
     record = clv_conference_record(room->conference);
     if (record->creator != NULL) { /* until its creation is done there is nothing to keep */
-        group = g_strconcat(GROUP, record->uri, NULL);
+        escaped = g_uri_escape_string(record->uri, IN_GROUPS, TRUE);
+        group = g_strconcat(GROUP, escaped, NULL);
         put(file, group, "factory", room->factory);
         put(file, group, "creator", record->creator);
         put(file, group, "ticket", record->ticket_hash);
@@ -116,8 +120,10 @@ store_touch(ClvHub *hub)
 static gboolean
 restore(ClvHub *hub, GKeyFile *file, const char *group)
 {
+    g_autofree char *text = g_uri_unescape_string(group + strlen(GROUP), NULL);
+    g_autofree char *uri = text != NULL ? clv_identity_canonical(text, -1) : NULL;
     ClvConferenceRecord record = {
-        .uri = (char *)group + strlen(GROUP),
+        .uri = uri,
         .creator = g_key_file_get_string(file, group, "creator", NULL),
         .ticket_hash = g_key_file_get_string(file, group, "ticket", NULL),
         .ticket_names = g_key_file_get_string_list(file, group, "names", NULL, NULL),
@@ -125,7 +131,7 @@ restore(ClvHub *hub, GKeyFile *file, const char *group)
         .expires_us = g_key_file_get_int64(file, group, "expires", NULL),
     };
     g_autofree char *factory = g_key_file_get_string(file, group, "factory", NULL);
-    gboolean whole = record.creator != NULL && factory != NULL &&
+    gboolean whole = uri != NULL && record.creator != NULL && factory != NULL &&
                      !g_hash_table_contains(hub->rooms_by_uri, record.uri);
 
     if (whole && !room_restore(hub, factory, &record))

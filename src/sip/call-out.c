@@ -16,6 +16,7 @@
 #include "base/secret.h"
 
 #define MAX_FORKS 16
+#define MAX_RELIABLE 64 /* each makes us send a PRACK to where the callee wants it */
 #define MAX_TRIES 3 /* 422 asks for a longer session interval */
 
 typedef struct Fork {
@@ -37,7 +38,7 @@ struct CallOut {
     char *target, *from, *tag; /* tag: of From */
     GPtrArray *forks;
     gboolean forwarded; /* 181 in any of them */
-    guint n_tries;
+    guint n_tries, n_reliable;
     gint64 interval_s, min_se_s;
     ClvTimer *timer;    /* of a CANCEL */
     GString *headers;   /* those that do not change between tries: header lines */
@@ -508,7 +509,7 @@ acknowledge_reliable(Dialog *d, Fork *fork, const sip_t *msg)
     nta_outgoing_t *prack;
 
     if (fork == NULL || !fork->has_target || rseq == 0 ||
-        (fork->rseq != 0 && rseq != fork->rseq + 1))
+        (fork->rseq != 0 && rseq != fork->rseq + 1) || d->call->n_reliable >= MAX_RELIABLE)
         return FALSE;
 
     prack = nta_outgoing_tcreate(fork->leg, NULL, NULL, NULL, SIP_METHOD_PRACK, NULL,
@@ -516,6 +517,7 @@ acknowledge_reliable(Dialog *d, Fork *fork, const sip_t *msg)
     if (prack == NULL)
         return FALSE;
     nta_outgoing_destroy(prack); /* it is retransmitted nevertheless */
+    d->call->n_reliable++;
     fork->rseq = rseq;
     if (fork->answer == NULL)
         fork->answer = read_answer(msg);

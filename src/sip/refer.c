@@ -19,7 +19,8 @@
 #include "base/identity.h"
 
 #define MAX_IN_ALL 4096
-#define MAX_PER_SOURCE 128 /* of peers that are not trusted */
+#define MAX_OF_STRANGERS 3072 /* their addresses may be forged: the rest is for calls and trusted peers */
+#define MAX_PER_SOURCE 128    /* of an address that is not trusted, or of a call */
 #define DEFAULT_EXPIRES_S 300
 #define MAX_EXPIRES_S 3600
 
@@ -30,7 +31,7 @@ typedef struct Referral {
     nta_leg_t *leg; /* (nullable) own dialog of a REFER outside of calls */
     tport_t *tport; /* (nullable) */
     gboolean tls, trusted;
-    char *source;
+    char *source; /* whose share it is */
     nta_incoming_t *irq;              /* (nullable) the REFER, unanswered */
     char *contact, *event, *event_id; /* event_id: (nullable) */
     gboolean quiet;                   /* the referrer wants no NOTIFYs, or no more */
@@ -332,13 +333,22 @@ refuse_with(Request *rq, int status, const char *phrase)
     return TRUE;
 }
 
+/* Who is in a call is counted by that: strangers who forge his address must not use up his share. */
+static char *
+source_of(const Request *rq, const Dialog *d)
+{
+    return d != NULL ? g_strdup_printf("call %" G_GUINT64_FORMAT, d->id) : g_strdup(rq->peer.host);
+}
+
 static gboolean
-is_overload(Request *rq)
+is_overload(Request *rq, const Dialog *d)
 {
     const ClvSip *sip = rq->sip;
+    guint most = rq->peer.trusted || d != NULL ? MAX_IN_ALL : MAX_OF_STRANGERS;
+    g_autofree char *source = source_of(rq, d);
 
-    if (!sip->refuse_new && g_hash_table_size(sip->referrals->live) < MAX_IN_ALL &&
-        (rq->peer.trusted || count_of(rq->sip, rq->peer.host) < MAX_PER_SOURCE))
+    if (!sip->refuse_new && g_hash_table_size(sip->referrals->live) < most &&
+        (rq->peer.trusted || count_of(rq->sip, source) < MAX_PER_SOURCE))
         return FALSE;
     return clv_request_refuse(rq, CLV_CODE_OVERLOAD);
 }
@@ -591,7 +601,7 @@ referral_new(Request *rq, Dialog *d)
     r->d = d != NULL ? clv_dialog_ref(d) : NULL;
     r->tls = rq->peer.tls;
     r->trusted = rq->peer.trusted;
-    r->source = g_strdup(rq->peer.host);
+    r->source = source_of(rq, d);
     r->contact = make_contact(rq, d);
     r->quiet = wants_no_notify(rq->msg);
     if (d != NULL && d->n_refers++ > 0) /* RFC 3515 2.4.6: the first needs no id */
@@ -647,7 +657,7 @@ handle(Request *rq, Dialog *d)
     Referral *r;
     int status = 200;
 
-    if (is_overload(rq) || is_loop(rq) || is_beyond_us(rq) || is_bad_target(rq, &to) ||
+    if (is_overload(rq, d) || is_loop(rq) || is_beyond_us(rq) || is_bad_target(rq, &to) ||
         clv_request_is_unproven(rq))
         goto out;
     if (!read_ticket(rq->msg, &ticket)) {

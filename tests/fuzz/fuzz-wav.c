@@ -20,7 +20,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert(wav.samples >= data && wav.n_samples > 0);
         g_assert(wav.n_samples <= (size_t)(data + size - wav.samples) / 2);
         for (size_t i = 0; i < wav.n_samples; i++)
-            sum += clv_wav_sample(&wav, i);
+            sum = sum + clv_wav_sample(&wav, i);
         break;
     case CLV_WAV_EMPTY:
         g_assert(wav.n_samples == 0);

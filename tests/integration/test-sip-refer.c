@@ -450,6 +450,29 @@ one_source_cannot_take_all_the_places(Scene *s, gconstpointer unused)
     g_assert_cmpuint(accepted, ==, 128);
 }
 
+/* Anybody can write her address on his packets. */
+static void
+strangers_do_not_use_up_the_share_of_who_is_in_a_call(Scene *s, gconstpointer unused)
+{
+    RawCall call = {0};
+    g_autofree char *uri = world_uri(&s->w, "abc.conf");
+
+    dial_in(s);
+    for (guint i = 0; i < 128; i++) {
+        raw_call_clear(&call);
+        raw_call_init(&call, s->alice, uri);
+        raw_call_send(&call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+        g_free(raw_call_expect(&call, 202));
+    }
+    raw_call_clear(&call);
+    raw_call_init(&call, s->alice, uri);
+    raw_call_send(&call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+    g_free(raw_call_expect(&call, 503));
+    raw_call_send(&s->call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+    g_free(raw_call_expect(&s->call, 202));
+    raw_call_clear(&call);
+}
+
 static void
 a_thousand_targets_are_refused_at_once(Scene *s, gconstpointer unused)
 {
@@ -540,6 +563,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 
 #define ADD(path, fn) g_test_add("/sip/refer/" path, Scene, NULL, setup, fn, teardown)
+    ADD("forged-sources", strangers_do_not_use_up_the_share_of_who_is_in_a_call);
     ADD("in-call", a_refer_in_a_call_is_accepted_and_told_about);
     ADD("outside", a_refer_outside_a_call_makes_a_dialog_of_its_own);
     ADD("one-notify", one_notify_is_under_way_and_the_latest_follows);
