@@ -78,6 +78,25 @@ check_control(const ClvConfig *c, GPtrArray *errors)
                                                 c->control_group));
 }
 
+/* It is written beside itself and renamed; that it cannot be stops no start. */
+static void
+check_state(const ClvConfig *c, GPtrArray *warnings)
+{
+    g_autofree char *folder = c->state_file != NULL ? g_path_get_dirname(c->state_file) : NULL;
+
+    if (folder == NULL)
+        return;
+    if (g_file_test(c->state_file, G_FILE_TEST_IS_DIR))
+        g_ptr_array_add(warnings, g_strdup_printf("[policy] state-file: found the folder '%s', "
+                                                  "expected the name of a file",
+                                                  c->state_file));
+    else if (access(folder, W_OK | X_OK) != 0)
+        g_ptr_array_add(warnings,
+                        g_strdup_printf("[policy] state-file: found '%s', expected a file in a "
+                                        "folder that the server can write (%s: %s)",
+                                        c->state_file, folder, g_strerror(errno)));
+}
+
 static void
 check_policy(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
 {
@@ -166,6 +185,7 @@ check_files(const ClvConfig *config, const char *path, GPtrArray *errors, GPtrAr
     check_control(config, errors);
     check_sip(config, errors, warnings);
     check_policy(config, errors, warnings);
+    check_state(config, warnings);
     check_kms(config, errors);
     clv_prompts_check(config->prompts, warnings);
     add_lines(ini, errors);

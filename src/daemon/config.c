@@ -184,8 +184,11 @@ listens_on_tls(const ClvConfig *config)
 static void
 check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
 {
-    expect(errors, path, c->port_first + 1 < c->port_last,
-           "[media] port-first must be smaller than port-last by two or more");
+    if (c->port_first + 1 >= c->port_last)
+        g_ptr_array_add(errors, g_strdup_printf("%s: [media] port-last: found %d with port-first=%d, "
+                                                "expected a number larger by two or more",
+                                                path != NULL ? path : "(defaults)",
+                                                (int)c->port_last, (int)c->port_first));
     expect(errors, path, c->min_se_ms <= c->session_expires_ms,
            "[sip] min-se must not be larger than session-expires");
     expect(errors, path, !listens_on_tls(c) || c->tls_dir != NULL,

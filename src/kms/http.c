@@ -109,19 +109,18 @@ check_url_parts(CURLU *url, const char *text, gboolean allow_insecure, GError **
     g_autofree char *fragment = url_part(url, CURLUPART_FRAGMENT);
 
     if (scheme == NULL || host == NULL || host[0] == '\0')
-        return refuse(error, "KMS URL '%s': found no scheme or host, expected https://HOST/PATH",
-                      text);
+        return refuse(error, "found '%s' without scheme or host, expected https://HOST/PATH", text);
     if (user != NULL || fragment != NULL)
-        return refuse(error, "KMS URL '%s': user name, password and fragment have no place in it",
+        return refuse(error, "found '%s', expected a URL without user name, password and fragment",
                       text);
     if (strcmp(scheme, "https") == 0)
         return TRUE;
     if (strcmp(scheme, "http") != 0)
-        return refuse(error, "KMS URL '%s': found scheme '%s', expected https", text, scheme);
+        return refuse(error, "found '%s' with scheme '%s', expected https", text, scheme);
     if (!allow_insecure && !host_is_loopback(host))
         return refuse(error,
-                      "KMS URL '%s': plain http leaves this machine; expected https, a loopback "
-                      "address, or the explicit permission for insecure transport",
+                      "found '%s', plain http to another machine, expected https, a loopback "
+                      "address, or leave for it (allow-insecure=yes)",
                       text);
     return TRUE;
 }
@@ -135,7 +134,7 @@ check_url(const char *text, gboolean allow_insecure, GError **error)
     if (url == NULL)
         return refuse(error, "out of memory");
     if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
-        good = refuse(error, "KMS URL '%s': cannot be read as a URL", text);
+        good = refuse(error, "found '%s', expected a URL such as https://HOST/PATH", text);
     else
         good = check_url_parts(url, text, allow_insecure, error);
     curl_url_cleanup(url);

@@ -65,6 +65,16 @@ check_transport(const char *text, GPtrArray *errors)
         text);
 }
 
+/* A name in a certificate, or *. and what it ends with. */
+static gboolean
+is_certificate_name(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    const char *name = g_str_has_prefix(text, "*.") ? text + 2 : text;
+
+    return name[0] != '\0' && name[strspn(name, letters)] == '\0';
+}
+
 /* What looks like an address or a prefix must be one: a name would never match. */
 static void
 check_trusted_peer(const char *text, GPtrArray *errors)
@@ -72,7 +82,7 @@ check_trusted_peer(const char *text, GPtrArray *errors)
     g_autoptr(GInetAddressMask) mask = NULL;
 
     if (strchr(text, '/') == NULL && strchr(text, ':') == NULL &&
-        strspn(text, "0123456789.") != strlen(text))
+        strspn(text, "0123456789.") != strlen(text) && is_certificate_name(text))
         return;
     mask = g_inet_address_mask_new_from_string(text, NULL);
     if (mask == NULL)

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Is every function and file that the papers name really there? Speaks TAP.
+"""Is every function and file that the papers name really there, and every file in the tarball?
+
+Speaks TAP.
 
 The papers are found beside the source; a function is `name()` in backquotes, a file is a path
 below src, plugins, tests or scripts. PROTOCOLS.md names tests besides: `/room/name` of "make check"
@@ -8,6 +10,7 @@ and *sentences* of the end-to-end tests.
 """
 import os
 import re
+import subprocess
 import sys
 
 TOP = os.environ.get('G_TEST_SRCDIR') or os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -71,9 +74,35 @@ def missing_tests(paper):
     return gone + [sentence for sentence in prose if sentence not in sentences]
 
 
+def not_distributed():
+    """Files of the checkout that no makefile names, by themselves or by their folder."""
+    tracked = subprocess.run(['git', 'ls-files', '-z'], cwd=TOP, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True)
+    if tracked.returncode != 0:
+        return []  # a tarball: what is not there cannot be missed here
+    paths = [path for path in tracked.stdout.split('\0') if path and not path.startswith('.')]
+    named = set()
+    for path in paths:
+        if os.path.basename(path) in ('Makefile.am', 'local.mk'):
+            folder = os.path.dirname(path)
+            named |= {word.replace('%D%', folder).lstrip('/')
+                      for word in re.split(r'[\s=]+', read(path))}
+
+    def is_named(path):
+        if path in named or path.endswith('.c') and path[:-2] in named:
+            return True  # a program's only source may go without saying
+        folder = os.path.dirname(path)  # a top folder's name is just a word
+        while '/' in folder and folder not in named:
+            folder = os.path.dirname(folder)
+        return '/' in folder
+    automatic = ('Makefile.am', 'configure.ac', 'NEWS', 'README.md', 'src/libmikey/libmikey.pc.in')
+    return [path for path in paths if not is_named(path) and path not in automatic and
+            os.path.basename(path) != 'local.mk']
+
+
 def main():
     code = source()
-    print(f'1..{len(PAPERS)}')
+    print(f'1..{len(PAPERS) + 1}')
     failed = 0
     for number, path in enumerate(PAPERS, 1):
         paper = read(path)
@@ -84,7 +113,11 @@ def main():
         if missing:
             failed += 1
             print('# not found: ' + ', '.join(missing))
-    return 1 if failed else 0
+    forgotten = not_distributed()
+    print(f'{"not ok" if forgotten else "ok"} {len(PAPERS) + 1} - the tarball has every file')
+    if forgotten:
+        print('# named by no makefile: ' + ', '.join(forgotten))
+    return 1 if failed or forgotten else 0
 
 
 if __name__ == '__main__':

@@ -204,6 +204,7 @@ trusted_peers_that_match_nobody(void)
     } peers[] = {
         {"192.0.2.1", 0},   {"192.0.2.16/28", 0}, {"2001:db8::/32", 0}, {"proxy.example.org", 0},
         {"10.0.0.0/33", 1}, {"192.0.2.17/28", 1}, {"192.0.2.300", 1},   {"2001:db8:::1", 1},
+        {"*.example.org", 0}, {"a.example.org,b", 1}, {"a b", 1},       {"*", 1},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(peers); i++) {

@@ -112,8 +112,8 @@ def check_config(bench):
                r'conclave\.conf:\d+: \[sip\] trusted-peers: found .10\.0\.0\.0/33',
                r'conclave\.conf:\d+: \[sip\] outbound: found .sip:proxy.*expected .* with ;lr')
     server.write('conclave.conf', good.replace('[kms]', '[kms]\nurl=ftp:x')
-                 .replace('file=policy.conf', 'file=policies.conf'))
-    check_says(r'conclave\.conf:\d+: \[kms\] url: .*ftp:x', r'policies\.conf.*No such file')
+                 .replace('file=policy.conf', 'file=policies.conf\nstate-file=nowhere/state'))
+    check_says(r'conclave\.conf:\d+: \[policy\] state-file: found .*nowhere/state.* No such file', r'conclave\.conf:\d+: \[kms\] url: .*ftp:x', r'policies\.conf.*No such file')
     server.write('conclave.conf', good)
     server.write('policy.conf', policy_with('create-alow=*@example.org'))
     os.chmod(server.path('tls/agent.pem'), 0o644)

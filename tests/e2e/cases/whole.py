@@ -99,13 +99,13 @@ def pasted(bench):
     check(devconfig.identity('alice') in shown.stdout, f'alice is listed: {shown.stdout}')
     for ua in (bob, alice):
         check(ua.ended() == 0, f'{ua.name} is content, found {ua.why()}')
-    for how in ('--refer 2:', '--dial '):
-        carol = paste('carol', 'answer', '--listen', '--duration', '4', '--expect-hear', '440:-30')
+    for how, more in (('--refer 2:', ()), ('--dial ', ('--duration', '6'))):
+        carol = paste('carol', 'answer', '--listen', '--expect-hear', '440:-30', *more)
         carol.wait('listening')
-        alice = paste('alice', 'create', how, '--duration', '8', '--expect-hear', '1000:-30',
-                      '--measure-from', '3', '--measure-for', '2')
-        for ua in (carol, alice):
-            check(ua.ended() == 0, f'{ua.name} is content by {how}, found {ua.why()}')
+        alice = paste('alice', 'create', how, '--expect-hear', '1000:-30', '--measure-from', '3',
+                      '--measure-for', '2', *more)
+        check(alice.ended(30) == 0, f'alice is content by {how}, found {alice.why()}')
+        check(carol.ended() == 0, f'carol is content by {how}, found {carol.why()}')
     account = re.search(r'(?m)^  (<sip:alice@.*)$', text).group(1)
     lounge = re.search(r'(?m)^  call +(\S+)$', text).group(1)
     phone = Baresip(bench, None, 'alice', 500, account=account)
