@@ -614,7 +614,9 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     guint connections =
         config->max_connections != 0 ? config->max_connections : DEFAULT_CONNECTIONS;
     guint threads = config->threads != 0 ? config->threads : DEFAULT_THREADS;
-    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+    /* poll, not epoll: with epoll libmicrohttpd 0.9.75 may abort in MHD_quiesce_daemon(), when one of
+     * its own threads has taken the listening socket out of the set at the same moment */
+    unsigned int flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                          MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert_pem},
