@@ -47,6 +47,14 @@ def missing_files(paper):
             and not os.path.exists(os.path.join(TOP, path))]
 
 
+def misplaced_functions(paper):
+    """`name()` in `file`: is it there?"""
+    return [f'{name} in {path}' for name, path in
+            re.findall(r'`([a-z_][a-z0-9_]+)\(\)`\s+in\s+`((?:src|plugins)/[\w./-]+\.c)`', paper)
+            if os.path.exists(os.path.join(TOP, path)) and
+            not re.search(r'(?m)^(?:EXPORTED.*\b)?%s\(' % name, read(path))]
+
+
 def tests_text():
     """All that names tests: C sources, transcripts, end-to-end cases."""
     text, transcripts, sentences = [], set(), set()
@@ -106,7 +114,7 @@ def main():
     failed = 0
     for number, path in enumerate(PAPERS, 1):
         paper = read(path)
-        missing = missing_functions(paper, code) + missing_files(paper)
+        missing = missing_functions(paper, code) + missing_files(paper) + misplaced_functions(paper)
         if path == 'doc/PROTOCOLS.md':
             missing += missing_tests(paper)
         print(f'{"not ok" if missing else "ok"} {number} - {path} names what is there')
