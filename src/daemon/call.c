@@ -684,7 +684,10 @@ void
 call_take_answer(Leg *leg, const ClvSdp *answer)
 {
     ClvEvent event = {.kind = CLV_EV_DIRECTION, .leg = leg->id};
-    ClvEvent kick = {.kind = CLV_EV_KICK, .leg = leg->id, .cause = "answered without audio"};
+    ClvEvent gone = {.kind = CLV_EV_MEDIA_FAILED,
+                     .leg = leg->id,
+                     .code = CLV_CODE_INTERNAL,
+                     .cause = "answered without audio"};
     ClvSdpLocal local = call_sdp_local(leg);
     ClvSdpChoice choice = {0};
     const ClvSdpMedia *media;
@@ -695,7 +698,7 @@ call_take_answer(Leg *leg, const ClvSdp *answer)
         return;
     if (clv_sdp_choose(answer, &local, &choice) != CLV_CODE_OK ||
         choice.media_index != leg->now.choice.media_index) {
-        hub_feed(leg->hub, leg->room, &kick);
+        hub_feed(leg->hub, leg->room, &gone);
         return;
     }
     media = &answer->media[choice.media_index];

@@ -508,7 +508,10 @@ const ClvSipHandlers hub_sip_handlers = {
 static void
 media_lost(ClvHub *hub, Leg *leg, const char *cause)
 {
-    ClvEvent event = {.kind = CLV_EV_KICK, .leg = leg->id, .cause = cause};
+    ClvEvent event = {.kind = CLV_EV_MEDIA_FAILED,
+                      .leg = leg->id,
+                      .code = CLV_CODE_INTERNAL,
+                      .cause = cause}; /* not a removal: he may call again */
 
     hub_log(hub, CLV_LOG_NOTICE, leg, NULL, "media-lost", "dropped: %s", cause);
     hub_feed(hub, leg->room, &event);

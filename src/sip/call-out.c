@@ -415,7 +415,7 @@ static void
 heed_early_identity(Fork *fork, const sip_t *msg, const Peer *peer)
 {
     Dialog *d = fork->d;
-    ClvSipEvent event = {.kind = CLV_SIP_RINGING, .status = fork->status};
+    ClvSipEvent event = {.kind = CLV_SIP_RINGING, .status = MAX(fork->status, 180)};
     gboolean news = learn(&fork->claimed, clv_sip_canonical_url(msg->sip_from->a_url));
     ClvAnswerer who;
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single clauses of the RFCs and of our own rules, against the whole server."""
 import re
+import signal
 import uuid
 
 import devconfig
@@ -165,6 +166,21 @@ def new_list(bench):
     expect_good(carol)
     refused(bench.ua(server, 'bob', 'join', uri), 403)
     again.hang_up()
+    expect_good(again)
+    finish(alice)
+
+
+@test('whose media fall silent is out, and may come again')
+def fell_silent(bench):
+    server = bench.server(options=[('media', 'silence-timeout', '4s')])
+    alice, uri = running(bench, server, invite=('bob',))
+    bob = bench.ua(server, 'bob', 'join', uri)
+    bob.wait('connected')
+    wait_until(lambda: len(server.roster(uri)) == 2, 'both are in')
+    bob.process.signal(signal.SIGSTOP)
+    wait_until(lambda: sorted(server.roster(uri)) == ['alice'], 'a phone without power is out')
+    bob.process.signal(signal.SIGKILL)
+    again = bench.ua(server, 'bob', 'join', uri, duration=1)
     expect_good(again)
     finish(alice)
 
