@@ -114,6 +114,16 @@ store_touch(ClvHub *hub)
         hub->store_timer = clv_loop_timer(hub->loop, SETTLE_MS, settled, hub);
 }
 
+/* Before the end: what has just changed, a removal perhaps, is not to be lost with it. */
+void
+store_flush(ClvHub *hub)
+{
+    if (hub->store_timer == NULL)
+        return;
+    clv_timer_cancel(g_steal_pointer(&hub->store_timer));
+    settled(hub);
+}
+
 /* ---- reading ---- */
 
 /* FALSE: not whole. */

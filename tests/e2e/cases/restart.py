@@ -56,8 +56,7 @@ def persistent(bench):
     check(stat.S_IMODE(os.stat(server.path('state')).st_mode) == 0o600, 'nobody else can read it')
     for secret in bench.known_secrets():
         check(secret not in text, 'the state file holds no key')
-    server.ctl('kick', uri, identity('carol'))
-    settled(server, identity('carol'), 'banned')
+    server.ctl('kick', uri, identity('carol'))  # and at once the end, before anything is written
     check(server.process.end() == 0, 'the server ends')
     alice.ended()
     server.start()
@@ -66,7 +65,9 @@ def persistent(bench):
     alice.say(f'allow {identity("bob")},{identity("erin")}')
     alice.wait('keys-changed')
     text = settled(server, identity('erin'))
-    check(identity('carol') not in text, f'the set was replaced as a whole: {text}')
+    check(f'names={identity("bob")};{identity("erin")};\n' in text and
+          f'banned={identity("carol")};\n' in text,
+          f'the set was replaced as a whole, and carol stays removed: {text}')
     kill(bench, server)
     server.start()
     erin = bench.ua(server, 'erin', 'join', uri, duration=0.5)
@@ -92,6 +93,14 @@ def damaged(bench):
     server.start()
     server.alive()
     refused(bench.ua(server, 'bob', 'join', uri), 404)
+    check(server.process.end() == 0, 'the server ends')
+    server.write('state', '[state]\nformat=1\n' + ''.join(
+        f'[conference {uri}]\nfactory=main\ncreator={identity("alice")}\n'
+        for uri in ('nonsense', '%00', '%5B::1%5D', 'sip:', '%zz')))
+    server.start()
+    check('0 conferences restored, 5 could not be read' in server.process.log(),
+          f'what names no URI is no conference: {server.process.log()[-2000:]}')
+    server.alive()
 
 
 @test('without persist=yes nothing is kept of a conference')
