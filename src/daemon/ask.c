@@ -167,8 +167,11 @@ ask_listing(ClvHub *hub, const Ask *ask, const ClvKmsListing *listing, gboolean 
             ClvCode *out_code)
 {
     Outstanding *o = outstanding_new(hub, ask);
-    const char *why = NULL;
+    const char *why = o->source != NULL ? over_limit(hub, o) : NULL;
 
+    *out_code = CLV_CODE_OVERLOAD;
+    if (why != NULL)
+        return not_sent(hub, o, *out_code, &why);
     o->id = clv_id_add(hub->asks, o);
     *out_code = (withdraw ? clv_kms_client_withdraw : clv_kms_client_announce)(
         hub->kms.client, listing, hub_wall(), o->id, 0);

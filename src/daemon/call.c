@@ -246,9 +246,8 @@ progress_due(void *user)
         clv_sip_progress(leg->hub->sip, leg->id, 183, clv_conference_uri(room->conference));
 }
 
-/* Whose doing it is that the KMS is asked: a name that a trusted peer vouches for, else an address. */
-static const char *
-source_of(const Leg *leg)
+const char *
+call_source(const Leg *leg)
 {
     return leg->join.proof == CLV_PROOF_ASSERTED ? leg->join.identity : leg->peer_name;
 }
@@ -259,7 +258,7 @@ static void
 ask(Leg *leg, Negotiation *n)
 {
     ClvHub *hub = leg->hub;
-    Ask question = {kms_replied, leg->id, leg->room, source_of(leg)};
+    Ask question = {kms_replied, leg->id, leg->room, call_source(leg)};
     const char *why = NULL;
     ClvCode code;
 

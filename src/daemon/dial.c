@@ -403,6 +403,10 @@ dial_start(ClvHub *hub, Room *room, ClvDialOrder *order)
     leg->local_host = clv_sip_call_local_host(hub->sip, order->target);
     leg->ssrc = clv_media_new_ssrc(hub->media, room->id);
     g_hash_table_insert(room->dials, GUINT_TO_POINTER(order->dial), &leg->id);
+    if (refer_is_ours(hub, room, order->target)) { /* a list, too, may name them */
+        fail(leg, 0, CLV_CODE_FORBIDDEN, "the target is this server");
+        return;
+    }
     if (leg->local_host == NULL) {
         fail(leg, 0, CLV_CODE_NOT_FOUND, "there is no way to this URI");
         return;

@@ -86,7 +86,8 @@ typedef struct Room {
     } timer_args[CLV_N_TIMERS];
     GHashTable *dials; /* number of the order -> id of the leg, both as pointers' worth */
     gboolean announced; /* announce.c: it stands in the list of the KMS */
-    gboolean announcing; /* or may do so soon */
+    gboolean announcing; /* the KMS has not answered yet */
+    gboolean doubtful;   /* it never did, and may have taken it */
     ClvLegId announcing_for;
     ClvTimer *announce_timer;
     gboolean over;
@@ -136,6 +137,7 @@ struct ClvHub {
     int media_watch, kms_watch, pin_watch;
     ClvIdTable *legs, *rooms;
     ClvIdTable *asks;          /* requests at the KMS, ask.c */
+    GHashTable *announced_late; /* ClvConferenceId -> URI, announce.c: over before the KMS knew it */
     GHashTable *asks_by_who;   /* source or conference -> how many of them */
     GHashTable *refers;        /* ClvReferId -> Refer, refer.c */
     struct PinChecker *pins;   /* pin.c */
@@ -198,7 +200,7 @@ void ask_close(struct ClvHub *hub);
 /* Returns: the ask, or 0 and why not: too many at once, or the KMS is left alone */
 guint64 ask_kms(struct ClvHub *hub, const Ask *ask, ClvKmsRequest request, const GByteArray *bytes,
                 ClvCode *out_code, const char **out_why);
-/* The KMS's list of conferences; no limits. */
+/* The KMS's list of conferences; the limits are for those alone who make us ask. */
 guint64 ask_listing(struct ClvHub *hub, const Ask *ask, const ClvKmsListing *listing,
                     gboolean withdraw, ClvCode *out_code);
 /* Nobody waits any more; it counts until the KMS has answered. 0 allowed. */
@@ -206,6 +208,8 @@ void ask_forget(struct ClvHub *hub, guint64 ask);
 void ask_ready(void *user);
 
 /* ---- announce.c: the list of conferences at the KMS ---- */
+void announce_open(struct ClvHub *hub);
+void announce_close(struct ClvHub *hub);
 gboolean announce_is_due(struct ClvHub *hub, const Room *room);
 /* @leg: who waits for it, call_announced() follows; 0: nobody. Not OK: it was not sent */
 ClvCode announce_room(struct ClvHub *hub, Room *room, ClvLegId leg);
@@ -225,6 +229,8 @@ void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
 void call_accept_reoffer(Leg *leg, Room *room); /* the conference agrees to it */
 void call_take_answer(Leg *leg, const ClvSdp *answer); /* (nullable): no offer of ours was out */
 void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */
+/* Whose doing it is that the KMS is asked: a name that a trusted peer vouches for, else an address. */
+const char *call_source(const Leg *leg);
 /* What call.c and dial.c share. */
 ClvSdpLocal call_sdp_local(const Leg *leg);
 ClvDirection call_mirror(ClvDirection ours);
@@ -250,6 +256,8 @@ void refer_take(struct ClvHub *hub, const ClvSipRefer *refer);
 void refer_reply(struct ClvHub *hub, ClvReferId id, ClvCode code, gboolean plain_200);
 void refer_notify(struct ClvHub *hub, ClvReferId id, guint status, gboolean last);
 void refer_open_keys(struct ClvHub *hub, Room *room, ClvReferId id);
+/* A factory, or another conference of this server. */
+gboolean refer_is_ours(struct ClvHub *hub, const Room *room, const char *target);
 gboolean refer_is_live(struct ClvHub *hub, ClvReferId id);
 /* The conference is over: whoever still waits for word about it gets the last one. */
 void refer_forget_room(struct ClvHub *hub, ClvConferenceId room);
@@ -263,7 +271,7 @@ void pin_check(Leg *leg, const char *hash, char *digits);
 /* ---- store.c: conferences that outlive a restart ---- */
 void store_load(struct ClvHub *hub);
 void store_touch(struct ClvHub *hub); /* something may have changed */
-void store_flush(struct ClvHub *hub);
+void store_flush(struct ClvHub *hub); /* now; before the conferences end with the server */
 void store_close(struct ClvHub *hub); /* waits until what was to be written is */
 
 /* ---- figures.c ---- */

@@ -84,8 +84,8 @@ refer_is_live(ClvHub *hub, ClvReferId id)
 
 /* ---- arrival ---- */
 
-static gboolean
-is_ours(ClvHub *hub, const Room *room, const char *target)
+gboolean
+refer_is_ours(ClvHub *hub, const Room *room, const char *target)
 {
     const Room *other = g_hash_table_lookup(hub->rooms_by_uri, target);
 
@@ -118,7 +118,7 @@ refer_new(ClvHub *hub, const Room *room, const ClvSipRefer *from)
         .secured = from->secured,
         .tls = from->tls,
         .target = g_strdup(from->target),
-        .target_is_ours = is_ours(hub, room, from->target),
+        .target_is_ours = refer_is_ours(hub, room, from->target),
         .removes = from->removes,
         .names_dialog = from->names_dialog,
         .target_leg = from->target_leg,

@@ -135,6 +135,7 @@ clv_hub_new(ClvLoop *loop, const ClvConfig *config, GError **error)
     hub->rooms_by_uri = g_hash_table_new(g_str_hash, g_str_equal);
     g_queue_init(&hub->events);
     ask_open(hub);
+    announce_open(hub);
     refer_open(hub);
     pin_open(hub);
     if (!open_engines(hub, error)) {
@@ -221,6 +222,7 @@ clv_hub_free(ClvHub *hub)
     clv_id_foreach(hub->rooms, free_room, NULL);
     kms_close(&hub->kms);
     ask_close(hub);
+    announce_close(hub);
     clv_policy_unref(hub->policy);
     clv_id_table_free(hub->legs);
     clv_id_table_free(hub->rooms);

@@ -92,6 +92,14 @@ def damaged(bench):
     server.start()
     server.alive()
     refused(bench.ua(server, 'bob', 'join', uri), 404)
+    check(server.process.end() == 0, 'the server ends')
+    server.write('state', '[state]\nformat=1\n' + ''.join(
+        f'[conference {uri}]\nfactory=main\ncreator={identity("alice")}\n'
+        for uri in ('nonsense', '%00', '%5B::1%5D', 'sip:', '%zz')))
+    server.start()
+    check('0 conferences restored, 5 could not be read' in server.process.log(),
+          f'what names no URI is no conference: {server.process.log()[-2000:]}')
+    server.alive()
 
 
 @test('without persist=yes nothing is kept of a conference')
