@@ -35,7 +35,7 @@
 #define TEND_MS 1000
 #define NONCES 4096u
 #define STOP_TIMEOUT_US (3 * G_USEC_PER_SEC)
-#define STOP_ANSWER_US (1 * G_USEC_PER_SEC) /* for those who have waited for a peer */
+#define STOP_ANSWER_US (3 * G_USEC_PER_SEC) /* for those who have waited for a peer */
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
