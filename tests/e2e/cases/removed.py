@@ -198,11 +198,14 @@ def user_to_user(bench):
 def first_ticket(bench):
     net = Network(bench)
     alice, uri = net.create()
-    path = f'{bench.folder}/first.ticket'
-    take_ticket(bench, net.server, 'alice', uri, path,
-                ['--for', devconfig.identity('carol'), '--purpose', 'refer'])
-    carol = bench.ua(net.server, 'carol', 'join', uri, keys=False, more=['--ticket-file', path])
-    check(carol.ended() == 3 and carol.find('refused')[0]['status'] in (488, 403),
-          f'carol is refused, found {carol.why()}')
+    # for a REFER alone; and, whatever it is for, its keys are not carol's
+    for wish, forge in ((['--purpose', 'refer'], []), ([], ['--forge', 'stolen-ticket'])):
+        path = f'{bench.folder}/first{len(wish)}.ticket'
+        take_ticket(bench, net.server, 'alice', uri, path,
+                    ['--for', devconfig.identity('carol'), *wish])
+        carol = bench.ua(net.server, 'carol', 'join', uri, keys=False,
+                         more=['--ticket-file', path, *forge])
+        check(carol.ended() == 3 and carol.find('refused')[0]['status'] in (488, 403),
+              f'carol is refused, found {carol.why()}')
     net.until(uri, 'alice')
     satisfied(alice)
