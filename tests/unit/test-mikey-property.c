@@ -736,6 +736,68 @@ the_library_exports_its_symbol_file(void)
     g_assert_cmpstr(got->str, ==, text);
 }
 
+/* Pitfall 17 of the digest: D shares an octet with the PRF, and M, N, O are the top bits of the third. */
+static void
+flags_stand_where_they_must(void)
+{
+    static const struct {
+        uint32_t flag;
+        guint octet;
+        uint8_t bit;
+    } rows[] = {
+        {MIKEY_FLAG_D, 5, 0x01}, {MIKEY_FLAG_E, 6, 0x80}, {MIKEY_FLAG_F, 6, 0x40},
+        {MIKEY_FLAG_G, 6, 0x20}, {MIKEY_FLAG_H, 6, 0x10}, {MIKEY_FLAG_I, 6, 0x08},
+        {MIKEY_FLAG_J, 6, 0x04}, {MIKEY_FLAG_K, 6, 0x02}, {MIKEY_FLAG_L, 6, 0x01},
+        {MIKEY_FLAG_M, 7, 0x80}, {MIKEY_FLAG_N, 7, 0x40}, {MIKEY_FLAG_O, 7, 0x20},
+    };
+    const uint8_t prf = MIKEY_PRF_HMAC_SHA_256;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        MikeyTicketPayload tp = {.ticket_type = 1, .prf = prf, .flags = rows[i].flag};
+        MikeyWriter w = MIKEY_WRITER_INIT;
+        guint8 wanted[3] = {(guint8)(prf << 1), 0, 0};
+        MikeyBytes octets;
+
+        wanted[rows[i].octet - 5] |= rows[i].bit;
+        mikey_tp_write(&w, 0, &tp);
+        g_assert_false(w.bad);
+        octets = mikey_writer_octets(&w);
+        g_assert_cmpuint(octets.len, >, 8);
+        g_assert_cmpmem(octets.data + 5, 3, wanted, 3);
+        mikey_writer_clear(&w);
+    }
+}
+
+/* Pitfall 18: the type is the high nibble, and only salted types have the length of a salt. */
+static void
+salts_belong_to_salted_types(void)
+{
+    static const guint8 plain[] = {0, 0x20, 0, 2, 0xaa, 0xbb};
+    static const guint8 salted[] = {0, 0x30, 0, 2, 0xaa, 0xbb, 0, 1, 0xcc};
+    static const guint8 swapped[] = {0, 0x02, 0, 2, 0xaa, 0xbb};
+    MikeyKeyData key = {0};
+    uint8_t next = 9;
+    MikeyReader r = mikey_reader(mikey_bytes(plain, sizeof plain));
+
+    g_assert_cmpint(mikey_key_data_read(&r, &next, &key), ==, MIKEY_OK);
+    g_assert_cmpint(key.type, ==, MIKEY_KEY_TEK);
+    g_assert_cmpuint(key.salt.len, ==, 0);
+    mikey_key_data_clear(&key);
+
+    r = mikey_reader(mikey_bytes(salted, sizeof salted));
+    g_assert_cmpint(mikey_key_data_read(&r, &next, &key), ==, MIKEY_OK);
+    g_assert_cmpint(key.type, ==, MIKEY_KEY_TEK_SALT);
+    g_assert_cmpuint(key.salt.len, ==, 1);
+    mikey_key_data_clear(&key);
+
+    r = mikey_reader(mikey_bytes(salted, 6)); /* a salted type, and no salt */
+    g_assert_cmpint(mikey_key_data_read(&r, &next, &key), !=, MIKEY_OK);
+    mikey_key_data_clear(&key);
+    r = mikey_reader(mikey_bytes(swapped, sizeof swapped)); /* a TGK with an interval that is missing */
+    g_assert_cmpint(mikey_key_data_read(&r, &next, &key), !=, MIKEY_OK);
+    mikey_key_data_clear(&key);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -752,6 +814,8 @@ main(int argc, char **argv)
     g_test_add_func("/mikey/property/key-chains-are-read-again", key_chains_are_read_again);
     g_test_add_func("/mikey/property/every-payload-ends-where-it-ends",
                     every_payload_ends_where_it_ends);
+    g_test_add_func("/mikey/property/flags-stand-where-they-must", flags_stand_where_they_must);
+    g_test_add_func("/mikey/property/salts-belong-to-salted-types", salts_belong_to_salted_types);
     g_test_add_func("/mikey/property/a-message-has-its-limits", a_message_has_its_limits);
     g_test_add_func("/mikey/property/writers-refuse-what-does-not-fit",
                     writers_refuse_what_does_not_fit);
