@@ -23,12 +23,14 @@ def status_of(message):
 class Peer:
     """A socket towards a server that speaks SIP over it."""
 
-    def __init__(self, port, transport='udp', ca=None, host='127.0.0.1'):
+    def __init__(self, port, transport='udp', ca=None, host='127.0.0.1', own_port=0):
         self.transport = transport
         kind = socket.SOCK_DGRAM if transport == 'udp' else socket.SOCK_STREAM
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self.socket = socket.socket(family, kind)
         self.socket.settimeout(10)
+        if own_port:
+            self.socket.bind((host, own_port))
         self.socket.connect((host, port))
         if transport == 'tls':
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

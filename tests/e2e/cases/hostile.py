@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that kill other servers, torture, and thousands of silent connections."""
 import os
+import random
 import re
 import resource
 import socket
@@ -11,7 +12,7 @@ import uuid
 
 import devconfig
 import sip
-from cases.calls import conference_of
+from cases.calls import conference_of, policy_with
 from harness import CLIENTS, check, test, wait_until
 
 
@@ -94,6 +95,138 @@ def mutated(bench):
          '4000', '7'], stdout=subprocess.PIPE, text=True, timeout=200)
     check(result.returncode == 0, f'the server lives: {result.stdout}')
     server.alive()
+
+
+SNIPPETS = (b'%00', b'<', b'>', b'"', b';', b',', b'\r\n ', b'sip:', b'tel:', b'*', b'@', b'[::1]',
+            b'=', b'4294967295', b'-1', b'\x00', b'\xff\xfe', b'A' * 400, b'%', b'?', b';lr', b':0')
+OFFER = ('m=audio 40000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:' + 'A' * 40 +
+         '\r\na=curr:qos local none\r\na=des:qos mandatory local sendrecv\r\n')
+LIST = (b'<?xml version="1.0"?><resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists"><list>'
+        b'<entry uri="sip:carol@127.0.0.1:9"/></list></resource-lists>')
+
+
+def bodies():
+    offer = sip.sdp(OFFER)
+    return ((b'', ''), (offer, 'application/sdp'), (b'SIP/2.0 200 OK\r\n', 'message/sipfrag'),
+            (b'AQIDBAUGBwg=', 'application/mikey'), (LIST, 'application/resource-lists+xml'),
+            (b'--x\r\nContent-Type: application/sdp\r\n\r\n' + offer +
+             b'\r\n--x\r\nContent-Type: application/resource-lists+xml\r\n'
+             b'Content-Disposition: recipient-list\r\n\r\n' + LIST + b'\r\n--x--\r\n',
+             'multipart/mixed;boundary=x'))
+
+
+def something(rnd, peer, uri, dialog, cseq):
+    """A message that could be a good one: in somebody's call, or about it."""
+    # as Target-Dialog has it: the server's tag is the local one
+    call, remote, local = re.match(r'(.*);local-tag=(.*);remote-tag=(.*)', dialog).groups()
+    method = rnd.choice(('REFER', 'REFER', 'INVITE', 'INVITE', 'UPDATE', 'PRACK', 'NOTIFY', 'SUBSCRIBE',
+                         'INFO', 'CANCEL', 'ACK'))
+    inside = rnd.random() < .6
+    targets = [f'<{devconfig.identity(rnd.choice(("carol", "dave", "erin")))}>'] * 20 + [
+        '<sip:bob@example.org>', '<sip:nobody@127.0.0.1:9;method=BYE>', f'<{uri}>',
+        f'<sip:bob@example.org;method=BYE?Call-ID={call}%3Bfrom-tag%3D1%3Bto-tag%3D2>',
+        '<sip:c@127.0.0.1:9?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>']
+    extra = rnd.sample((
+        'Referred-By: <sip:alice@example.org>\n', 'Refer-Sub: false\n', 'Event: refer\n',
+        'Subscription-State: terminated;reason=noresource\n', 'Expires: 0\n', 'Expires: 60\n',
+        f'Target-Dialog: {dialog}\n', f'Replaces: {call};to-tag={remote};from-tag={local}\n',
+        f'Join: {call};to-tag={remote};from-tag={local}\n', 'Require: 100rel\n',
+        'Supported: 100rel, precondition, replaces\n', 'Require: recipient-list-invite\n',
+        f'RAck: 1 {cseq} INVITE\n', 'Session-Expires: 90;refresher=uac\n',
+        'History-Info: <sip:bob@example.org>;index=1;rc=1\n', 'Privacy: id\n'),
+        rnd.randint(0, 4))
+    body, kind = rnd.choice(bodies())
+    if method == 'REFER':
+        extra.append(f'Refer-To: {rnd.choice(targets)}\n')
+    if kind:
+        extra.append(f'Content-Type: {kind}\n')
+    text = sip.request(peer, method, uri, call if inside else uuid.uuid4().hex, cseq,
+                       ''.join(extra), remote if inside else '')
+    if inside:
+        text = re.sub(r'(?m)^(From: .*;tag=).*$', lambda m: m.group(1) + local, text)
+    return (text.replace('\n', '\r\n') + f'Content-Length: {len(body)}\r\n\r\n').encode() + body
+
+
+def answer_of(rnd, peer, call):
+    """Something that who is called could say to an INVITE, CANCEL or BYE."""
+    status = rnd.choice((100, 180, 181, 183, 183, 200, 200, 202, 302, 401, 422, 486, 487, 603))
+    body, kind = rnd.choice(bodies())
+    lines = re.findall(r'(?m)^(?:Via|From|Call-ID|CSeq):.*$', call)
+    extra = rnd.sample((f'Contact: <sip:b@{peer.local}>', f'Contact: <sip:b@{peer.local}>',
+                        'Require: 100rel', f'RSeq: {rnd.randint(1, 3)}', 'Min-SE: 4000',
+                        'History-Info: <sip:b@example.org>;index=1,<sip:z@example.org>;index=1.1;rc=1',
+                        'P-Asserted-Identity: <sip:z@example.org>', 'Session-Expires: 90',
+                        f'Record-Route: <sip:{peer.local};lr>', 'Supported: timer'), 5)
+    if kind:
+        extra.append(f'Content-Type: {kind}')
+    head = [f'SIP/2.0 {status} Word', *(line.rstrip('\r') for line in lines), *extra,
+            f'To: {sip.header(call, "To").split(";")[0]};tag={rnd.choice("abc")}',
+            f'Content-Length: {len(body)}', '', '']
+    return '\r\n'.join(head).encode() + body
+
+
+def play_callee(rnd, peer):
+    """Whatever has come for those who are called gets some answers."""
+    while True:
+        message = peer.receive(.001)
+        if message is None:
+            return
+        for _ in range(rnd.randint(0, 3)):
+            if not message.startswith('SIP/2.0'):
+                peer.send_raw(spoiled(rnd, answer_of(rnd, peer, message)))
+
+
+def spoiled(rnd, message):
+    message = bytearray(message)
+    for _ in range(rnd.choice((0, 0, 1, 1, 2, 4))):
+        at = rnd.randrange(len(message))
+        if rnd.random() < .3:
+            message[at] = rnd.randrange(256)
+        elif rnd.random() < .4:
+            del message[at:at + rnd.randint(1, 12)]
+        else:
+            message[at:at] = rnd.choice(SNIPPETS)
+    return bytes(message[:8000])
+
+
+@test('spoiled REFERs, offers, PRACKs and NOTIFYs in the calls of others leave calls working',
+      only='sanitized')
+def in_calls(bench):
+    port = bench.ports.take()
+    server = bench.server(
+        policy=policy_with('refer-ticket=optional\nrefer-allow=any\ndial-out-timeout=5s\n'
+                           'dial-out-parallel=20'),
+        options=[('sip', 'outbound', f'sip:127.0.0.1:{port};lr')])
+    callee = sip.Peer(server.sip_port, own_port=port)
+    rnd = random.Random(int(os.environ.get('CLV_SEED', '11')))
+    cseq = 1500000000  # beyond those of the callers, so that their calls heed it
+    for _ in range(int(os.environ.get('CLV_ROUNDS', '4'))):
+        alice = bench.ua(server, 'alice', 'create', more=[
+            word for name in ('bob', 'carol', 'dave', 'erin')
+            for word in ('--invite', devconfig.identity(name))])
+        uri = conference_of(alice)
+        dialogs = [alice.wait('connected')['dialog']]
+        bob = bench.ua(server, 'bob', 'join', uri)
+        dialogs.append(bob.wait('connected')['dialog'])
+        peer = sip.Peer(server.sip_port)
+        for _ in range(500):
+            cseq += 1
+            message = something(rnd, peer, uri, rnd.choice(dialogs), cseq)
+            try:
+                peer.send_raw(spoiled(rnd, message))
+                peer.receive(.002)
+                play_callee(rnd, callee)
+            except OSError:
+                pass
+        peer.close()
+        check(server.process.running(), f'the server runs: {server.process.log()[-4000:]}')
+        for conference in server.conferences():
+            server.ctl('end', conference['uri'])
+        for ua in (bob, alice):
+            ua.hang_up()
+            ua.ended()
+    server.alive()
+    wait_until(lambda: server.ctl('status')['legs'] == 0, 'no leg is left', 60)
 
 
 @test('2,000 silent TCP and TLS connections leave calls working', only='ordinary')
