@@ -134,6 +134,8 @@ check_protect(Engines *engines, const uint8_t *bytes, size_t len, gboolean rtcp,
     if (rtcp)
         return clv_srtp_protect_rtcp(engines->send[0], out, &n, ROOM) == CLV_SRTP_OK ? n : 0;
     verdict = clv_srtp_protect_rtp(engines->send[CLV_SRTP_OPENSSL], out, &n, ROOM);
+    if (verdict == CLV_SRTP_TOO_MANY_SSRCS) /* ours counts them, libsrtp makes streams without end */
+        return 0;
     g_assert_cmpint(verdict, ==,
                     clv_srtp_protect_rtp(engines->send[CLV_SRTP_LIBSRTP], theirs, &m, ROOM));
     if (verdict != CLV_SRTP_OK)
