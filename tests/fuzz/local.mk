@@ -65,6 +65,18 @@ tests_fuzz_fuzz_mikey_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)
 tests_fuzz_fuzz_mikey_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_mikey_LDADD = $(tests_fuzz_replay_mikey_LDADD)
 
+# ---- ticket: the ticket by itself, with and without the key that protects it ----
+fuzz_replays += %D%/replay-ticket
+fuzz_programs += %D%/fuzz-ticket
+EXTRA_DIST += %D%/corpus/ticket
+tests_fuzz_replay_ticket_SOURCES = %D%/fuzz-ticket.c $(REPLAY_MAIN)
+tests_fuzz_replay_ticket_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_ticket_LDADD = libmikey.la $(TEST_LIBS)
+tests_fuzz_fuzz_ticket_SOURCES = %D%/fuzz-ticket.c
+tests_fuzz_fuzz_ticket_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_ticket_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_ticket_LDADD = $(tests_fuzz_replay_ticket_LDADD)
+
 # ---- keyfile: users, services and rules of the KMS ----
 fuzz_replays += %D%/replay-keyfile
 fuzz_programs += %D%/fuzz-keyfile
