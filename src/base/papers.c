@@ -124,7 +124,7 @@ trust_certificates(ClvPapers *papers, const char *path, GError **error)
     return TRUE;
 }
 
-/* Who signs for users must have a list that is not old. Of those above him it counts where it is there. */
+/* Who signs for users must have a list that is not old; those above count where they are there. */
 static int
 on_verify(int good, X509_STORE_CTX *ctx)
 {
