@@ -4,7 +4,7 @@
  *   mkfifo there back
  *   ./mikey-responder there back & ./mikey-initiator there back
  */
-#include "examples/mikey-common.h"
+#include "mikey-common.h"
 
 /* Asks the KMS for a ticket with which bob can be called for an hour */
 static MikeyGrant *

@@ -3,7 +3,7 @@
  *
  * See mikey-initiator.c for how to start both.
  */
-#include "examples/mikey-common.h"
+#include "mikey-common.h"
 
 static const MikeyKey bob_psk = {"the example key of bob, public..", 32};
 /* the KMS's alone */

@@ -43,6 +43,8 @@ check_type(Handling *h, const MikeyPolicy *policy)
 static MikeyStatus
 check_flags(Handling *h, const MikeyPolicy *policy)
 {
+    if (clv_kms_is_for_itself(policy))
+        return MIKEY_OK; /* clv_kms_key_of_responder() */
     if ((policy->flags & FLAGS_WANTED) != FLAGS_WANTED || (policy->flags & ~FLAGS_ALLOWED) != 0)
         return clv_kms_because(h, MIKEY_BAD_FLAGS,
                                "flags %06x: tickets here are made by the KMS, resolved and forked "
@@ -111,8 +113,8 @@ check_purposes(Handling *h, const MikeyPolicy *policy)
 
 /* A ticket that several may resolve carries TGKs alone: they are forked, the others would be one
  * key for all of them. */
-static gboolean
-is_for_several(const Handling *h, const MikeyPolicy *policy)
+gboolean
+clv_kms_is_for_several(const Handling *h, const MikeyPolicy *policy)
 {
     g_autofree char *first = clv_kms_canonical_of(&policy->responders[0]);
 
@@ -123,7 +125,7 @@ is_for_several(const Handling *h, const MikeyPolicy *policy)
 static MikeyStatus
 check_wishes(Handling *h, const MikeyPolicy *policy)
 {
-    gboolean for_several = is_for_several(h, policy);
+    gboolean for_several = clv_kms_is_for_several(h, policy);
 
     if (policy->n_wishes > MAX_WISHES)
         return clv_kms_because(h, MIKEY_BAD_POLICY,
@@ -206,9 +208,15 @@ grant(Handling *h, const MikeyPolicy *wanted)
         policy.kms = mikey_identity_uri(h->keys->uri);
     if (policy.initiator.data.len == 0)
         policy.initiator = mikey_query_identity(h->query);
-    if (!clv_kms_copy_tpk(h->service, TRUE, mikey_bytes(NULL, 0), &tpk, name))
+    if (clv_kms_is_for_itself(&policy)) {
+        status = clv_kms_key_of_responder(h, &policy, &tpk, &setup.tpk_id);
+        if (status != MIKEY_OK)
+            return status;
+    } else if (!clv_kms_copy_tpk(h->service, TRUE, mikey_bytes(NULL, 0), &tpk, name)) {
         return clv_kms_because(h, MIKEY_REFUSED, "no ticket protection key");
-    setup.tpk_id = mikey_bytes_str(name);
+    } else {
+        setup.tpk_id = mikey_bytes_str(name);
+    }
     status = mikey_query_grant(h->query, &setup, &h->env, &h->answer);
     mikey_key_clear(&tpk);
     if (status != MIKEY_OK)
@@ -217,10 +225,30 @@ grant(Handling *h, const MikeyPolicy *wanted)
                            policy.end_unix - h->now_us / G_USEC_PER_SEC);
 }
 
+typedef MikeyStatus (*Check)(Handling *h, const MikeyPolicy *policy);
+
+static MikeyStatus
+check_all(Handling *h, const MikeyPolicy *policy, const Check *checks, guint n)
+{
+    MikeyStatus status = MIKEY_OK;
+
+    for (guint i = 0; i < n && status == MIKEY_OK; i++)
+        status = checks[i](h, policy);
+    return status;
+}
+
+MikeyStatus
+clv_kms_check_wanted(Handling *h, const MikeyPolicy *policy)
+{
+    static const Check checks[] = {check_asker, check_type, check_policy_names, check_purposes};
+
+    return check_all(h, policy, checks, G_N_ELEMENTS(checks));
+}
+
 MikeyStatus
 clv_kms_answer_request(Handling *h)
 {
-    static MikeyStatus (*const checks[])(Handling * h, const MikeyPolicy *policy) = {
+    static const Check checks[] = {
         check_asker, check_type, check_flags, check_policy_names, check_purposes, check_wishes,
     };
     const MikeyPolicy *wanted = mikey_query_policy(h->query);
@@ -228,10 +256,6 @@ clv_kms_answer_request(Handling *h)
 
     if (status != MIKEY_OK)
         return clv_kms_because(h, status, "the policy asked for: %s", mikey_status_string(status));
-    for (guint i = 0; i < G_N_ELEMENTS(checks); i++) {
-        status = checks[i](h, wanted);
-        if (status != MIKEY_OK)
-            return status;
-    }
-    return grant(h, wanted);
+    status = check_all(h, wanted, checks, G_N_ELEMENTS(checks));
+    return status == MIKEY_OK ? grant(h, wanted) : status;
 }

@@ -5,6 +5,7 @@
  *   asker.c           who asks
  *   granting.c        a ticket is wanted
  *   resolving.c       a ticket is to be resolved
+ *   modes.c           a ticket that the KMS does not both make and open
  *   announcing.c      a conference is announced
  *   service.c         birth and death, another key file, what is kept over a restart
  */
@@ -87,6 +88,21 @@ MikeyStatus clv_kms_check_names(Handling *h);
 MikeyStatus clv_kms_answer_request(Handling *h);
 /* h->forwarded is set when another KMS has to answer first. */
 MikeyStatus clv_kms_answer_resolve(Handling *h);
+
+/* All that a ticket of h->user's may be, but for its flags and session keys */
+MikeyStatus clv_kms_check_wanted(Handling *h, const MikeyPolicy *policy);
+/* More than one may resolve it */
+gboolean clv_kms_is_for_several(const Handling *h, const MikeyPolicy *policy);
+
+/* ---- kms/modes.c ---- */
+
+/* Made by the KMS, and not to be resolved: mode 2 */
+gboolean clv_kms_is_for_itself(const MikeyPolicy *policy);
+/* May such a ticket be granted, and under which key? Copies the key: clear it. */
+MikeyStatus clv_kms_key_of_responder(Handling *h, const MikeyPolicy *policy, MikeyKey *out_key,
+                                     MikeyBytes *out_name);
+/* A ticket that its initiator made: mode 3 */
+MikeyStatus clv_kms_open_own_ticket(Handling *h, const MikeyPolicy *policy);
 
 /* ---- kms/service.c ---- */
 

@@ -240,14 +240,42 @@ index_certificates(const Loader *loader)
 }
 
 static gboolean
-same_key(const ClvKmsUser *a, const ClvKmsUser *b)
+same_secret(const ClvSecret *a, const ClvSecret *b)
 {
     gsize len_a = 0, len_b = 0;
-    const guint8 *key_a = a->psk != NULL ? clv_secret_bytes(a->psk, &len_a) : NULL;
-    const guint8 *key_b = b->psk != NULL ? clv_secret_bytes(b->psk, &len_b) : NULL;
+    const guint8 *key_a = a != NULL ? clv_secret_bytes(a, &len_a) : NULL;
+    const guint8 *key_b = b != NULL ? clv_secret_bytes(b, &len_b) : NULL;
 
     return key_a != NULL && key_b != NULL && len_a == len_b &&
            CRYPTO_memcmp(key_a, key_b, len_a) == 0;
+}
+
+static gboolean
+same_key(const ClvKmsUser *a, const ClvKmsUser *b)
+{
+    return same_secret(a->psk, b->psk);
+}
+
+/* Whoever has that of somebody else makes tickets in his name, or opens his. */
+static void
+check_ticket_keys(const Loader *loader)
+{
+    const GPtrArray *users = loader->keys->users;
+
+    for (guint i = 0; i < users->len; i++) {
+        const ClvKmsUser *user = users->pdata[i];
+
+        for (guint k = 0; k < users->len && user->ticket_key != NULL; k++) {
+            const ClvKmsUser *other = users->pdata[k];
+
+            if (same_secret(user->ticket_key, other->psk) ||
+                (k < i && same_secret(user->ticket_key, other->ticket_key)))
+                clv_kms_complain(loader, user->line,
+                                 "[user %s]: found the ticket-key to be a key of user '%s', "
+                                 "expected one for this alone",
+                                 user->name, other->name);
+        }
+    }
 }
 
 /* Whoever has the key of somebody else could speak for him. */
@@ -390,6 +418,7 @@ clv_kms_keys_check_whole(const Loader *loader)
     check_rotation(loader);
     index_groups(loader);
     index_certificates(loader);
+    check_ticket_keys(loader);
     check_peers(loader);
     check_http_auth(loader);
     load_papers(loader);

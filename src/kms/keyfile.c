@@ -51,6 +51,7 @@ user_free(gpointer data)
     ClvKmsUser *user = data;
 
     clv_secret_free(user->psk);
+    clv_secret_free(user->ticket_key);
     g_ptr_array_unref(user->identities);
     g_ptr_array_unref(user->certificates);
     g_array_unref(user->may_request);

@@ -37,6 +37,7 @@ typedef struct ClvKmsUser {
     char *name; /* IDRpsk */
     guint line;
     ClvSecret *psk;
+    ClvSecret *ticket_key; /* (nullable) of tickets that he makes, or opens, himself */
     GPtrArray *identities; /* (element-type utf8) canonical */
     GArray *may_request;   /* (element-type ClvKmsScope) */
     GPtrArray *purposes;   /* (nullable) (element-type utf8): NULL: any */
@@ -93,6 +94,7 @@ struct ClvKmsKeyFile {
     gint64 max_responders;
     gint64 replay_entries;
     gboolean allow_128;
+    guint modes;         /* bits 2 and 3: that mode is taken besides the first */
     char *state_dir;     /* (nullable) absolute, or relative to where the program runs */
     gint64 tpk_rotate_s; /* 0: never */
     char *audit_file;    /* (nullable) */
@@ -114,6 +116,8 @@ struct ClvKmsKeyFile {
     GHashTable *groups_by_uri;
     GPtrArray *peers; /* (element-type ClvKmsPeer) in file order */
 };
+
+#define clv_kms_takes_mode(keys, mode) (((keys)->modes & 1u << (mode)) != 0)
 
 ClvKmsKeyFile *clv_kms_keyfile_ref(ClvKmsKeyFile *keys);
 /* @folder: (nullable): where psk-file= and tpk-file= are looked for */

@@ -270,6 +270,20 @@ set_replay_entries(const Loader *loader, gpointer target, const ClvIniEntry *ent
 }
 
 static void
+set_modes(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    g_auto(GStrv) words = split_list(entry->value);
+
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (strlen(words[i]) != 1 || words[i][0] < '1' || words[i][0] > '3')
+            clv_kms_complain(loader, entry->line, "%s: found '%s', expected 1, 2 or 3", entry->key,
+                             words[i]);
+        else
+            ((ClvKmsKeyFile *)target)->modes |= 1u << (words[i][0] - '0');
+    }
+}
+
+static void
 set_allow_128(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_bool(loader, entry, &((ClvKmsKeyFile *)target)->allow_128);
@@ -476,6 +490,29 @@ static void
 set_secure_conference(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_bool(loader, entry, &((ClvKmsUser *)target)->secure_conference);
+}
+
+static void
+set_ticket_key(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
+    ClvKmsUser *user = target;
+    GError *error = NULL;
+    ClvSecret *secret = strcmp(entry->key, "ticket-key") == 0
+                            ? clv_secret_parse(entry->value, &error)
+                            : read_key_file(loader, entry, entry->value);
+    gsize len = 0;
+
+    if (error != NULL)
+        complain_error(loader, entry, error);
+    if (secret == NULL)
+        return;
+    clv_secret_bytes(secret, &len);
+    if (len < CLV_KMS_MIN_PSK || len > CLV_KMS_MAX_PSK)
+        clv_kms_complain(loader, entry->line,
+                         "%s: found %" G_GSIZE_FORMAT " octets, expected %u to %u", entry->key, len,
+                         CLV_KMS_MIN_PSK, CLV_KMS_MAX_PSK);
+    clv_secret_free(user->ticket_key);
+    user->ticket_key = secret;
 }
 
 static void
@@ -777,6 +814,7 @@ static const struct Key {
     {"kms", "max-responders", set_max_responders},
     {"kms", "replay-entries", set_replay_entries},
     {"kms", "allow-128", set_allow_128},
+    {"kms", "modes", set_modes},
     {"kms", "state-dir", set_state_dir},
     {"kms", "tpk-rotate", set_tpk_rotate},
     {"kms", "audit-file", set_audit_file},
@@ -791,6 +829,8 @@ static const struct Key {
     {"kms", "user-rate", set_default_user_rate},
     {"user", "psk", set_psk},
     {"user", "psk-file", set_psk_file},
+    {"user", "ticket-key", set_ticket_key},
+    {"user", "ticket-key-file", set_ticket_key},
     {"user", "identities", set_identities},
     {"user", "may-request", set_may_request},
     {"user", "purposes", set_purposes},

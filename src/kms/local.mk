@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libclv-kms.la
 libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/target.h %D%/target.c %D%/client.c %D%/terminal.c \
 	%D%/keyfile.h %D%/keyfile.c %D%/keyload.h %D%/keyset.c %D%/keycheck.c %D%/keyrules.c %D%/keyedit.c %D%/memory.h %D%/memory.c %D%/ticket-service.c \
-	%D%/handling.h %D%/asker.c %D%/granting.c %D%/resolving.c %D%/announcing.c %D%/service.c \
+	%D%/handling.h %D%/asker.c %D%/granting.c %D%/resolving.c %D%/modes.c %D%/announcing.c %D%/service.c \
 	%D%/serve.c %D%/wire.h %D%/wire.c
 # The service: what it keeps over a restart, limits, records
 libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.h %D%/rate.c \
@@ -49,6 +49,11 @@ tests_integration_test_kms_LDADD = $(KMS_TEST_LDADD) $(SSL_LIBS)
 tests_integration_test_kms_client_SOURCES = tests/integration/test-kms-client.c
 tests_integration_test_kms_client_CFLAGS = $(KMS_TEST_CFLAGS)
 tests_integration_test_kms_client_LDADD = $(KMS_TEST_LDADD)
+check_PROGRAMS += tests/unit/test-kms-modes
+TESTS += tests/unit/test-kms-modes
+tests_unit_test_kms_modes_SOURCES = tests/unit/test-kms-modes.c $(KMS_PARTIES)
+tests_unit_test_kms_modes_CFLAGS = $(KMS_TEST_CFLAGS)
+tests_unit_test_kms_modes_LDADD = $(KMS_TEST_LDADD)
 check_PROGRAMS += tests/unit/test-kms-groups
 TESTS += tests/unit/test-kms-groups
 tests_unit_test_kms_groups_SOURCES = tests/unit/test-kms-groups.c $(KMS_PARTIES)

@@ -263,7 +263,8 @@ clv_kms_answer_resolve(Handling *h)
 
     if (is_foreign(h, policy))
         return forward(h, policy);
-    status = open_ticket(h);
+    status = (policy->flags & MIKEY_FLAG_D) != 0 ? open_ticket(h)
+                                                 : clv_kms_open_own_ticket(h, policy);
     if (status != MIKEY_OK)
         return status;
     clv_kms_show_subject(h->decision, policy->initiator, &self, 1);

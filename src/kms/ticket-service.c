@@ -343,7 +343,8 @@ clv_kms_service_begin(ClvKmsService *service, ClvKmsRequest request, const guint
         .allow_128 = keys->allow_128,
         .random = random_octets,
         .random_data = service,
-        .allow = keys->papers != NULL ? MIKEY_ALLOW_PK : 0,
+        .allow = (keys->papers != NULL ? MIKEY_ALLOW_PK : 0) |
+                 (clv_kms_takes_mode(keys, 3) ? MIKEY_ALLOW_MODE_3 : 0),
     };
     handle(&h, mikey_bytes(bytes, len));
     if (h.forwarded != NULL && !out_decision->repeated && h.answer.len == 0) {

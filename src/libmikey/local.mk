@@ -30,7 +30,8 @@ examples_mikey_responder_LDADD = libmikey.la
 
 mikey_tests = tests/unit/test-mikey-vectors tests/unit/test-mikey-hostile \
 	tests/unit/test-mikey-exchange tests/unit/test-mikey-property tests/unit/test-mikey-update \
-	tests/unit/test-mikey-pk tests/unit/test-mikey-modes tests/unit/test-mikey-golden
+	tests/unit/test-mikey-pk tests/unit/test-mikey-modes tests/unit/test-mikey-golden \
+	tests/unit/test-mikey-pitfalls
 check_PROGRAMS += $(mikey_tests)
 TESTS += $(mikey_tests) tests/unit/test-mikey-examples.sh tests/unit/test-mikey-tshark.py
 EXTRA_DIST += tests/unit/test-mikey-examples.sh tests/unit/test-mikey-tshark.py
@@ -63,6 +64,9 @@ tests_unit_test_mikey_pk_LDADD = $(MIKEY_TEST_LDADD)
 tests_unit_test_mikey_modes_SOURCES = tests/unit/test-mikey-modes.c $(MIKEY_WORLD)
 tests_unit_test_mikey_modes_CFLAGS = $(MIKEY_TEST_CFLAGS)
 tests_unit_test_mikey_modes_LDADD = $(MIKEY_TEST_LDADD)
+tests_unit_test_mikey_pitfalls_SOURCES = tests/unit/test-mikey-pitfalls.c $(MIKEY_WORLD)
+tests_unit_test_mikey_pitfalls_CFLAGS = $(MIKEY_TEST_CFLAGS)
+tests_unit_test_mikey_pitfalls_LDADD = $(MIKEY_TEST_LDADD)
 EXTRA_DIST += tests/vectors/mikey-golden.txt
 tests_unit_test_mikey_golden_SOURCES = tests/unit/test-mikey-golden.c tests/unit/mikey-certs.c \
 	tests/unit/mikey-certs.h $(MIKEY_WORLD)

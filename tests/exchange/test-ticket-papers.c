@@ -254,6 +254,51 @@ assert_kms_refuses(Town *town, ClvCode code, const char *pattern)
     g_clear_error(&error);
 }
 
+/* Who signs for the server is himself signed for, and that was taken back: as good as no signer. The
+ * list of the one who took it back is looked at when it is there, and need not be. */
+static void
+test_revoked_between(void)
+{
+    static const char with_list[] = "mikey-cert-file = kms.pem\nmikey-key-file = kms.key\n"
+                                    "mikey-ca-file = ca.pem\nmikey-crl-file = list.pem\n";
+    Folder *f = folder_new();
+    Party between = cert_make(&(PartySpec){.name = "between", .ca = true, .issuer = &f->ca});
+    Party server = person("conf1", "URI:" FACTORY, &between);
+    g_autofree char *chain = file_in(f, "chain.pem"), *list = file_in(f, "list.pem");
+
+    write_key(f, "chain.key", server.key);
+    for (guint i = 0; i < 3; i++) {
+        X509_CRL *lists[] = {cert_crl(&between, NULL), cert_crl(&f->ca, i == 2 ? &between : NULL)};
+        BIO *out = BIO_new_file(chain, "w");
+        Town *town;
+        ClvPapers *papers;
+
+        PEM_write_bio_X509(out, server.certificate);
+        PEM_write_bio_X509(out, between.certificate);
+        BIO_free(out);
+        out = BIO_new_file(list, "w");
+        PEM_write_bio_X509_CRL(out, lists[0]);
+        if (i > 0)
+            PEM_write_bio_X509_CRL(out, lists[1]);
+        BIO_free(out);
+        town = town_of(f, with_list);
+        papers = give_papers(town, f, "chain.pem", "chain.key");
+        if (i < 2) {
+            g_assert_cmpint(call_out(town, NULL, NULL), ==, CLV_KEYMGMT_WANT_PEER);
+        } else {
+            assert_kms_refuses(town, CLV_CODE_INTERNAL, "ALARM*certificate*error 8*");
+            g_assert_nonnull(strstr(town->decision.rule, "revoked"));
+        }
+        clv_papers_free(papers);
+        town_free(town);
+        X509_CRL_free(lists[0]);
+        X509_CRL_free(lists[1]);
+    }
+    cert_clear(&server);
+    cert_clear(&between);
+    folder_free(f);
+}
+
 static void
 test_kms_without_papers(void)
 {
@@ -450,6 +495,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ticket-papers/a-certificate-resolves-tickets", test_resolve);
     g_test_add_func("/ticket-papers/a-certificate-gets-tickets", test_request);
+    g_test_add_func("/ticket-papers/a-revoked-signer-between-is-an-alarm", test_revoked_between);
     g_test_add_func("/ticket-papers/the-kms-has-none", test_kms_without_papers);
     g_test_add_func("/ticket-papers/an-unknown-signer-is-an-alarm", test_unknown_signer);
     g_test_add_func("/ticket-papers/a-revoked-certificate-is-an-alarm", test_revoked);

@@ -9,7 +9,9 @@
 #include <curl/curl.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -528,6 +530,42 @@ test_audit(void)
 }
 
 /* Strange octets stay in their string; a file that is moved away is followed by a new one. */
+/* What is cut off by a full disk is not what the next line goes on with. */
+static void
+test_audit_on_a_full_disk(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("kms-audit-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "audit", NULL);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvKmsAudit) audit = clv_kms_audit_open(path, &error);
+    ClvKmsDecision decision = {.user = "alice", .request = "request", .subject = "-"};
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    struct stat info;
+
+    g_assert_true(clv_kms_audit_write(audit, &decision, "x", NOW_US, &error));
+    g_assert_cmpint(stat(path, &info), ==, 0);
+    signal(SIGXFSZ, SIG_IGN);
+    limit.rlim_cur = (rlim_t)info.st_size + 20;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    g_assert_false(clv_kms_audit_write(audit, &decision, "y", NOW_US, &error));
+    g_assert_nonnull(strstr(error->message, path));
+    g_clear_error(&error);
+    g_assert_false(clv_kms_audit_write(audit, &decision, "y", NOW_US, NULL));
+    limit.rlim_cur = RLIM_INFINITY;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    g_assert_true(clv_kms_audit_write(audit, &decision, "z", NOW_US, &error));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    lines = g_strsplit(text, "\n", -1);
+    g_assert_cmpuint(g_strv_length(lines), ==, 4); /* whole, half, whole, and nothing */
+    g_assert_true(g_str_has_suffix(lines[0], "}"));
+    g_assert_nonnull(strstr(lines[2], "\"from\":\"z\""));
+    g_assert_true(g_str_has_prefix(lines[2], "{") && g_str_has_suffix(lines[2], "}"));
+    g_unlink(path);
+    g_rmdir(folder);
+}
+
 static void
 test_audit_file(void)
 {
@@ -662,6 +700,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/global-rate", test_global_rate);
     g_test_add_func("/kms-limits/metrics", test_metrics);
     g_test_add_func("/kms-limits/audit", test_audit);
+    g_test_add_func("/kms-limits/audit-on-a-full-disk", test_audit_on_a_full_disk);
     g_test_add_func("/kms-limits/audit-file", test_audit_file);
     g_test_add_func("/kms-limits/silent-connections", test_silent_connections);
     g_test_add_func("/kms-limits/stop-answers-what-is-under-way",

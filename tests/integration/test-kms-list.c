@@ -8,7 +8,10 @@
 #include <curl/curl.h>
 #include <glib/gstdio.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "integration/kms-pki.h"
 #include "kms/keeper.h"
@@ -425,6 +428,47 @@ test_announced_by_digest_or_certificate(void)
     pki_close();
 }
 
+/* Nothing goes into files beyond this length. */
+static void
+limit_file_size(rlim_t octets)
+{
+    struct rlimit limit = {octets, RLIM_INFINITY};
+
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+}
+
+static void
+test_full_disk_announces_nothing_and_loses_nothing(void)
+{
+    g_autofree char *top = g_dir_make_tmp("kms-list-XXXXXX", NULL);
+    g_autofree char *folder = g_build_filename(top, "state", NULL);
+    g_autofree char *path = g_build_filename(folder, "conferences", NULL);
+    g_autofree char *other = g_strdup("sip:zz.conf3@example.org");
+    g_autoptr(GError) error = NULL;
+    ClvKmsService *service = service_in(folder, &error);
+    struct stat before, after;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(tell(service, "conf1", LIST3, FALSE, NOW_US), ==, 200);
+    g_assert_cmpint(stat(path, &before), ==, 0);
+    limit_file_size((rlim_t)before.st_size + 10); /* room for half a line */
+    g_assert_cmpuint(tell(service, "conf1", other, FALSE, NOW_US), !=, 200);
+    g_assert_cmpint(stat(path, &after), ==, 0);
+    g_assert_cmpint(after.st_size, ==, before.st_size);
+    limit_file_size(RLIM_INFINITY);
+    g_assert_false(resolves(service, other, other, NOW_US));
+    g_assert_true(resolves(service, LIST3, LIST3, NOW_US));
+    clv_kms_service_free(service);
+    service = service_in(folder, &error);
+    g_assert_no_error(error);
+    g_assert_false(resolves(service, other, other, NOW_US + MINUTES(1)));
+    g_assert_true(resolves(service, LIST3, LIST3, NOW_US + MINUTES(1)));
+    g_assert_cmpuint(tell(service, "conf1", other, FALSE, NOW_US + MINUTES(1)), ==, 200);
+    g_assert_true(resolves(service, other, other, NOW_US + MINUTES(1)));
+    clv_kms_service_free(service);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -444,5 +488,7 @@ main(int argc, char **argv)
                     test_list_survives_a_restart_and_tells_damage);
     g_test_add_func("/kms-list/client-announces-and-withdraws",
                     test_client_announces_and_withdraws);
+    g_test_add_func("/kms-list/full-disk-announces-nothing-and-loses-nothing",
+                    test_full_disk_announces_nothing_and_loses_nothing);
     return g_test_run();
 }

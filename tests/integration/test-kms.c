@@ -1131,6 +1131,57 @@ test_old_tls_is_refused(Pki *pki, gconstpointer unused)
     SSL_CTX_free(fake.tls);
 }
 
+/* Returns: whether a client that speaks TLS of @version alone comes to terms with @url */
+static gboolean
+handshakes(const char *url, int version)
+{
+    const char *port = strrchr(url, ':') + 1;
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((guint16)atoi(port)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct timeval patience = {.tv_sec = 10};
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    SSL *ssl;
+    gboolean done;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    SSL_CTX_set_security_level(tls, 0);
+    SSL_CTX_set_min_proto_version(tls, version);
+    SSL_CTX_set_max_proto_version(tls, version);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&to, sizeof to), ==, 0);
+    ssl = SSL_new(tls);
+    SSL_set_fd(ssl, fd);
+    done = SSL_connect(ssl) == 1;
+    g_assert_true(!done || SSL_version(ssl) == version);
+    SSL_free(ssl);
+    SSL_CTX_free(tls);
+    close(fd);
+    return done;
+}
+
+static void
+test_server_takes_no_old_tls(Pki *pki, gconstpointer unused)
+{
+    g_auto(Kms) kms = {0};
+    Fake old = {.answer = GOOD_ANSWER, .tls = tls_context(pki)};
+    g_autofree char *old_url = NULL;
+    const char *url;
+
+    SSL_CTX_set_security_level(old.tls, 0);
+    SSL_CTX_set_min_proto_version(old.tls, TLS1_VERSION);
+    fake_start(&old);
+    old_url = fake_url(&old);
+    kms_listen(&kms, "127.0.0.1:0", pki->cert, pki->key);
+    url = clv_kms_server_url(kms.server);
+    for (int version = TLS1_VERSION; version <= TLS1_3_VERSION; version++) {
+        g_assert_true(handshakes(old_url, version)); /* such a client is there */
+        g_assert_cmpint(handshakes(url, version), ==, version >= TLS1_2_VERSION);
+    }
+    fake_stop(&old);
+    SSL_CTX_free(old.tls);
+}
+
 /* ---- terminals ---- */
 
 static ClvTerminal *
@@ -1726,6 +1777,7 @@ main(int argc, char **argv)
     ADD_PKI_TEST("tls-key-must-fit", test_tls_key_must_fit);
     ADD_PKI_TEST("client-certificate", test_client_certificate);
     ADD_PKI_TEST("old-tls-is-refused", test_old_tls_is_refused);
+    ADD_PKI_TEST("server-takes-no-old-tls", test_server_takes_no_old_tls);
     g_test_add_func("/kms/terminals-call-each-other", test_terminals_call_each_other);
     g_test_add_func("/kms/terminal-is-refused", test_terminal_is_refused);
     g_test_add_func("/kms/terminal-without-kms", test_terminal_without_kms);

@@ -397,6 +397,182 @@ own_ticket(World *w)
     return status;
 }
 
+#define TRY(call)                                                                                  \
+    if (status == MIKEY_OK)                                                                        \
+    status = (call)
+/* What is there to be refused is: an Error that the peer believes */
+#define TRY_ERROR(call)                                                                            \
+    if (status == MIKEY_OK) {                                                                      \
+        status = (call);                                                                           \
+        status = status == MIKEY_PEER_ERROR ? MIKEY_OK : status;                                   \
+    }
+
+/* Errors about a request, an offer and an update, with a MAC and without, made and read */
+static MikeyStatus
+errors(World *w)
+{
+    MikeyBuffer error = MIKEY_BUFFER_INIT;
+    MikeyQuery *query = NULL;
+    MikeyGrant *grant = NULL;
+    MikeyBundle *bundle = NULL;
+    MikeyUpdate *out = NULL, *in = NULL;
+    MikeyStatus status = mikey_query_open(world_octets(w, WORLD_REQUEST_INIT), &w->env, &query);
+
+    TRY(mikey_query_authenticate(query, &w->alice_psk));
+    TRY(mikey_query_error(query, MIKEY_BAD_POLICY, &w->env, &error));
+    TRY_ERROR(world_grant(w, mikey_bytes(error.data, error.len), &grant));
+    mikey_buffer_clear(&error);
+    TRY(mikey_error_new(world_octets(w, WORLD_TRANSFER_INIT), MIKEY_BAD_MAC, &w->env, &error));
+    TRY_ERROR(mikey_transfer_finish(w->transfer, mikey_bytes(error.data, error.len), &w->env,
+                                    &bundle, NULL));
+    mikey_buffer_clear(&error);
+    TRY(mikey_offer_error(w->offer, MIKEY_BAD_PARAMETERS, w->bob_profiles, 2, &w->env, &error));
+    TRY_ERROR(mikey_transfer_finish(w->transfer, mikey_bytes(error.data, error.len), &w->env,
+                                    &bundle, NULL));
+    mikey_buffer_clear(&error);
+    TRY(start_update(w, &out));
+    TRY(mikey_update_open(w->bob, mikey_update_octets(out), &w->env, &in));
+    TRY(mikey_update_error(in, w->bob, MIKEY_BAD_PARAMETERS, w->bob_profiles, 2, &w->env, &error));
+    TRY_ERROR(
+        mikey_update_finish(out, w->alice, mikey_bytes(error.data, error.len), &w->env, NULL));
+    mikey_update_free(out);
+    mikey_update_free(in);
+    mikey_buffer_clear(&error);
+    mikey_query_free(query);
+    return status;
+}
+
+/* One KMS asks the other, and hands on its answer */
+static MikeyStatus
+relayed(World *w)
+{
+    MikeyAccount account = world_account(w, WORLD_BOB);
+    MikeyBuffer answer = MIKEY_BUFFER_INIT, again = MIKEY_BUFFER_INIT;
+    MikeyQuery *query = NULL;
+    MikeyMessage *forwarded = NULL;
+    MikeyResolution *resolution = NULL;
+    MikeyPeerError error = {0, false};
+    MikeyStatus status = mikey_query_open(world_octets(w, WORLD_RESOLVE_INIT), &w->env, &query);
+
+    TRY(mikey_query_authenticate(query, &w->bob_psk));
+    TRY(mikey_query_forward(query, &account, &w->env, &forwarded));
+    TRY(world_kms_resolve(w, mikey_message_octets(forwarded), &answer));
+    TRY(mikey_query_relay(query, forwarded, &w->bob_psk, mikey_bytes(answer.data, answer.len),
+                          &w->env, &again, &error));
+    TRY(world_resolved(w, mikey_bytes(again.data, again.len), &resolution));
+    mikey_resolution_free(resolution);
+    mikey_buffer_clear(&answer);
+    mikey_buffer_clear(&again);
+    mikey_message_free(forwarded);
+    mikey_query_free(query);
+    return status;
+}
+
+/* The called one has new keys */
+static MikeyStatus
+update_of_the_called(World *w)
+{
+    MikeyKeyData key = {.type = MIKEY_KEY_TGK, .kv = MIKEY_KV_SPI, .spi_len = 1, .spi = {7}};
+    MikeyUpdateSetup setup = {.lines = w->bob_lines,
+                              .n_lines = w->n_lines,
+                              .profiles = w->bob_profiles,
+                              .n_profiles = 1,
+                              .keys = &key,
+                              .n_keys = 1,
+                              .want_answer = true};
+    MikeyAnswerSetup answering = {.lines = w->alice_lines,
+                                  .n_lines = w->n_lines,
+                                  .profiles = w->bob_profiles,
+                                  .n_profiles = w->n_bob_profiles};
+    MikeyUpdate *out = NULL, *in = NULL;
+    MikeyBundle *copy = NULL;
+    MikeyBuffer answer = MIKEY_BUFFER_INIT;
+    uint32_t csb_id;
+    MikeyStatus status;
+
+    key.key.len = 32;
+    w->env.now += 1000;
+    status = mikey_bundle_copy(w->bob, &copy);
+    TRY(mikey_update_new(copy, &setup, &w->env, &out));
+    TRY(mikey_update_peek(mikey_update_octets(out), &csb_id));
+    TRY(mikey_update_open(w->alice, mikey_update_octets(out), &w->env, &in));
+    TRY(mikey_update_answer(in, w->alice, &answering, &w->env, &answer));
+    TRY(mikey_update_finish(out, copy, mikey_bytes(answer.data, answer.len), &w->env, NULL));
+    mikey_buffer_clear(&answer);
+    mikey_update_free(out);
+    mikey_update_free(in);
+    mikey_bundle_free(copy);
+    return status;
+}
+
+static void
+no_line(const char *line, void *data)
+{
+    (void)line;
+    (void)data;
+}
+
+/* A ticket with what belongs to it, kept and taken up again; what is seen of a message */
+static MikeyStatus
+kept(World *w)
+{
+    MikeyKeyData keys[2];
+    size_t n = mikey_grant_n_keys(w->grant);
+    MikeyGrant *grant = NULL;
+    MikeyTicket *ticket = NULL;
+    MikeyMessage *message = NULL;
+    MikeyStatus status =
+        mikey_ticket_parse(mikey_ticket_octets(mikey_grant_ticket(w->grant)), &ticket);
+
+    g_assert_cmpuint(n, <=, G_N_ELEMENTS(keys));
+    for (size_t i = 0; i < n; i++)
+        keys[i] = *mikey_grant_key(w->grant, i);
+    TRY(mikey_grant_new(ticket, mikey_grant_mpki(w->grant), mikey_grant_mpkr(w->grant), keys, n,
+                        &grant));
+    TRY(mikey_message_parse(world_octets(w, WORLD_TRANSFER_INIT), &message));
+    if (message != NULL)
+        mikey_print(message, no_line, NULL);
+    mikey_message_free(message);
+    mikey_ticket_free(ticket);
+    mikey_grant_free(grant);
+    return status;
+}
+
+/* Mode 3: made by the caller, opened by the KMS; mode 2 is mode 4 but for the maker */
+static MikeyStatus
+own_ticket_of_the_kms(World *w)
+{
+    MikeyAccount account = world_account(w, WORLD_BOB);
+    MikeyPolicy policy = w->policy;
+    MikeyTransferSetup call = {.responder = mikey_identity_uri(WORLD_BOB), .csb_id = 4};
+    MikeyBuffer answer = MIKEY_BUFFER_INIT;
+    MikeyGrant *grant = NULL;
+    MikeyTransfer *transfer = NULL;
+    MikeyOffer *offer = NULL;
+    MikeyResolve *resolve = NULL;
+    MikeyResolution *resolution = NULL;
+    MikeyStatus status;
+
+    w->env.allow = MIKEY_ALLOW_MODE_3;
+    policy.initiator = mikey_identity_uri(WORLD_ALICE);
+    policy.flags = (policy.flags & ~MIKEY_FLAG_D) | MIKEY_FLAG_L;
+    status = mikey_grant_make(&policy, &w->tpk, mikey_bytes_str("tpk-1"), &w->env, &grant);
+    TRY(mikey_transfer_new(grant, &call, &w->env, &transfer));
+    TRY(mikey_offer_open(mikey_transfer_octets(transfer), &w->env, &offer));
+    TRY(mikey_resolve_new(offer, &account, &w->env, &resolve));
+    TRY(world_kms_resolve(w, mikey_resolve_octets(resolve), &answer));
+    TRY(mikey_resolve_finish(resolve, mikey_bytes(answer.data, answer.len), &w->env, &resolution,
+                             NULL));
+    TRY(mikey_offer_verify(offer, resolution));
+    mikey_resolution_free(resolution);
+    mikey_resolve_free(resolve);
+    mikey_buffer_clear(&answer);
+    mikey_offer_free(offer);
+    mikey_transfer_free(transfer);
+    mikey_grant_free(grant);
+    return status;
+}
+
 static MikeyStatus
 run_everything(World *w)
 {
@@ -409,6 +585,7 @@ run_everything(World *w)
 
     if (status == MIKEY_OK)
         status = mikey_bundle_srtp(w->alice, MIKEY_CS_OFFERER(1), &srtp);
+    TRY(errors(w)); /* before the keys of that update are in use */
     if (status == MIKEY_OK)
         status = start_update(w, &out);
     if (status == MIKEY_OK)
@@ -419,8 +596,11 @@ run_everything(World *w)
     mikey_update_free(out);
     mikey_update_free(in);
     mikey_buffer_clear(&answer);
-    if (status == MIKEY_OK)
-        status = own_ticket(w);
+    TRY(relayed(w));
+    TRY(update_of_the_called(w));
+    TRY(kept(w));
+    TRY(own_ticket_of_the_kms(w));
+    TRY(own_ticket(w));
     if (status == MIKEY_OK)
         status = mikey_sdp_ids_check(mikey_offer_message(w->offer), ids, 1);
     if (status == MIKEY_OK)
@@ -464,7 +644,7 @@ every_failing_allocation_is_survived(void)
         g_assert_cmpint(memory.live, ==, 0);
     }
     g_test_message("%u allocations failed in turn", failed);
-    g_assert_cmpuint(failed, >, stride() > 1 ? 0 : 100);
+    g_assert_cmpuint(failed, >, stride() > 1 ? 0 : 250);
     mikey_set_allocator(NULL);
 }
 

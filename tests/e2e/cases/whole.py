@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a newcomer types: scripts/run, its demo, and the installed files."""
+import glob
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -180,7 +182,53 @@ def development_files(bench):
           'and the policy stays')
 
 
-@test('what is installed is complete, and its samples are good', only='ordinary')
+def library_is_good_for_others(bench, stage):
+    """The examples, built by its pkg-config file alone, talk to each other with what is installed."""
+    lib = os.path.dirname(glob.glob(f'{stage}/**/libmikey.so.0', recursive=True)[0])
+    env = dict(os.environ, PKG_CONFIG_PATH=f'{lib}/pkgconfig', LD_LIBRARY_PATH=lib)
+    prefix = devconfig.read(f'{lib}/pkgconfig/libmikey.pc').split('\n', 1)[0].removeprefix('prefix=')
+
+    def run(*words, **more):
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=env, **more)
+        check(done.returncode == 0, f'{words} works: {done.stdout[-2000:]}')
+        return done.stdout
+    flags = run('pkg-config', f'--define-variable=prefix={stage}{prefix}', '--cflags', '--libs',
+                'libmikey').split()
+    check(not any(word == '-lcrypto' for word in flags), f'no more than libmikey is linked: {flags}')
+    built = os.path.join(bench.folder, 'examples')
+    os.makedirs(built)
+    for name in ('mikey-initiator', 'mikey-responder'):
+        run('cc', '-Wall', '-Werror', '-o', f'{built}/{name}',
+            os.path.join(TOP, 'examples', f'{name}.c'), *flags)
+        run('sh', '-c', f'readelf -d {built}/{name} | grep -q "NEEDED.*libmikey.so.0"')
+    run('sh', '-c', 'mkfifo there back; ./mikey-responder there back >bob & '
+        './mikey-initiator there back >alice && wait $!', cwd=built, timeout=20)
+    keys = [re.findall('crypto.*', devconfig.read(f'{built}/{name}')) for name in ('alice', 'bob')]
+    check(len(keys[0]) == 2 and keys[0] == keys[1], f'both have the same keys: {keys}')
+
+
+def units_are_good(bench, stage):
+    """Systemd takes them, and what they keep is where the papers say."""
+    names = devconfig.read(glob.glob(f'{stage}/**/conclave-sysusers.conf', recursive=True)[0])
+    for unit, paper in (('conclave', 'state-file'), ('conclave-kms', 'state-dir')):
+        text = devconfig.read(glob.glob(f'{stage}/**/{unit}.service', recursive=True)[0])
+        state = re.search('(?m)^StateDirectory=(.*)$', text).group(1)
+        check(re.search(f'# .*{paper} = /var/lib/{state}/', text), f'{unit}: {paper} is in {state}')
+        user = re.search('(?m)^User=(.*)$', text).group(1)
+        check(f'u {user} ' in names, f'{unit}: the user {user} is made by sysusers.d')
+        if shutil.which('systemd-analyze') is None:
+            continue
+        copy = os.path.join(bench.folder, f'{unit}.service')
+        devconfig.write(copy, text.replace('ExecStart=/', f'ExecStart={stage}/'))
+        done = subprocess.run(['systemd-analyze', 'verify', '--man=no', copy],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        told = [line for line in done.stdout.splitlines() if f'{unit}.service' in line]
+        check(not told, f'systemd has nothing to say against {unit}.service: {told}')
+
+
+@test('what is installed is complete, its samples are good, and others can build with it',
+      only='ordinary')
 def installed(bench):
     stage = os.path.join(bench.folder, 'stage')
     result = subprocess.run(['make', '-s', '-C', bench.build, 'install', f'DESTDIR={stage}'],
@@ -191,5 +239,15 @@ def installed(bench):
     for part in ('sbin/conclaved', 'bin/conclavectl', 'bin/conclave-ua', 'conclave-kms',
                  'include/libmikey/mikey.h', 'man/man8/conclaved.8', 'man/man1/conclavectl.1',
                  'man/man5/conclave.conf.5', 'man/man5/conclave-policy.5', 'man/man8/conclave-kms.8',
-                 'man/man1/conclave-ua.1'):
+                 'man/man1/conclave-ua.1', 'man/man3/libmikey.3', 'man/man5/conclave-kms-keys.5',
+                 'lib/libmikey.so', 'lib/libmikey.so.0', 'pkgconfig/libmikey.pc',
+                 'system/conclave.service', 'system/conclave-kms.service'):
         check(any(name.endswith(part) for name in found), f'{part} is installed: {sorted(found)}')
+    for sample in glob.glob(f'{stage}/**/examples/*.conf', recursive=True):
+        if not sample.endswith('/conclave.conf'):
+            os.chmod(sample, 0o600)  # one holds a PIN
+            result = subprocess.run([bench.program('conclavectl'), 'check-policy', sample],
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            check(result.returncode == 0, f'{sample} is good: {result.stdout}')
+    library_is_good_for_others(bench, stage)
+    units_are_good(bench, stage)
