@@ -209,6 +209,12 @@ typedef struct ClvAction {
     ClvPrompt prompt;
 } ClvAction;
 
+/* How often people have been wrong about PINs: shared by conferences, since they may have the same PIN. */
+typedef struct ClvPinTries ClvPinTries;
+ClvPinTries *clv_pin_tries_new(void);
+ClvPinTries *clv_pin_tries_ref(ClvPinTries *tries);
+void clv_pin_tries_unref(ClvPinTries *tries); /* NULL allowed */
+
 /* Actions of one step, in order; the caller owns the array (clear function is set). */
 GArray *clv_actions_new(void);
 
@@ -225,6 +231,8 @@ GArray *clv_actions_new(void);
 ClvConference *clv_conference_new(ClvConferenceId id, const char *uri, ClvPolicyView *view,
                                   gint64 now_us, GArray *out);
 void clv_conference_free(ClvConference *conference);
+/* In place of a memory of its own. */
+void clv_conference_share_tries(ClvConference *conference, ClvPinTries *tries);
 void clv_conference_step(ClvConference *conference, const ClvEvent *event, GArray *out);
 
 /* ---- looking at it ---- */

@@ -134,6 +134,7 @@ clv_conference_facts(const ClvConference *c, const char *identity, ClvPolicyFact
     out->locked = known.locked;
     out->n_participants = known.n_participants;
     out->n_endpoints = known.n_endpoints;
+    out->pin_refused = known.pin_refused;
 }
 
 gboolean

@@ -141,6 +141,7 @@ struct ClvHub {
     GHashTable *asks_by_who;   /* source or conference -> how many of them */
     GHashTable *refers;        /* ClvReferId -> Refer, refer.c */
     struct PinChecker *pins;   /* pin.c */
+    ClvPinTries *pin_tries;    /* of all conferences */
     GThreadPool *store_pool;   /* (nullable) store.c: writes the state file */
     ClvTimer *store_timer;     /* something is to be written */
     char *stored;              /* (nullable) what was written last */

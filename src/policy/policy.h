@@ -116,6 +116,7 @@ typedef struct ClvPolicyFacts {
     const char *peer_name;  /* (nullable) next hop, for trust= */
     const char *const *identities; /* (nullable) all that were asserted: one that is let in will do */
     gboolean admitted;      /* an owner has let him in from the lobby */
+    gboolean pin_refused;   /* has been wrong about the PIN too often */
     gboolean banned;        /* was removed, and ban-on-removal keeps him out */
 } ClvPolicyFacts;
 

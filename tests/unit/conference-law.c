@@ -342,7 +342,7 @@ law_sees_action(Law *law, const ClvEvent *event, const ClvAction *action)
         break;
     case CLV_ACT_PROMPT:
         law_sees_prompt(leg, action);
-        leg->pin |= action->prompt == CLV_PROMPT_PIN;
+        leg->pin |= action->prompt == CLV_PROMPT_PIN || action->prompt == CLV_PROMPT_PIN_FAILED;
         break;
     case CLV_ACT_CHECK_PIN:
         g_assert_true(leg->pin);
