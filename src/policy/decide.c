@@ -329,6 +329,8 @@ check_owner(const Case *in)
 {
     const char *origin = in->view->rules[KEY_OWNERS]->origin;
 
+    if (in->facts->identity == NULL && in->verdict->undecided) /* a ticket may still tell */
+        return TRUE;
     if (in->facts->identity == NULL || !any_clause(in, KEY_OWNERS, in->facts->identity, &origin))
         return refuse(in, CLV_CODE_FORBIDDEN, "not-owner", origin);
     let_in(in, "owner", origin);
