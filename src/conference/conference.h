@@ -264,6 +264,8 @@ gboolean clv_conference_is_locked(const ClvConference *conference);
  * knows, leaves the rest of @out (proof, scheme, hop) as it is. Borrowed strings. */
 void clv_conference_facts(const ClvConference *conference, const char *identity,
                           ClvPolicyFacts *out);
+/* If this identity were proven by a ticket: is it one of those who are meant to be here? */
+gboolean clv_conference_names(const ClvConference *conference, const char *identity);
 /* Removed, and refused whatever the policy says (ban-on-removal). */
 gboolean clv_conference_is_banned(const ClvConference *conference, const char *identity);
 /* What must survive a restart with persist=yes: URI, view name, creator, names, ticket hash. */

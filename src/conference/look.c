@@ -138,6 +138,19 @@ clv_conference_facts(const ClvConference *c, const char *identity, ClvPolicyFact
 }
 
 gboolean
+clv_conference_names(const ClvConference *c, const char *identity)
+{
+    ClvPolicyFacts facts = clv_judge_facts(c, identity, NULL);
+
+    facts.proof = CLV_PROOF_TICKET;
+    facts.secured = facts.tls = TRUE;
+    facts.ticket_offered = c->creator == NULL; /* the set of a creation is not known yet */
+    return clv_judge_facts_of(c, c->creator == NULL && !c->scheduled ? CLV_OP_CREATE : CLV_OP_STAY,
+                              &facts)
+        .allow;
+}
+
+gboolean
 clv_conference_is_banned(const ClvConference *c, const char *identity)
 {
     return clv_judge_is_banned(c, identity);

@@ -258,7 +258,10 @@ static void
 ask(Leg *leg, Negotiation *n)
 {
     ClvHub *hub = leg->hub;
-    Ask question = {kms_replied, leg->id, leg->room, call_source(leg)};
+    Ask question = {kms_replied, leg->id, leg->room, call_source(leg),
+                    leg->accepted || leg->join.proof != CLV_PROOF_NONE
+                        ? ASK_WHOLE
+                        : ask_share(hub, leg->room, n->out.claimed)};
     const char *why = NULL;
     ClvCode code;
 

@@ -218,7 +218,10 @@ static void
 ask(Refer *r)
 {
     Ask question = {kms_replied, r->id, r->room,
-                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name};
+                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
+                    r->event.proof != CLV_PROOF_NONE || r->event.leg != 0
+                        ? ASK_WHOLE
+                        : ask_share(r->hub, r->room, r->out.claimed)};
     const char *why = NULL;
     ClvCode code;
 

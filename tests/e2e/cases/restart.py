@@ -143,3 +143,32 @@ def per_source(bench):
     for call in (*calls, other):
         call.wait('connected')
     bye(*calls, other, alice)
+
+
+@test('strangers with tickets cannot keep the KMS from those who may come')
+def share_of_strangers(bench):
+    server = bench.server(own_kms=True, policy=policy_with('kms-timeout=20s'),
+                          options=[('kms', 'per-conference', 4), ('kms', 'timeout', '20s')])
+    alice, uri = create(bench, server, 'bob')
+
+    def holder(name, number):
+        path = f'{bench.folder}/{name}-{number}.ticket'
+        take_ticket(bench, server, name, uri, path)
+        return lambda: bench.ua(server, name, 'join', uri, keys=False, more=[
+            '--ticket-file', path, '--listen', f'127.0.0.{30 + number}', '--interactive'])
+    daves, bobs = [holder('dave', n) for n in range(2)], [holder('bob', n) for n in range(2, 5)]
+    server.kms.freeze()
+    dave = daves[0]()
+    dave.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 2, 'one stranger is asked about')
+    refused(daves[1](), 503)
+    calls = [call() for call in bobs[:2]]
+    for call in calls:
+        call.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 4, 'who may come is, too')
+    refused(bobs[2](), 503)
+    server.kms.thaw()
+    for call in calls:
+        call.wait('connected')
+    refused(dave, 403)
+    bye(*calls, alice)
