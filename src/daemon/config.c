@@ -60,7 +60,7 @@ static const ClvOption options[] = {
     {"sip", "max-calls", CLV_OPTION_INT, AT(max_calls), "5000", 1, 100000, NULL, FALSE,
      "Live dialogs; beyond that callers hear 503."},
     {"sip", "max-invites-per-second", CLV_OPTION_INT, AT(max_invites), "0", 0, 100000, NULL, FALSE,
-     "New calls a second; beyond that callers hear 503; 0 is no limit."},
+     "New calls, and REFERs outside of calls, a second; beyond that 503 is heard; 0 is no limit."},
     {"sip", "idle-timeout", CLV_OPTION_TIME_MS, AT(idle_ms), "3m", 1 * SECOND, 86400 * SECOND, NULL,
      FALSE, "Connections without a complete message for so long are closed."},
     {"sip", "max-connections", CLV_OPTION_INT, AT(max_connections), "8192", 16, 100000, NULL, FALSE,

@@ -209,6 +209,7 @@ keys_done(Refer *r)
     ClvEvent event = {.kind = CLV_EV_REFER_KEYS, .refer_id = r->id, .keys = &r->keys};
 
     r->keys = call_ev_keys(r->ops, &r->out);
+    clv_sip_refer_proven(r->hub->sip, r->id);
     hub_feed(r->hub, r->room, &event);
 }
 

@@ -314,6 +314,10 @@ on_refer(Request *rq)
 
     if (is_malformed(rq))
         return 200;
+    if (is_too_fast(rq->sip)) { /* it may make calls, and costs as much as one */
+        clv_request_refuse(rq, CLV_CODE_OVERLOAD);
+        return 200;
+    }
     target = classify(rq);
     if (target != CLV_TARGET_CONFERENCE) {
         clv_request_refuse(rq, target == CLV_TARGET_FACTORY ? CLV_CODE_FORBIDDEN

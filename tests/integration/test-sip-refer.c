@@ -428,7 +428,107 @@ the_hub_may_challenge_or_refuse(Scene *s, gconstpointer unused)
     world_expect_empty(&s->w);
 }
 
+/* ---- whose Contact may be anybody's ---- */
+
+#define TICKET CAROL "Content-Type: application/mikey\r\nContent-Transfer-Encoding: base64\r\n"
+
+/* REFER ->  <- 202 ... (proven)  <- NOTIFY 100  200 ->  <- NOTIFY 200 (terminated)  200 -> */
+static void
+an_unproven_address_hears_nothing_before_the_proof(Scene *s, gconstpointer unused)
+{
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", TICKET, "AQID");
+    g_free(raw_call_expect(&s->call, 202));
+    world_expect_silence(s->alice, 100);
+    raw_call_send(&s->call, "SUBSCRIBE", "Event: refer\r\nExpires: 60\r\n", NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_silence(s->alice, 100);
+    clv_sip_refer_proven(s->w.hub.sip, s->w.hub.refer);
+    g_free(expect_notify(s, "active", "SIP/2.0 100 Trying\r\n"));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 200, NULL, TRUE);
+    g_free(expect_notify(s, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n"));
+    world_expect_empty(&s->w);
+}
+
+/* REFER ->  <- 202 ... (no good)  <- NOTIFY 403 (terminated), never again */
+static void
+an_unproven_address_hears_the_last_word_once(Scene *s, gconstpointer unused)
+{
+    g_autofree char *last = NULL;
+
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", TICKET, "AQID");
+    g_free(raw_call_expect(&s->call, 202));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 403, NULL, TRUE);
+    last = raw_call_expect_request(&s->call, "NOTIFY");
+    g_assert_nonnull(strstr(last, "SIP/2.0 403"));
+    g_assert_nonnull(strstr(last, "terminated;reason=noresource"));
+    world_expect_silence(s->alice, 5 * WORLD_T1_MS);
+    world_expect_empty(&s->w);
+    raw_call_answer(&s->call, last, 200, NULL, NULL);
+    raw_run(s->w.loop, 20);
+}
+
+static void
+nobody_else_hears_of_an_unproven_refer(Scene *s, gconstpointer unused)
+{
+    static const char *const contacts[] = {
+        "<sip:alice@localhost:%s>", "<sip:alice@192.0.2.1:%s>", "<sip:alice@127.0.0.2:%s>",
+        "<sip:alice@127.0.0.1:%s;transport=tcp>", "<sip:alice@127.0.0.1:%s;maddr=127.0.0.1>",
+        "<sip:alice@127.0.0.1:%s>\r\nRecord-Route: <sip:127.0.0.1:9;lr>"};
+    const char *port = strrchr(raw_peer_address(s->alice), ':') + 1;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(contacts); i++) {
+        g_auto(GStrv) parts = g_strsplit(contacts[i], "%s", 2);
+        g_autofree char *extra =
+            g_strconcat(TICKET "Contact: ", parts[0], port, parts[1], "\r\n", NULL);
+
+        outside(s, "abc.conf");
+        raw_call_send(&s->call, "REFER", extra, "AQID");
+        g_free(raw_call_expect(&s->call, 202));
+        clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 403, NULL, TRUE);
+        world_expect_silence(s->alice, 30);
+    }
+    world_expect_empty(&s->w);
+}
+
+/* A connection shows that somebody is there; what it is for goes by it, wherever the Contact is. */
+static void
+an_unproven_connection_hears_all(Scene *s, gconstpointer unused)
+{
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.tcp, NULL);
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", TICKET, "AQID");
+    g_free(raw_call_expect(&s->call, 202));
+    g_free(expect_notify(s, "active", "SIP/2.0 100 Trying\r\n"));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 403, NULL, TRUE);
+    g_free(expect_notify(s, "terminated;reason=noresource", "SIP/2.0 403"));
+    world_expect_empty(&s->w);
+}
+
 /* ---- too much ---- */
+
+static void
+refers_count_as_calls_do(Scene *s, gconstpointer unused)
+{
+    s->w.config.max_invites_per_s = 3;
+    world_restart(&s->w);
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.udp, NULL);
+    dial_in(s);
+    for (guint i = 0; i < 3; i++) {
+        RawCall call;
+        g_autofree char *uri = world_uri(&s->w, "abc.conf");
+
+        raw_call_init(&call, s->alice, uri);
+        raw_call_send(&call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+        g_free(raw_call_expect(&call, i < 2 ? 202 : 503));
+        raw_call_clear(&call);
+    }
+    raw_call_send(&s->call, "REFER", CAROL "Refer-Sub: false\r\n", NULL); /* is in already */
+    g_free(raw_call_expect(&s->call, 202));
+}
 
 static void
 one_source_cannot_take_all_the_places(Scene *s, gconstpointer unused)
@@ -579,6 +679,11 @@ main(int argc, char **argv)
     ADD("bodies", bodies_of_refers_are_tickets_or_refused);
     ADD("escaped", escaped_fields_name_a_dialog_and_what_to_replace);
     ADD("challenge", the_hub_may_challenge_or_refuse);
+    ADD("unproven", an_unproven_address_hears_nothing_before_the_proof);
+    ADD("unproven-no-good", an_unproven_address_hears_the_last_word_once);
+    ADD("unproven-elsewhere", nobody_else_hears_of_an_unproven_refer);
+    ADD("unproven-connection", an_unproven_connection_hears_all);
+    ADD("rate", refers_count_as_calls_do);
     ADD("per-source", one_source_cannot_take_all_the_places);
     ADD("thousand", a_thousand_targets_are_refused_at_once);
     ADD("ours", a_refer_of_ours_is_sent_and_followed);
