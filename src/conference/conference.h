@@ -45,7 +45,8 @@ typedef enum ClvEventKind {
     CLV_EV_REFER_FAILED, /* .refer_id .code: it is no good */
     CLV_EV_DIAL_RINGING, /* .dial .answerer */
     CLV_EV_DIAL_ANSWERED,/* .dial .leg .answer */
-    CLV_EV_DIAL_FAILED,  /* .dial .status (SIP; 0: .code) .code */
+    CLV_EV_DIAL_FAILED,  /* .dial .status (SIP; 0: .code) .code; 2xx: asked by REFER, he says that he is
+                            in, which he is when he is */
     CLV_EV_IDENTITY,     /* .leg .answerer: who answered has changed, or says so (RFC 4916) */
     CLV_EV_DTMF,         /* .leg .digit */
     CLV_EV_PIN,          /* .leg .flag: the PIN was right */

@@ -459,6 +459,11 @@ clv_on_dial_failed(ClvConference *c, const ClvEvent *event)
 
     if (!is_under_way(dial))
         return;
+    if (dial->by_refer && status >= 200 && status < 300) { /* he says so: 5.20 */
+        clv_say_note(c, 0, dial->target, "%s has called, it is said: waiting until he is in",
+                     dial->target);
+        return;
+    }
     clv_say_note(c, 0, dial->target, "call to %s failed: %u", dial->target, status);
     clv_dial_over(c, dial, status);
     go_on(c);

@@ -359,6 +359,7 @@ random_answer(Play *play, GRand *rand)
 static void
 random_call(Play *play, GRand *rand, ClvLegId leg)
 {
+    static const guint statuses[] = {0, 200, 486};
     ClvAnswerer who = some_answerer(rand);
     int dice = g_rand_int_range(rand, 0, 100);
 
@@ -375,7 +376,7 @@ random_call(Play *play, GRand *rand, ClvLegId leg)
     else if (dice < 95)
         step(play, &(ClvEvent){.kind = CLV_EV_DIAL_FAILED,
                                .dial = random_dial(play, rand),
-                               .status = g_rand_boolean(rand) ? 486 : 0,
+                               .status = statuses[g_rand_int_range(rand, 0, 3)],
                                .code = CLV_CODE_KMS_DOWN});
     else
         step(play, &(ClvEvent){.kind = CLV_EV_IDENTITY, .leg = leg, .answerer = &who});
