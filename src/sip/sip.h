@@ -209,6 +209,9 @@ typedef struct ClvSipReferOut {
 } ClvSipReferOut;
 /* REFER_STATUS events follow: the answer (202: not the last), then what NOTIFYs tell. */
 gboolean clv_sip_refer(ClvSip *sip, const ClvSipReferOut *refer);
+/* Nothing more of it is wanted: no event follows, and its dialog ends when a NOTIFY that may be on its
+ * way has had its answer. Unknown ones: nothing. */
+void clv_sip_refer_forget(ClvSip *sip, guint64 token);
 
 typedef struct ClvSipTotals {
     guint dialogs, connections;

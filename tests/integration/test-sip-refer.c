@@ -657,6 +657,41 @@ a_refused_refer_of_ours_is_told(Scene *s, gconstpointer unused)
     raw_call_clear(&call);
 }
 
+/* REFER ->  (forgotten)  <- 202;  REFER ->  <- 202  (forgotten)  <- NOTIFY 180  200 ->  <- NOTIFY 200
+ * (terminated)  200 ->  and no word of it */
+static void
+a_refer_of_ours_that_is_forgotten_leaves_nothing(Scene *s, gconstpointer unused)
+{
+    ClvSipReferOut wish = {77, s->w.bob_uri, HUB_CONFERENCE, NULL, 0}, other = wish;
+    g_autofree char *first = NULL, *second = NULL;
+    RawCall one, two;
+
+    other.token = 78;
+    g_assert_true(clv_sip_refer(s->w.hub.sip, &wish));
+    g_assert_false(clv_sip_refer(s->w.hub.sip, &wish)); /* its token is taken */
+    first = raw_call_taken(&one, s->w.bob, "REFER", "bob1");
+    clv_sip_refer_forget(s->w.hub.sip, 77);
+    raw_call_answer_as(&one, first, 202, "bob1", NULL, NULL, NULL);
+    g_assert_true(clv_sip_refer(s->w.hub.sip, &other));
+    second = raw_call_taken(&two, s->w.bob, "REFER", "bob2");
+    raw_call_answer_as(&two, second, 202, "bob2", NULL, NULL, NULL);
+    world_expect(&s->w, "refer-status:202");
+    clv_sip_refer_forget(s->w.hub.sip, 79); /* nobody's */
+    clv_sip_refer_forget(s->w.hub.sip, 78);
+    raw_call_send(&two, "NOTIFY",
+                  "Event: refer\r\nSubscription-State: active\r\nContent-Type: message/sipfrag\r\n",
+                  "SIP/2.0 180 Ringing\r\n");
+    g_free(raw_call_expect(&two, 200));
+    raw_call_send(&two, "NOTIFY",
+                  "Event: refer\r\nSubscription-State: terminated\r\nContent-Type: message/sipfrag\r\n",
+                  "SIP/2.0 200 OK\r\n");
+    g_free(raw_call_expect(&two, 200));
+    world_expect_empty(&s->w);
+    world_expect(&s->w, "refer-status:202");
+    raw_call_clear(&one);
+    raw_call_clear(&two);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -687,6 +722,7 @@ main(int argc, char **argv)
     ADD("per-source", one_source_cannot_take_all_the_places);
     ADD("thousand", a_thousand_targets_are_refused_at_once);
     ADD("ours", a_refer_of_ours_is_sent_and_followed);
+    ADD("ours-forgotten", a_refer_of_ours_that_is_forgotten_leaves_nothing);
     ADD("ours-refused", a_refused_refer_of_ours_is_told);
 
     return g_test_run();
