@@ -604,6 +604,7 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->asked = clv_refers_out_new();
     sip->dialogs =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
+    sip->dialogs_by_tag = g_hash_table_new(g_str_hash, g_str_equal);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->connections = clv_connections_new(loop, config->max_connections, config->idle_ms);
     if (!check_settings(config, error) || !load_users(sip, error) ||
@@ -649,6 +650,7 @@ clv_sip_free(ClvSip *sip)
         nta_agent_destroy(sip->agent);
     clv_connections_free(sip->connections);
     clv_digest_free(sip->digest);
+    g_hash_table_destroy(sip->dialogs_by_tag);
     g_hash_table_destroy(sip->dialogs);
     g_hash_table_destroy(sip->lingering);
     if (sip->home != NULL)

@@ -404,6 +404,57 @@ escaped_fields_name_a_dialog_and_what_to_replace(Scene *s, gconstpointer unused)
     raw_call_clear(&other);
 }
 
+/* REFER naming that dialog, either way round, or none. */
+static ClvLegId
+leg_named(Scene *s, const char *call_id, const char *local, const char *remote)
+{
+    g_autofree char *extra =
+        g_strdup_printf(CAROL "Refer-Sub: false\r\nTarget-Dialog: %s;local-tag=%s;remote-tag=%s\r\n",
+                        call_id, local, remote);
+
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", extra, NULL);
+    g_free(raw_call_expect(&s->call, 202));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 200, NULL, TRUE);
+    return s->w.hub.refer_leg;
+}
+
+static void
+dialogs_are_found_by_both_tags(Scene *s, gconstpointer unused)
+{
+    static const char *const from_tags[] = {"one", "two", "three"};
+    RawCall calls[G_N_ELEMENTS(from_tags)];
+    ClvLegId legs[G_N_ELEMENTS(from_tags)];
+    g_autofree char *uri = world_uri(&s->w, "abc.conf");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++) {
+        raw_call_init(&calls[i], s->w.bob, uri);
+        g_free(calls[i].call_id); /* of all of them */
+        calls[i].call_id = g_strdup("same@example.org");
+        g_free(calls[i].from_tag);
+        calls[i].from_tag = g_strdup(from_tags[i]);
+        raw_call_send(&calls[i], "INVITE", NULL, WORLD_OFFER);
+        g_free(raw_call_expect(&calls[i], 180));
+        g_free(raw_call_expect(&calls[i], 200));
+        raw_call_ack(&calls[i], NULL);
+        legs[i] = s->w.hub.last_leg;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++) {
+        const RawCall *next = &calls[(i + 1) % G_N_ELEMENTS(calls)];
+
+        g_assert_cmpuint(leg_named(s, calls[i].call_id, calls[i].to_tag, from_tags[i]), ==, legs[i]);
+        g_assert_cmpuint(leg_named(s, calls[i].call_id, from_tags[i], calls[i].to_tag), ==, legs[i]);
+        g_assert_cmpuint(leg_named(s, calls[i].call_id, next->to_tag, from_tags[i]), ==, 0);
+        g_assert_cmpuint(leg_named(s, "other@example.org", calls[i].to_tag, from_tags[i]), ==, 0);
+    }
+    raw_call_send(&calls[1], "BYE", NULL, NULL);
+    g_free(raw_call_expect(&calls[1], 200));
+    g_assert_cmpuint(leg_named(s, calls[1].call_id, calls[1].to_tag, from_tags[1]), ==, 0);
+    g_assert_cmpuint(leg_named(s, calls[2].call_id, calls[2].to_tag, from_tags[2]), ==, legs[2]);
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++)
+        raw_call_clear(&calls[i]);
+}
+
 static void
 the_hub_may_challenge_or_refuse(Scene *s, gconstpointer unused)
 {
@@ -713,6 +764,7 @@ main(int argc, char **argv)
     ADD("checks", refers_are_checked_in_order);
     ADD("bodies", bodies_of_refers_are_tickets_or_refused);
     ADD("escaped", escaped_fields_name_a_dialog_and_what_to_replace);
+    ADD("by-tags", dialogs_are_found_by_both_tags);
     ADD("challenge", the_hub_may_challenge_or_refuse);
     ADD("unproven", an_unproven_address_hears_nothing_before_the_proof);
     ADD("unproven-no-good", an_unproven_address_hears_the_last_word_once);
