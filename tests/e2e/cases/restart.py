@@ -102,6 +102,25 @@ def damaged(bench):
     server.alive()
 
 
+@test('a conference with an IPv6 address in its URI is kept, and groups that nobody knows do no harm')
+def ipv6_in_the_file(bench):
+    uri = 'sip:c6.conf1@[::1]'
+    group = '[conference sip:c6.conf1@%5B::1%5D]'
+    server = keeping(bench)
+    check(server.process.end() == 0, 'the server ends')
+    server.write('state', f'[state]\nformat=1\n[future sip:x@%5B::1%5D]\nfactory=adhoc\n\n{group}\n'
+                          f'factory=adhoc\ncreator={identity("alice")}\nnames={identity("bob")};\n')
+    for _ in range(2):
+        server.start()
+        check('1 conferences restored, 0 could not be read' in server.process.log(),
+              f'it is read: {server.process.log()[-2000:]}')
+        row = next(row for row in server.conferences() if row['uri'] == uri)
+        check(row['creator'] == identity('alice'), f'with its creator: {row}')
+        check(server.process.end() == 0, 'the server ends')
+        text = server.read('state')
+        check(group in text and '[future' not in text, f'and written so that it can be read: {text}')
+
+
 @test('without persist=yes nothing is kept of a conference')
 def not_kept(bench):
     server = bench.server(options=[('policy', 'state-file', 'state')])
