@@ -624,6 +624,39 @@ strangers_do_not_use_up_the_share_of_who_is_in_a_call(Scene *s, gconstpointer un
     raw_call_clear(&call);
 }
 
+/* Of all the places a quarter is left to who is in a call, or comes by a trusted peer. */
+static void
+strangers_have_three_quarters_of_the_places(Scene *s, gconstpointer unused)
+{
+    g_autofree char *uri = world_uri(&s->w, "abc.conf");
+    guint accepted = 0, refused = 0;
+
+    for (guint host = 2; host < 28; host++) {
+        g_autofree char *from = g_strdup_printf("127.0.0.%u", host);
+        RawPeer *peer = raw_peer_from(s->w.loop, s->w.udp, from);
+
+        for (guint i = 0; i < 128 && refused < 10; i++) {
+            g_autofree char *answer = NULL;
+            RawCall call;
+
+            raw_call_init(&call, peer, uri);
+            raw_call_send(&call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+            answer = raw_peer_receive(peer, 3000);
+            g_assert_nonnull(answer);
+            accepted += raw_status(answer) == 202;
+            refused += raw_status(answer) == 503;
+            raw_call_clear(&call);
+        }
+        raw_peer_free(peer);
+    }
+    g_assert_cmpuint(accepted, ==, 3072);
+    g_assert_cmpuint(refused, ==, 10);
+    world_forget(&s->w);
+    dial_in(s);
+    raw_call_send(&s->call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+    g_free(raw_call_expect(&s->call, 202));
+}
+
 static void
 a_thousand_targets_are_refused_at_once(Scene *s, gconstpointer unused)
 {
@@ -772,6 +805,7 @@ main(int argc, char **argv)
     ADD("unproven-connection", an_unproven_connection_hears_all);
     ADD("rate", refers_count_as_calls_do);
     ADD("per-source", one_source_cannot_take_all_the_places);
+    ADD("strangers", strangers_have_three_quarters_of_the_places);
     ADD("thousand", a_thousand_targets_are_refused_at_once);
     ADD("ours", a_refer_of_ours_is_sent_and_followed);
     ADD("ours-forgotten", a_refer_of_ours_that_is_forgotten_leaves_nothing);
