@@ -43,7 +43,6 @@ typedef struct Member {
     gboolean told;    /* the roster knows him */
     gboolean admitted; /* out of the lobby by somebody who may */
     gboolean needs_pin, pin_checking, pin_failed;
-    guint pin_errors;
     char digits[MAX_DIGITS + 1];
     guint n_digits;
     gboolean star;      /* the last key was '*' */
@@ -128,6 +127,7 @@ struct ClvConference {
     char *uri;
     ClvPolicyView *view;
     Roster roster;
+    ClvPinTries *tries;
     GPtrArray *dials;       /* Dial, in order of the wish */
     GPtrArray *refers;      /* Refer */
     guint last_dial;
@@ -327,6 +327,14 @@ void clv_on_pin(ClvConference *c, const ClvEvent *event);
 void clv_on_prompted(ClvConference *c, const ClvEvent *event);
 void clv_on_lock(ClvConference *c, const ClvEvent *event);
 void clv_on_admit(ClvConference *c, const ClvEvent *event);
+
+/* ---- wrong PINs (tries.c) ---- */
+
+/* Refused for a time? @who: (nullable) */
+gboolean clv_tries_are_used_up(const ClvConference *c, const char *who);
+/* Before it is known whether this one was right. */
+void clv_tries_count(ClvConference *c, const char *who);
+void clv_tries_forget(ClvConference *c, const char *who);
 
 /* ---- plan (plan.c) ---- */
 

@@ -45,7 +45,8 @@ typedef enum ClvEventKind {
     CLV_EV_REFER_FAILED, /* .refer_id .code: it is no good */
     CLV_EV_DIAL_RINGING, /* .dial .answerer */
     CLV_EV_DIAL_ANSWERED,/* .dial .leg .answer */
-    CLV_EV_DIAL_FAILED,  /* .dial .status (SIP; 0: .code) .code */
+    CLV_EV_DIAL_FAILED,  /* .dial .status (SIP; 0: .code) .code; 2xx: asked by REFER, he says that he is
+                            in, which he is when he is */
     CLV_EV_IDENTITY,     /* .leg .answerer: who answered has changed, or says so (RFC 4916) */
     CLV_EV_DTMF,         /* .leg .digit */
     CLV_EV_PIN,          /* .leg .flag: the PIN was right */
@@ -209,6 +210,12 @@ typedef struct ClvAction {
     ClvPrompt prompt;
 } ClvAction;
 
+/* How often people have been wrong about PINs: shared by conferences, since they may have the same PIN. */
+typedef struct ClvPinTries ClvPinTries;
+ClvPinTries *clv_pin_tries_new(void);
+ClvPinTries *clv_pin_tries_ref(ClvPinTries *tries);
+void clv_pin_tries_unref(ClvPinTries *tries); /* NULL allowed */
+
 /* Actions of one step, in order; the caller owns the array (clear function is set). */
 GArray *clv_actions_new(void);
 
@@ -225,6 +232,8 @@ GArray *clv_actions_new(void);
 ClvConference *clv_conference_new(ClvConferenceId id, const char *uri, ClvPolicyView *view,
                                   gint64 now_us, GArray *out);
 void clv_conference_free(ClvConference *conference);
+/* In place of a memory of its own. */
+void clv_conference_share_tries(ClvConference *conference, ClvPinTries *tries);
 void clv_conference_step(ClvConference *conference, const ClvEvent *event, GArray *out);
 
 /* ---- looking at it ---- */
@@ -256,6 +265,8 @@ gboolean clv_conference_is_locked(const ClvConference *conference);
  * knows, leaves the rest of @out (proof, scheme, hop) as it is. Borrowed strings. */
 void clv_conference_facts(const ClvConference *conference, const char *identity,
                           ClvPolicyFacts *out);
+/* If this identity were proven by a ticket: is it one of those who are meant to be here? */
+gboolean clv_conference_names(const ClvConference *conference, const char *identity);
 /* Removed, and refused whatever the policy says (ban-on-removal). */
 gboolean clv_conference_is_banned(const ClvConference *conference, const char *identity);
 /* What must survive a restart with persist=yes: URI, view name, creator, names, ticket hash. */

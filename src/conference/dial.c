@@ -429,6 +429,7 @@ clv_on_dial_answered(ClvConference *c, const ClvEvent *event)
         facts.secured = answer->secured;
         facts.tls = answer->tls;
         facts.peer_name = answer->peer_name;
+        facts.pin_refused |= clv_tries_are_used_up(c, answered.identity);
         if (answered.identity != NULL) {
             facts.n_participants = clv_roster_n_users(&c->roster, answered.identity);
             facts.n_endpoints = clv_roster_n_endpoints(&c->roster, answered.identity, NULL);
@@ -458,6 +459,11 @@ clv_on_dial_failed(ClvConference *c, const ClvEvent *event)
 
     if (!is_under_way(dial))
         return;
+    if (dial->by_refer && status >= 200 && status < 300) { /* he says so: 5.20 */
+        clv_say_note(c, 0, dial->target, "%s has called, it is said: waiting until he is in",
+                     dial->target);
+        return;
+    }
     clv_say_note(c, 0, dial->target, "call to %s failed: %u", dial->target, status);
     clv_dial_over(c, dial, status);
     go_on(c);
@@ -523,6 +529,7 @@ clv_on_identity(ClvConference *c, const ClvEvent *event)
     facts.scheme = member->scheme;
     facts.suite = member->suite;
     facts.locked = FALSE; /* he is in */
+    facts.pin_refused = FALSE;
     facts.n_participants = 0;
     facts.n_endpoints = 0;
     verdict = judge_answer(c, &facts, who->asserted);

@@ -43,6 +43,7 @@ clv_judge_facts(const ClvConference *c, const char *identity, const Member *exce
         .n_participants = clv_roster_n_users(&c->roster, identity),
         .n_endpoints = clv_roster_n_endpoints(&c->roster, identity, except),
         .wall_us = c->wall_us,
+        .pin_refused = clv_tries_are_used_up(c, identity),
     };
 }
 
@@ -76,11 +77,14 @@ facts_of_member(const ClvConference *c, const Member *member)
     facts.expires_us = member->expires_us;
     facts.peer_name = member->peer_name;
     facts.identities = (const char *const *)member->identities;
+    for (char **other = member->identities; other != NULL && *other != NULL; other++)
+        facts.pin_refused |= clv_tries_are_used_up(c, *other);
     facts.admitted = member->admitted;
     facts.locked = c->locked && !member->admitted; /* who admits him opens that door as well */
     if (old != NULL) {                             /* nobody new: the same user at another end */
         facts.locked = FALSE;
         facts.admitted |= old->state > MEMBER_LOBBY;
+        facts.pin_refused &= !clv_member_is_in(old);
         facts.n_endpoints -= facts.n_endpoints > 0 && old->has_media && old->state > MEMBER_LOBBY;
     }
     return facts;

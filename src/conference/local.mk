@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libclv-conference.la
 libclv_conference_la_SOURCES = %D%/conference.h %D%/conference-private.h %D%/vocabulary.h \
 	%D%/allowed.c %D%/dial.c %D%/factory.c %D%/judge.c %D%/leave.c %D%/life.c \
-	%D%/look.c %D%/plan.c %D%/refer.c %D%/roster.c %D%/say.c %D%/step.c %D%/wait.c
+	%D%/look.c %D%/plan.c %D%/refer.c %D%/roster.c %D%/say.c %D%/step.c %D%/tries.c %D%/wait.c
 libclv_conference_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 libclv_conference_la_LIBADD = libclv-policy.la libclv-base.la $(GLIB_LIBS)
 

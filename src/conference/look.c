@@ -134,6 +134,20 @@ clv_conference_facts(const ClvConference *c, const char *identity, ClvPolicyFact
     out->locked = known.locked;
     out->n_participants = known.n_participants;
     out->n_endpoints = known.n_endpoints;
+    out->pin_refused = known.pin_refused;
+}
+
+gboolean
+clv_conference_names(const ClvConference *c, const char *identity)
+{
+    ClvPolicyFacts facts = clv_judge_facts(c, identity, NULL);
+
+    facts.proof = CLV_PROOF_TICKET;
+    facts.secured = facts.tls = TRUE;
+    facts.ticket_offered = c->creator == NULL; /* the set of a creation is not known yet */
+    return clv_judge_facts_of(c, c->creator == NULL && !c->scheduled ? CLV_OP_CREATE : CLV_OP_STAY,
+                              &facts)
+        .allow;
 }
 
 gboolean

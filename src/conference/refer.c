@@ -418,13 +418,36 @@ is_hopeless(const ClvConference *c, const Refer *refer, ClvPolicyVerdict *verdic
     return TRUE;
 }
 
-/* In front of the PIN nobody asks for anything. */
 static gboolean
-waits_for_pin(const ClvConference *c, const Refer *refer)
+is_he(const Refer *refer, const Member *member)
 {
-    const Member *member = refer->leg != 0 ? clv_roster_find(&c->roster, refer->leg) : NULL;
+    return refer->identity != NULL && member->identity != NULL &&
+           clv_judge_agree(refer->identity, (const char *const *)refer->identities,
+                           member->identity);
+}
 
-    return member != NULL && member->needs_pin;
+/* In front of the PIN nobody asks for anything, by whatever way his REFER comes: who asks has given it
+ * in a call that is up. */
+static gboolean
+lacks_pin(const ClvConference *c, const Refer *refer)
+{
+    const Member *own = refer->leg != 0 ? clv_roster_find(&c->roster, refer->leg) : NULL;
+
+    if (clv_policy_pin_hash(c->view)[0] == '\0')
+        return FALSE;
+    for (guint i = 0; (own == NULL || !own->needs_pin) && i < c->roster.members->len; i++) {
+        const Member *member = c->roster.members->pdata[i];
+
+        if (clv_member_is_in(member) && member->proof != CLV_PROOF_NONE && is_he(refer, member))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static ClvPolicyVerdict
+no_pin(void)
+{
+    return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "pin", .rule = "pin"};
 }
 
 /* Refused for what is known without the KMS, or entitled so far. */
@@ -437,8 +460,8 @@ judge_early(ClvConference *c, Refer *refer, const ClvEvRefer *event)
         return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN,
                                   .reason = "identity-mismatch",
                                   .rule = "the dialog of the REFER"};
-    if (waits_for_pin(c, refer))
-        return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "pin", .rule = "pin"};
+    if ((refer->identity != NULL || !refer->ticket_offered) && lacks_pin(c, refer))
+        return no_pin();
     if (is_hopeless(c, refer, &verdict))
         return verdict;
     if (event->target_is_ours && !refer->removes)
@@ -512,6 +535,8 @@ judge_proven(const ClvConference *c, Refer *refer, const ClvEvKeys *keys)
     refer->identity = g_strdup(keys->identity);
     refer->proof = CLV_PROOF_TICKET;
     refer->ticket_offered = FALSE;
+    if (lacks_pin(c, refer))
+        return no_pin();
     if (!ticket_fits(c, refer, keys))
         return (ClvPolicyVerdict){
             .code = CLV_CODE_TICKET_REFUSED, .reason = "ticket-purpose", .rule = "its names"};

@@ -433,6 +433,7 @@ clv_conference_new(ClvConferenceId id, const char *uri, ClvPolicyView *view, gin
     c->now_us = now_us;
     c->locked = clv_policy_locked(view);
     clv_roster_init(&c->roster);
+    c->tries = clv_pin_tries_new();
     c->dials = g_ptr_array_new_with_free_func(clv_dial_free);
     c->refers = g_ptr_array_new_with_free_func(clv_refer_free);
     c->out = out;
@@ -447,6 +448,7 @@ clv_conference_free(ClvConference *c)
     if (c == NULL)
         return;
     clv_roster_clear(&c->roster);
+    clv_pin_tries_unref(c->tries);
     g_ptr_array_unref(c->dials);
     g_ptr_array_unref(c->refers);
     g_clear_pointer(&c->list, g_ptr_array_unref);

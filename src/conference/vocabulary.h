@@ -173,6 +173,7 @@ typedef struct ClvSdp {
     guint n_keymgmt;
     ClvSdpMedia media[CLV_SDP_MAX_MEDIA];
     guint n_media;
+    gboolean capneg; /* potential configurations are offered (RFC 5939), which we do not read */
 } ClvSdp;
 
 /* ---- people and lists ---------------------------------------------------------------------- */

@@ -135,9 +135,36 @@ clv_wait_come_in(ClvConference *c, Member *member)
 
 /* ---- PIN ---- */
 
+/* Whose tries they are: his, or of those at his address when nothing is known of him. */
+static char *
+who_tries(const Member *member)
+{
+    const char *peer = member->peer != NULL ? member->peer : "";
+    const char *port = strrchr(peer, ':');
+
+    if (member->identity != NULL)
+        return g_strdup(member->identity);
+    return port != NULL ? g_strndup(peer, (gsize)(port - peer)) : g_strdup(peer);
+}
+
+/* Goes when he has been told. */
+static void
+fail(ClvConference *c, Member *member)
+{
+    member->pin_failed = TRUE;
+    member->deadline_us = c->now_us + PIN_FAILED_US;
+    clv_say_prompt(c, member, CLV_PROMPT_PIN_FAILED);
+}
+
 static void
 ask(ClvConference *c, Member *member, ClvPrompt prompt)
 {
+    g_autofree char *who = who_tries(member);
+
+    if (clv_tries_are_used_up(c, who)) {
+        fail(c, member);
+        return;
+    }
     member->n_digits = 0;
     member->deadline_us = c->now_us + clv_policy_pin_timeout_ms(c->view) * 1000;
     clv_say_prompt(c, member, prompt);
@@ -151,6 +178,27 @@ clv_wait_ask_pin(ClvConference *c, Member *member)
     ask(c, member, CLV_PROMPT_PIN);
 }
 
+/* Another endpoint of his may have used up the tries meanwhile. */
+static void
+check_pin(ClvConference *c, Member *member)
+{
+    g_autofree char *who = who_tries(member);
+
+    if (clv_tries_are_used_up(c, who)) {
+        fail(c, member);
+    } else {
+        clv_tries_count(c, who);
+        member->pin_checking = TRUE;
+        member->digits[MIN(member->n_digits, MAX_DIGITS)] = '\0';
+        clv_say(
+            c, (ClvAction){.kind = CLV_ACT_CHECK_PIN,
+                           .leg = member->leg,
+                           .text = g_strdup(member->n_digits <= MAX_DIGITS ? member->digits : "")});
+    }
+    explicit_bzero(member->digits, sizeof member->digits);
+    member->n_digits = 0;
+}
+
 static void
 take_pin_digit(ClvConference *c, Member *member, char digit)
 {
@@ -161,16 +209,8 @@ take_pin_digit(ClvConference *c, Member *member, char digit)
     if (digit == '*') { /* once more from the start */
         member->n_digits = 0;
     } else if (digit == '#') {
-        if (member->n_digits == 0)
-            return;
-        member->pin_checking = TRUE;
-        member->digits[MIN(member->n_digits, MAX_DIGITS)] = '\0';
-        clv_say(
-            c, (ClvAction){.kind = CLV_ACT_CHECK_PIN,
-                           .leg = member->leg,
-                           .text = g_strdup(member->n_digits <= MAX_DIGITS ? member->digits : "")});
-        explicit_bzero(member->digits, sizeof member->digits);
-        member->n_digits = 0;
+        if (member->n_digits > 0)
+            check_pin(c, member);
     } else if (member->n_digits < MAX_DIGITS) {
         member->digits[member->n_digits++] = digit;
     } else {
@@ -182,25 +222,21 @@ void
 clv_on_pin(ClvConference *c, const ClvEvent *event)
 {
     Member *member = clv_roster_find(&c->roster, event->leg);
+    g_autofree char *who = NULL;
 
     if (member == NULL || !member->needs_pin || !member->pin_checking)
         return;
     member->pin_checking = FALSE;
     if (event->flag) {
+        who = who_tries(member);
+        clv_tries_forget(c, who);
         member->needs_pin = FALSE;
         member->deadline_us = 0;
         clv_step_pin_given(c, member);
         return;
     }
-    member->pin_errors++;
     clv_say_note(c, event->leg, member->identity, "%s gave a wrong PIN", clv_member_name(member));
-    if (member->pin_errors < clv_policy_pin_tries(c->view)) {
-        ask(c, member, CLV_PROMPT_PIN_WRONG);
-        return;
-    }
-    member->pin_failed = TRUE; /* goes when he has been told */
-    member->deadline_us = c->now_us + PIN_FAILED_US;
-    clv_say_prompt(c, member, CLV_PROMPT_PIN_FAILED);
+    ask(c, member, CLV_PROMPT_PIN_WRONG);
 }
 
 void

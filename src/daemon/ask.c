@@ -3,7 +3,9 @@
  *
  * What makes us ask may be forged, so nobody can make us ask without end: so many requests at once
  * for one source, for one conference, and in all (3.5 of the conference digest; the last limit is the
- * client's). An asker that is gone is forgotten, but its request counts until the KMS has answered.
+ * client's). Of those of a conference some are kept for whom nobody can forge, and some for names that
+ * may come. Who may not is asked about all the same while there is room: that he is refused sooner would
+ * tell strangers which names may. An asker that is gone is forgotten, but its request counts until the KMS has answered.
  */
 #include "daemon/hub-private.h"
 
@@ -16,6 +18,7 @@ typedef struct Outstanding {
     guint64 asker;
     ClvTimer *timer; /* (nullable) when the asker's patience ends before the client's deadline */
     char *source, *conference; /* (nullable) keys of asks_by_who */
+    AskShare share;
 } Outstanding;
 
 void
@@ -70,12 +73,30 @@ count(ClvHub *hub, const char *who, gint by)
         g_hash_table_replace(hub->asks_by_who, g_strdup(who), GUINT_TO_POINTER(now));
 }
 
+AskShare
+ask_share(ClvHub *hub, ClvConferenceId id, const char *claimed)
+{
+    const Room *room = hub_room(hub, id);
+
+    return room != NULL && claimed != NULL && clv_conference_names(room->conference, claimed)
+               ? ASK_CLAIMED
+               : ASK_STRANGER;
+}
+
+static guint
+limit_of_conference(const ClvHub *hub, AskShare share)
+{
+    static const guint quarters[] = {[ASK_WHOLE] = 4, [ASK_CLAIMED] = 3, [ASK_STRANGER] = 1};
+
+    return MAX(1, (guint)hub->config->kms_per_conference * quarters[share] / 4);
+}
+
 static const char *
 over_limit(ClvHub *hub, const Outstanding *o)
 {
     if (count_of(hub, o->source) >= (guint)hub->config->kms_per_source)
         return "too many requests of this caller wait for the KMS (per-source)";
-    if (count_of(hub, o->conference) >= (guint)hub->config->kms_per_conference)
+    if (count_of(hub, o->conference) >= limit_of_conference(hub, o->share))
         return "too many requests of this conference wait for the KMS (per-conference)";
     return NULL;
 }
@@ -107,6 +128,7 @@ outstanding_new(ClvHub *hub, const Ask *ask)
     o->hub = hub;
     o->func = ask->func;
     o->asker = ask->asker;
+    o->share = ask->share;
     o->source = ask->source != NULL ? g_strdup_printf("source %s", ask->source) : NULL;
     o->conference = g_strdup_printf("conference %" G_GUINT64_FORMAT, ask->room);
     return o;

@@ -258,7 +258,10 @@ static void
 ask(Leg *leg, Negotiation *n)
 {
     ClvHub *hub = leg->hub;
-    Ask question = {kms_replied, leg->id, leg->room, call_source(leg)};
+    Ask question = {kms_replied, leg->id, leg->room, call_source(leg),
+                    leg->accepted || leg->join.proof != CLV_PROOF_NONE
+                        ? ASK_WHOLE
+                        : ask_share(hub, leg->room, n->out.claimed)};
     const char *why = NULL;
     ClvCode code;
 
@@ -292,6 +295,17 @@ step_keys(Leg *leg, Room *room, Negotiation *n, const guint8 *bytes, gsize len)
     }
 }
 
+static const char *
+why_not(const Negotiation *n, ClvCode code)
+{
+    const ClvSipStatus *status = clv_sip_status(code);
+
+    if (code == CLV_CODE_UNSECURED && n->offer != NULL && n->offer->capneg)
+        return "secured media required: a potential configuration (a=pcfg, RFC 5939) is not read, the "
+               "m= line itself must say RTP/SAVP";
+    return status->warning_text != NULL ? status->warning_text : status->phrase;
+}
+
 static void
 open_keys(Leg *leg, Room *room, Negotiation *n)
 {
@@ -306,9 +320,7 @@ open_keys(Leg *leg, Room *room, Negotiation *n)
         n->ops = clv_keymgmt_choose(n->offer, key_media_index(n), clv_policy_schemes(view),
                                     leg->join.secured, &code);
     if (n->ops == NULL) {
-        keys_failed(leg, n, code,
-                    clv_sip_status(code)->warning_text != NULL ? clv_sip_status(code)->warning_text
-                                                               : clv_sip_status(code)->phrase);
+        keys_failed(leg, n, code, why_not(n, code));
         return;
     }
     if (n == &leg->next && leg->scheme != CLV_SCHEME_NONE && n->ops->scheme != leg->scheme) {

@@ -60,7 +60,7 @@ static const ClvOption options[] = {
     {"sip", "max-calls", CLV_OPTION_INT, AT(max_calls), "5000", 1, 100000, NULL, FALSE,
      "Live dialogs; beyond that callers hear 503."},
     {"sip", "max-invites-per-second", CLV_OPTION_INT, AT(max_invites), "0", 0, 100000, NULL, FALSE,
-     "New calls a second; beyond that callers hear 503; 0 is no limit."},
+     "New calls, and REFERs outside of calls, a second; beyond that 503 is heard; 0 is no limit."},
     {"sip", "idle-timeout", CLV_OPTION_TIME_MS, AT(idle_ms), "3m", 1 * SECOND, 86400 * SECOND, NULL,
      FALSE, "Connections without a complete message for so long are closed."},
     {"sip", "max-connections", CLV_OPTION_INT, AT(max_connections), "8192", 16, 100000, NULL, FALSE,
@@ -134,7 +134,8 @@ static const ClvOption options[] = {
     {"kms", "per-source", CLV_OPTION_INT, AT(kms_per_source), "4", 1, 10000, NULL, FALSE,
      "The same for one caller: a name that a trusted peer asserts, else an address."},
     {"kms", "per-conference", CLV_OPTION_INT, AT(kms_per_conference), "16", 1, 10000, NULL, FALSE,
-     "The same for one conference."},
+     "The same for one conference. A quarter is for calls that are up and users known by SIP; half for "
+     "tickets of names that may come; the last quarter for all tickets."},
     {"kms", "clock-skew", CLV_OPTION_TIME_MS, AT(kms_skew_ms), "5m", 1 * SECOND, 3600 * SECOND,
      NULL, FALSE, "How far clocks may be apart; also the memory for replays."},
     {"kms", "breaker-failures", CLV_OPTION_INT, AT(kms_breaker_failures), "5", 1, 1000, NULL, FALSE,

@@ -585,6 +585,7 @@ dial_end(ClvHub *hub, Room *room, guint dial, const char *reason)
     if (leg->sip_alive)
         clv_sip_end(hub->sip, leg->id, reason);
     leg->sip_alive = FALSE;
+    clv_sip_refer_forget(hub->sip, leg->id);
     dial_free(leg);
     hub_leg_release(leg);
 }

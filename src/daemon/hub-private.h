@@ -141,6 +141,7 @@ struct ClvHub {
     GHashTable *asks_by_who;   /* source or conference -> how many of them */
     GHashTable *refers;        /* ClvReferId -> Refer, refer.c */
     struct PinChecker *pins;   /* pin.c */
+    ClvPinTries *pin_tries;    /* of all conferences */
     GThreadPool *store_pool;   /* (nullable) store.c: writes the state file */
     ClvTimer *store_timer;     /* something is to be written */
     char *stored;              /* (nullable) what was written last */
@@ -189,17 +190,27 @@ void hub_log_warnings(const ClvPolicy *policy);
 /* ---- ask.c: requests at the KMS, how many, and who waits for the answer ---- */
 /* reply: (transfer none). The asker may be gone: look it up by @asker. */
 typedef void (*AskFunc)(struct ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsReply *reply);
+/* How much of what a conference may ask at once is for him: others must find room when strangers
+ * have used up theirs. */
+typedef enum AskShare {
+    ASK_WHOLE,    /* we ourselves, members, and whom SIP has proven */
+    ASK_CLAIMED,  /* says to be somebody who may come */
+    ASK_STRANGER, /* would not be let in if he were who he says */
+} AskShare;
 typedef struct Ask {
     AskFunc func;
     guint64 asker;
     ClvConferenceId room;
     const char *source; /* (nullable) who makes us ask; NULL: we ourselves */
+    AskShare share;
 } Ask;
 void ask_open(struct ClvHub *hub);
 void ask_close(struct ClvHub *hub);
 /* Returns: the ask, or 0 and why not: too many at once, or the KMS is left alone */
 guint64 ask_kms(struct ClvHub *hub, const Ask *ask, ClvKmsRequest request, const GByteArray *bytes,
                 ClvCode *out_code, const char **out_why);
+/* Of somebody whom nothing proves yet; claimed: (nullable) who he says to be. */
+AskShare ask_share(struct ClvHub *hub, ClvConferenceId room, const char *claimed);
 /* The KMS's list of conferences; the limits are for those alone who make us ask. */
 guint64 ask_listing(struct ClvHub *hub, const Ask *ask, const ClvKmsListing *listing,
                     gboolean withdraw, ClvCode *out_code);

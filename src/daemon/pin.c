@@ -71,6 +71,7 @@ verdicts_ready(void *user)
 void
 pin_open(ClvHub *hub)
 {
+    hub->pin_tries = clv_pin_tries_new();
     hub->pins = g_new0(PinChecker, 1);
     hub->pins->verdicts = g_async_queue_new_full(check_free);
     hub->pins->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -83,6 +84,7 @@ pin_close(ClvHub *hub)
 {
     if (hub->pins == NULL)
         return;
+    g_clear_pointer(&hub->pin_tries, clv_pin_tries_unref);
     clv_loop_unwatch(hub->loop, hub->pin_watch);
     g_thread_pool_free(hub->pins->pool, TRUE, TRUE);
     g_async_queue_unref(hub->pins->verdicts);

@@ -209,6 +209,7 @@ keys_done(Refer *r)
     ClvEvent event = {.kind = CLV_EV_REFER_KEYS, .refer_id = r->id, .keys = &r->keys};
 
     r->keys = call_ev_keys(r->ops, &r->out);
+    clv_sip_refer_proven(r->hub->sip, r->id);
     hub_feed(r->hub, r->room, &event);
 }
 
@@ -218,7 +219,10 @@ static void
 ask(Refer *r)
 {
     Ask question = {kms_replied, r->id, r->room,
-                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name};
+                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
+                    r->event.proof != CLV_PROOF_NONE || r->event.leg != 0
+                        ? ASK_WHOLE
+                        : ask_share(r->hub, r->room, r->out.claimed)};
     const char *why = NULL;
     ClvCode code;
 

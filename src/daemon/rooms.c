@@ -37,6 +37,7 @@ room_alloc(ClvHub *hub, const char *factory, const char *scheduled)
 static void
 room_enter(ClvHub *hub, Room *room, GArray *actions)
 {
+    clv_conference_share_tries(room->conference, hub->pin_tries);
     g_hash_table_insert(hub->rooms_by_uri, (char *)clv_conference_uri(room->conference), room);
     hub->n_conferences++;
     hub_obey(hub, room, actions);

@@ -103,6 +103,7 @@ typedef struct ClvKeymgmtOutput {
     /* WANT_KMS */
     ClvKmsRequest kms_request;
     GByteArray *bytes; /* (nullable) raw MIKEY octets for the KMS */
+    char *claimed;     /* (nullable) canonical; who the peer says he is, which nothing proves yet */
     /* DONE */
     ClvSrtpKeys rx; /* peer to us */
     ClvSrtpKeys tx; /* us to peer */

@@ -18,6 +18,7 @@ clv_keymgmt_output_clear(ClvKeymgmtOutput *out)
     if (out->bytes != NULL)
         g_byte_array_unref(out->bytes);
     clv_secret_free_string(out->answer_line); /* an a=crypto line is a key */
+    g_free(out->claimed);
     g_free(out->identity);
     g_strfreev(out->ticket_names);
     g_free(out->ticket_hash);

@@ -128,8 +128,9 @@ static gboolean (*const judges[])(const Case *, const Answer *) = {
     [DIVERSION_STRICT] = judge_strictly,
 };
 
-/* Is what is known now enough for auth= and diversion=? A proof may still come before the answer.
- */
+/* Is what is known now enough for auth= and diversion=? A proof may still come before the answer. A
+ * ticket that went out and did not come back is no reason by itself: it matters with auth=ticket alone;
+ * else a telephone may take the SDES line that stood beside it. */
 static gboolean
 check_known(const Case *in, const Answer *answer)
 {
@@ -148,15 +149,6 @@ check_known(const Case *in, const Answer *answer)
     if (unproven)
         return refuse_by(in, CLV_CODE_FORBIDDEN, "no-ticket", KEY_AUTH);
     return refuse_by(in, CLV_CODE_FORBIDDEN, "unidentified", identified ? KEY_DIVERSION : KEY_AUTH);
-}
-
-/* A ticket went out, and keys of a weaker kind came back: he could not, or would not, use it. */
-static gboolean
-check_ticket_answered(const Case *in, const Answer *answer)
-{
-    if (in->facts->ticket_offered && answer->proven == NULL && !in->facts->answer_early)
-        return refuse_by(in, CLV_CODE_FORBIDDEN, "no-ticket", KEY_KEY_MGMT_ALLOW);
-    return TRUE;
 }
 
 /* Of all the names that he has, proven or not, none may be denied. */
@@ -181,6 +173,5 @@ clv_policy_check_answerer(const Case *in)
     const char *who = known_identity(&answer) != NULL ? known_identity(&answer) : answer.called;
 
     return check_names(in, &answer) && judges[view_number(in->view, KEY_DIVERSION)](in, &answer) &&
-           (who == NULL || check_member(in, who)) && check_ticket_answered(in, &answer) &&
-           check_known(in, &answer);
+           (who == NULL || check_member(in, who)) && check_known(in, &answer);
 }

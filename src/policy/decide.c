@@ -109,6 +109,14 @@ check_banned(const Case *in)
 }
 
 static gboolean
+check_pin_tries(const Case *in)
+{
+    if (in->facts->pin_refused)
+        return refuse_by(in, CLV_CODE_FORBIDDEN, "pin-tries", KEY_PIN_TRIES);
+    return TRUE;
+}
+
+static gboolean
 check_create_deny(const Case *in)
 {
     return check_list_of_denied(in, KEY_CREATE_DENY);
@@ -321,6 +329,8 @@ check_owner(const Case *in)
 {
     const char *origin = in->view->rules[KEY_OWNERS]->origin;
 
+    if (in->facts->identity == NULL && in->verdict->undecided) /* a ticket may still tell */
+        return TRUE;
     if (in->facts->identity == NULL || !any_clause(in, KEY_OWNERS, in->facts->identity, &origin))
         return refuse(in, CLV_CODE_FORBIDDEN, "not-owner", origin);
     let_in(in, "owner", origin);
@@ -413,13 +423,14 @@ static const Check create_checks[] = {
     check_create_allow,
     check_create_counts,
     check_create_empty,
+    check_pin_tries,
     NULL,
 };
 static const Check join_checks[] = {
     check_time,     check_signalling, check_deny,        check_banned,          check_anonymous,
     check_diverted, check_dial_in,    check_locked,      check_creator_present, check_scheme,
     check_auth,     check_lifetime,   check_allowed_set, check_endpoints,       check_full,
-    NULL,
+    check_pin_tries, NULL,
 };
 static const Check stay_checks[] = {
     check_time,     check_signalling, check_deny,        check_banned, check_anonymous,
@@ -456,12 +467,12 @@ check_named(const Case *in)
 
 static const Check dial_checks[] = {
     check_named,       check_time,      check_deny,      check_banned, check_dial_out, check_locked,
-    check_allowed_set, check_endpoints, check_full,   NULL,
+    check_allowed_set, check_endpoints, check_full,   check_pin_tries, NULL,
 };
 static const Check answer_checks[] = {
     check_named,    check_time,     check_banned,    check_dial_out,
     check_locked,   check_scheme,    clv_policy_check_answerer,
-    check_lifetime, check_endpoints, check_full,
+    check_lifetime, check_endpoints, check_full,     check_pin_tries,
     NULL,
 };
 

@@ -92,8 +92,7 @@ typedef enum ClvPolicyOp {
 typedef struct ClvPolicyFacts {
     const char *identity;   /* (nullable) canonical */
     ClvProof proof;         /* what proves it so far */
-    gboolean ticket_offered; /* a ticket is there but not resolved yet; ANSWER: ours went
-                                unanswered, keys of another kind came back */
+    gboolean ticket_offered; /* a ticket is there but not resolved yet; not for ANSWER */
     gboolean anonymous;     /* privacy asked for by somebody whose SIP identity is known, 5.12 */
     gboolean diverted;
     gboolean secured, tls;  /* signalling hop */
@@ -116,6 +115,7 @@ typedef struct ClvPolicyFacts {
     const char *peer_name;  /* (nullable) next hop, for trust= */
     const char *const *identities; /* (nullable) all that were asserted: one that is let in will do */
     gboolean admitted;      /* an owner has let him in from the lobby */
+    gboolean pin_refused;   /* has been wrong about the PIN too often */
     gboolean banned;        /* was removed, and ban-on-removal keeps him out */
 } ClvPolicyFacts;
 

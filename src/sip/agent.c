@@ -314,6 +314,10 @@ on_refer(Request *rq)
 
     if (is_malformed(rq))
         return 200;
+    if (is_too_fast(rq->sip)) { /* it may make calls, and costs as much as one */
+        clv_request_refuse(rq, CLV_CODE_OVERLOAD);
+        return 200;
+    }
     target = classify(rq);
     if (target != CLV_TARGET_CONFERENCE) {
         clv_request_refuse(rq, target == CLV_TARGET_FACTORY ? CLV_CODE_FORBIDDEN
@@ -600,6 +604,7 @@ clv_sip_new(ClvLoop *loop, const ClvSipConfig *config, const ClvSipHandlers *han
     sip->asked = clv_refers_out_new();
     sip->dialogs =
         g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)clv_dialog_unref);
+    sip->dialogs_by_tag = g_hash_table_new(g_str_hash, g_str_equal);
     sip->lingering = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)clv_dialog_unref);
     sip->connections = clv_connections_new(loop, config->max_connections, config->idle_ms);
     if (!check_settings(config, error) || !load_users(sip, error) ||
@@ -645,6 +650,7 @@ clv_sip_free(ClvSip *sip)
         nta_agent_destroy(sip->agent);
     clv_connections_free(sip->connections);
     clv_digest_free(sip->digest);
+    g_hash_table_destroy(sip->dialogs_by_tag);
     g_hash_table_destroy(sip->dialogs);
     g_hash_table_destroy(sip->lingering);
     if (sip->home != NULL)

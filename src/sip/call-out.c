@@ -252,6 +252,8 @@ clv_sip_call(ClvSip *sip, ClvLegId leg, const ClvSipCall *wish)
     clv_dialog_set_sdp(d, wish->sdp);
     d->leg = nta_leg_tcreate(sip->agent, unknown_request, d, SIPTAG_CALL_ID_STR(d->call_id),
                              SIPTAG_FROM_STR(d->call->from), SIPTAG_TO_STR(to), TAG_END());
+    if (d->leg != NULL)
+        clv_dialog_enter_tag(d);
     if (d->leg == NULL || !send_invite(d)) {
         clv_dialog_bury(d);
         clv_dialog_unref(d);

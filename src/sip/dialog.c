@@ -49,6 +49,7 @@ clv_dialog_unref(Dialog *d)
     g_free(d->asserted);
     g_free(d->claimed);
     g_free(d->identity);
+    g_free(d->tag);
     clv_secret_free_string(d->sdp);
     g_free(d);
 }
@@ -63,6 +64,8 @@ clv_dialog_is_known(const Dialog *d)
 void
 clv_dialog_leave(Dialog *d)
 {
+    if (d->tag != NULL && g_hash_table_lookup(d->sip->dialogs_by_tag, d->tag) == d)
+        g_hash_table_remove(d->sip->dialogs_by_tag, d->tag);
     if (clv_dialog_is_known(d))
         g_hash_table_remove(d->sip->dialogs, &d->id);
     d->sip->totals.dialogs = g_hash_table_size(d->sip->dialogs);
@@ -655,6 +658,15 @@ clv_dialog_read_target(const sip_t *msg, const Peer *peer)
     return g_strdup_printf("%s:%s", url->url_host, port);
 }
 
+/* Found by the tag that we chose: nobody can have others share its place in the table. */
+void
+clv_dialog_enter_tag(Dialog *d)
+{
+    d->tag = g_strdup(nta_leg_get_tag(d->leg));
+    if (d->tag != NULL)
+        g_hash_table_insert(d->sip->dialogs_by_tag, d->tag, d);
+}
+
 static void
 enter_table(Dialog *d)
 {
@@ -743,6 +755,7 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     d->identity = g_strdup(info->identity);
     nta_incoming_bind(irq, on_ack_or_cancel, d);
     enter_table(d);
+    clv_dialog_enter_tag(d);
     event.leg = info->leg = d->id;
     event.offer = info->offer;
     sip->handlers.event(sip->user, &event);
@@ -1037,29 +1050,24 @@ clv_sip_end(ClvSip *sip, ClvLegId leg, const char *reason)
     clv_dialog_unref(d);
 }
 
+static Dialog *
+find_by_own_tag(const ClvSip *sip, const char *call_id, const char *own, const char *other)
+{
+    Dialog *d = g_hash_table_lookup(sip->dialogs_by_tag, own);
+
+    return d != NULL && d->leg != NULL && g_strcmp0(d->call_id, call_id) == 0 &&
+                   g_strcmp0(nta_leg_get_rtag(d->leg), other) == 0
+               ? d
+               : NULL;
+}
+
 Dialog *
 clv_dialog_find_by_tags(const ClvSip *sip, const char *call_id, const char *tag,
                         const char *other_tag)
 {
-    GHashTableIter iter;
-    gpointer value;
+    Dialog *d = find_by_own_tag(sip, call_id, tag, other_tag);
 
-    g_hash_table_iter_init(&iter, sip->dialogs);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Dialog *d = value;
-        const char *ours, *theirs;
-
-        if (d->leg == NULL || g_strcmp0(d->call_id, call_id) != 0)
-            continue;
-        ours = nta_leg_get_tag(d->leg);
-        theirs = nta_leg_get_rtag(d->leg);
-        if (ours == NULL || theirs == NULL)
-            continue;
-        if ((strcmp(ours, tag) == 0 && strcmp(theirs, other_tag) == 0) ||
-            (strcmp(ours, other_tag) == 0 && strcmp(theirs, tag) == 0))
-            return d;
-    }
-    return NULL;
+    return d != NULL ? d : find_by_own_tag(sip, call_id, other_tag, tag);
 }
 
 const char *

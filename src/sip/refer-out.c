@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define PATIENCE_S 300
+#define DEAF_MS 10000 /* for a NOTIFY that crosses our losing interest */
 #define MAX_LIVE 1024
 
 typedef struct Asked {
@@ -21,7 +22,8 @@ typedef struct Asked {
     nta_outgoing_t *refer; /* (nullable) unanswered */
     gboolean tls, trusted;
     char *contact;
-    guint status; /* as last told */
+    gboolean deaf; /* nobody wants to hear of it */
+    guint status;  /* as last told */
     ClvTimer *timer;
 } Asked;
 
@@ -42,7 +44,7 @@ asked_free(gpointer data)
 GHashTable *
 clv_refers_out_new(void)
 {
-    return g_hash_table_new_full(NULL, NULL, NULL, asked_free);
+    return g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, asked_free);
 }
 
 /* Tells the hub what is new to it; with the last word the dialog goes. */
@@ -52,11 +54,11 @@ tell(Asked *a, guint status, gboolean last)
     ClvSip *sip = a->sip;
     ClvSipEvent event = {
         .kind = CLV_SIP_REFER_STATUS, .token = a->token, .status = status, .last_status = last};
-    gboolean news = last || status != a->status;
+    gboolean news = !a->deaf && (last || status != a->status);
 
     a->status = status;
     if (last)
-        g_hash_table_remove(sip->asked, a);
+        g_hash_table_remove(sip->asked, &a->token);
     if (news)
         sip->handlers.event(sip->user, &event);
 }
@@ -184,6 +186,7 @@ clv_sip_refer(ClvSip *sip, const ClvSipReferOut *wish)
     g_autofree char *own = NULL, *to = NULL, *from = NULL, *tag = g_uuid_string_random();
 
     if (sip->refuse_new || g_hash_table_size(sip->asked) >= MAX_LIVE ||
+        g_hash_table_contains(sip->asked, &wish->token) ||
         !clv_route_find(sip, wish->target, &route))
         return FALSE;
 
@@ -200,11 +203,27 @@ clv_sip_refer(ClvSip *sip, const ClvSipReferOut *wish)
         clv_dialog_make_contact(&way, wish->focus_uri, route.stream ? route.transport : NULL);
     a->leg = nta_leg_tcreate(sip->agent, on_request, a, SIPTAG_CALL_ID_STR(tag),
                              SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to), TAG_END());
-    g_hash_table_add(sip->asked, a);
+    g_hash_table_insert(sip->asked, &a->token, a);
     if (a->leg == NULL || !send_refer(a, wish, &route)) {
-        g_hash_table_remove(sip->asked, a);
+        g_hash_table_remove(sip->asked, &wish->token);
         return FALSE;
     }
     a->timer = clv_loop_timer(sip->loop, PATIENCE_S * 1000, gave_up, a);
     return TRUE;
+}
+
+void
+clv_sip_refer_forget(ClvSip *sip, guint64 token)
+{
+    Asked *a = g_hash_table_lookup(sip->asked, &token);
+
+    if (a == NULL || a->deaf)
+        return;
+    if (a->refer != NULL) { /* its dialog may never be */
+        g_hash_table_remove(sip->asked, &token);
+        return;
+    }
+    a->deaf = TRUE;
+    clv_timer_cancel(a->timer);
+    a->timer = clv_loop_timer(sip->loop, DEAF_MS, gave_up, a);
 }

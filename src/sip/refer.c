@@ -31,6 +31,8 @@ typedef struct Referral {
     nta_leg_t *leg; /* (nullable) own dialog of a REFER outside of calls */
     tport_t *tport; /* (nullable) */
     gboolean tls, trusted;
+    gboolean unproven; /* so is his Contact: no way for our NOTIFYs but his own connection */
+    gboolean at_home;  /* his Contact is where the REFER came from, by UDP */
     char *source; /* whose share it is */
     nta_incoming_t *irq;              /* (nullable) the REFER, unanswered */
     char *contact, *event, *event_id; /* event_id: (nullable) */
@@ -173,25 +175,37 @@ subscription_state(const Referral *r)
 
 static int notify_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg);
 
+/* To an address that somebody may have forged the last word goes alone, and once; to another than that
+ * of the REFER nothing. */
 static void
 send_notify(Referral *r)
 {
     nta_leg_t *leg = leg_of(r);
+    tport_t *connection = connection_of(r);
+    gboolean once = r->unproven && connection == NULL;
     g_autofree char *state = subscription_state(r);
     g_autofree char *fragment = NULL;
 
-    if (r->quiet || !r->pending || r->notify != NULL || r->irq != NULL)
+    if (r->quiet || !r->pending || r->notify != NULL || r->irq != NULL ||
+        (once && r->reason == NULL))
         return;
+    if (once && !r->at_home) {
+        r->quiet = TRUE;
+        return;
+    }
     r->pending = FALSE;
     fragment = g_strdup_printf("SIP/2.0 %u %s\r\n", r->status,
                                r->phrase != NULL ? r->phrase : sip_status_phrase((int)r->status));
     if (leg != NULL)
         r->notify =
-            nta_outgoing_tcreate(leg, notify_answered, r, NULL, SIP_METHOD_NOTIFY, NULL,
-                                 NTATAG_TPORT(connection_of(r)), SIPTAG_CONTACT_STR(r->contact),
+            nta_outgoing_tcreate(leg, once ? NULL : notify_answered, once ? NULL : r, NULL, SIP_METHOD_NOTIFY, NULL,
+                                 NTATAG_TPORT(connection), NTATAG_STATELESS(once),
+                                 SIPTAG_CONTACT_STR(r->contact),
                                  SIPTAG_EVENT_STR(r->event), SIPTAG_SUBSCRIPTION_STATE_STR(state),
                                  SIPTAG_CONTENT_TYPE_STR("message/sipfrag;version=2.0"),
                                  SIPTAG_PAYLOAD_STR(fragment), TAG_END());
+    if (once)
+        r->notify = NULL;
     if (r->reason != NULL || r->notify == NULL)
         r->quiet = TRUE; /* nothing after the last */
 }
@@ -590,6 +604,27 @@ make_contact(Request *rq, const Dialog *d)
     return contact;
 }
 
+/* With nothing in between that would have to be looked up, or connected to. */
+static gboolean
+is_at_home(const Request *rq)
+{
+    const url_t *url = rq->msg->sip_contact != NULL ? rq->msg->sip_contact->m_url : NULL;
+    char transport[8] = "udp";
+    gsize n;
+
+    if (url == NULL || url->url_type != url_sip || url->url_host == NULL ||
+        rq->msg->sip_record_route != NULL || rq->peer.tls ||
+        url_has_param(url, "maddr") ||
+        (url_has_param(url, "transport") &&
+         url_param(url->url_params, "transport", transport, sizeof transport) > (int)sizeof transport) ||
+        g_ascii_strcasecmp(transport, "udp") != 0)
+        return FALSE;
+    n = strlen(rq->peer.host);
+    return strcmp(url->url_host, rq->peer.host) == 0 ||
+           (url->url_host[0] == '[' && strncmp(url->url_host + 1, rq->peer.host, n) == 0 &&
+            strcmp(url->url_host + 1 + n, "]") == 0);
+}
+
 static Referral *
 referral_new(Request *rq, Dialog *d)
 {
@@ -672,6 +707,8 @@ handle(Request *rq, Dialog *d)
         goto out;
     }
     r->irq = rq->irq;
+    r->at_home = is_at_home(rq);
+    r->unproven = d == NULL && ticket != NULL && rq->proof == CLV_PROOF_NONE && !rq->peer.trusted;
     tell_hub(r, rq, &to, ticket);
     status = 0;
 out:
@@ -737,6 +774,17 @@ clv_sip_refer_reply(ClvSip *sip, ClvReferId refer, ClvCode code, gboolean plain_
     r->status = 100;
     r->pending = TRUE;
     listen_for(r, DEFAULT_EXPIRES_S);
+    send_notify(r);
+}
+
+void
+clv_sip_refer_proven(ClvSip *sip, ClvReferId refer)
+{
+    Referral *r = find(sip, refer);
+
+    if (r == NULL || !r->unproven)
+        return;
+    r->unproven = FALSE;
     send_notify(r);
 }
 

@@ -563,6 +563,13 @@ read_conf(Reader *r, Slice s)
     return read_qos(r, "conf", s);
 }
 
+static gboolean
+read_pcfg(Reader *r, Slice s)
+{
+    r->sdp->capneg = TRUE;
+    return TRUE;
+}
+
 static const struct {
     const char *name;
     ClvDirection direction;
@@ -584,6 +591,7 @@ static const struct {
     {"setup", read_setup},       {"label", read_label},
     {"mid", read_mid},           {"curr", read_curr},
     {"des", read_des},           {"conf", read_conf},
+    {"pcfg", read_pcfg},
 };
 
 static gboolean

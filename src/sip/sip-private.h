@@ -46,6 +46,7 @@ struct ClvSip {
     ClvReferrals *referrals;
     GHashTable *asked; /* REFERs of ours (refer-out.c) */
     GHashTable *dialogs; /* ClvLegId -> Dialog, holds a reference */
+    GHashTable *dialogs_by_tag; /* our tag -> Dialog, borrowed; a part of them */
     GHashTable
         *lingering; /* Dialogs that nobody asks for: BYE or ACK outstanding; holds a reference */
     gboolean refuse_new;
@@ -93,6 +94,7 @@ struct Dialog {
     char *identity;           /* (nullable) */
     guint n_refers;           /* that came in this dialog */
     char *call_id;
+    char *tag;            /* (nullable) ours, as the table has it */
     char *request_target; /* "host:port" of the first Request-URI, when it named a port */
     char *contact;        /* (nullable) value of our Contact header */
     char *contact_uri;    /* (nullable) as the hub gave it */
@@ -218,6 +220,8 @@ Dialog *clv_dialog_find(const ClvSip *sip, ClvLegId leg); /* (nullable) */
 /* The live dialog with this Call-ID and these two tags, whichever of them is ours; (nullable) */
 Dialog *clv_dialog_find_by_tags(const ClvSip *sip, const char *call_id, const char *tag,
                                 const char *other_tag);
+/* One that is in the table has its Sofia leg, too: others may name it by its tags. */
+void clv_dialog_enter_tag(Dialog *d);
 /* A dialog that we open: in the table, without a Sofia leg. (transfer none) */
 Dialog *clv_dialog_new_out(ClvSip *sip, ClvLegId leg);
 gboolean clv_dialog_is_known(const Dialog *d);

@@ -32,7 +32,7 @@ typedef struct ClvSipConfig {
     gint64 min_se_s;          /* 90 */
     guint max_message_bytes;  /* 65536 */
     guint max_calls;          /* live dialogs; beyond: 503 */
-    guint max_invites_per_s;  /* 0: no limit */
+    guint max_invites_per_s;  /* REFERs outside of calls count as well; 0: no limit */
     gint64 idle_ms;           /* silent connections are closed after so long */
     guint max_connections;    /* TCP and TLS together */
     gint64 t1_ms;             /* RFC 3261 T1; 0: 500. Tests make it short */
@@ -192,6 +192,9 @@ void clv_sip_confirm(ClvSip *sip, ClvLegId leg);
 /* The answer: OK means 202, or 200 when plain_200; then NOTIFY "100 Trying" follows, unless the
  * referrer wants none (norefersub). Anything else refuses, and the id is dead. */
 void clv_sip_refer_reply(ClvSip *sip, ClvReferId refer, ClvCode code, gboolean plain_200);
+/* The ticket of a REFER that nothing else proved is good. Until then its Contact, which may be somebody
+ * else's, is sent nothing but by the connection that the REFER came by; the last word once, otherwise. */
+void clv_sip_refer_proven(ClvSip *sip, ClvReferId refer);
 /* NOTIFY with a sipfrag; phrase NULL: the usual one. last: the subscription ends, the id is dead. */
 void clv_sip_refer_notify(ClvSip *sip, ClvReferId refer, guint status, const char *phrase,
                           gboolean last);
@@ -206,6 +209,9 @@ typedef struct ClvSipReferOut {
 } ClvSipReferOut;
 /* REFER_STATUS events follow: the answer (202: not the last), then what NOTIFYs tell. */
 gboolean clv_sip_refer(ClvSip *sip, const ClvSipReferOut *refer);
+/* Nothing more of it is wanted: no event follows, and its dialog ends when a NOTIFY that may be on its
+ * way has had its answer. Unknown ones: nothing. */
+void clv_sip_refer_forget(ClvSip *sip, guint64 token);
 
 typedef struct ClvSipTotals {
     guint dialogs, connections;

@@ -96,11 +96,12 @@ own_address(int fd)
                            g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(a)));
 }
 
-RawPeer *
-raw_peer_silent(ClvLoop *loop, const char *to)
+static RawPeer *
+peer_new(ClvLoop *loop, const char *to, const char *from)
 {
     g_autoptr(GSocketAddress) address = parse_address(to);
     struct sockaddr_storage ss;
+    struct sockaddr_in own = {.sin_family = AF_INET};
     gssize len = g_socket_address_get_native_size(address);
     RawPeer *peer = g_new0(RawPeer, 1);
 
@@ -115,11 +116,26 @@ raw_peer_silent(ClvLoop *loop, const char *to)
     g_assert_true(g_socket_address_to_native(address, &ss, sizeof(ss), NULL));
     peer->fd = socket(ss.ss_family, (to[0] == 'u' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
     g_assert_cmpint(peer->fd, >=, 0);
+    if (from != NULL && (inet_pton(AF_INET, from, &own.sin_addr) != 1 ||
+                         bind(peer->fd, (struct sockaddr *)&own, sizeof(own)) != 0))
+        g_error("bind %s: %s", from, g_strerror(errno));
     if (connect(peer->fd, (struct sockaddr *)&ss, (socklen_t)len) != 0)
         g_error("connect %s: %s", to, g_strerror(errno));
     fcntl(peer->fd, F_SETFL, O_NONBLOCK);
     peer->address = own_address(peer->fd);
     return peer;
+}
+
+RawPeer *
+raw_peer_silent(ClvLoop *loop, const char *to)
+{
+    return peer_new(loop, to, NULL);
+}
+
+RawPeer *
+raw_peer_from(ClvLoop *loop, const char *to, const char *from)
+{
+    return peer_new(loop, to, from);
 }
 
 static gboolean

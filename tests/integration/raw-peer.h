@@ -13,6 +13,8 @@ typedef struct RawPeer RawPeer;
 /* @to: "udp:127.0.0.1:5060", "tcp:[::1]:5060", "tls:127.0.0.1:5061". cert: (nullable) PEM file with
  * key and certificate of a TLS client. NULL when a TLS handshake failed. */
 RawPeer *raw_peer_new(ClvLoop *loop, const char *to, const char *cert);
+/* By UDP or TCP from another address of this machine: "127.0.0.7". */
+RawPeer *raw_peer_from(ClvLoop *loop, const char *to, const char *from);
 /* A TCP connection that has said nothing, not even TLS's first word. */
 RawPeer *raw_peer_silent(ClvLoop *loop, const char *to);
 /* Waits for somebody who calls us by TCP or TLS. */

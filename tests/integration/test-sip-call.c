@@ -256,6 +256,38 @@ reliable_answers_out_of_order_are_not_heeded(World *w, gconstpointer unused)
     raw_call_clear(&call);
 }
 
+/* Each makes us send a PRACK to where the callee wants it; a call lives without, too. */
+static void
+sixty_four_reliable_answers_are_acknowledged(World *w, gconstpointer unused)
+{
+    RawCall call;
+    g_autofree char *invite = ring_bob(w, &call);
+    guint n = 0;
+
+    for (guint rseq = 1; rseq <= 70; rseq++) {
+        g_autofree char *extra = g_strdup_printf("Require: 100rel\r\nRSeq: %u\r\n", rseq);
+        g_autofree char *prack = NULL, *rack = NULL, *want = g_strdup_printf("%u ", rseq);
+
+        raw_call_answer_as(&call, invite, 183, "bob1", NULL, extra, NULL);
+        if (rseq > 64) {
+            world_expect_silence(w->bob, 2 * WORLD_T1_MS);
+            continue;
+        }
+        do {
+            g_free(rack);
+            g_free(prack);
+            prack = world_next(w, w->bob, "PRACK");
+            rack = raw_header(prack, "RAck");
+        } while (!g_str_has_prefix(rack, want)); /* not one that is repeated */
+        raw_call_answer_as(&call, prack, 200, "bob1", NULL, NULL, NULL);
+        n++;
+    }
+    g_assert_cmpuint(n, ==, 64);
+    raw_call_answer_as(&call, invite, 200, "bob1", NULL, NULL, WORLD_OFFER);
+    g_free(world_next(w, w->bob, "ACK"));
+    hang_up(w, &call);
+}
+
 static void
 refusals_are_told_by_their_status(World *w, gconstpointer unused)
 {
@@ -746,6 +778,7 @@ main(int argc, char **argv)
     ADD("forks", the_first_fork_that_answers_wins_and_others_get_bye);
     ADD("reliable", the_answer_of_a_reliable_183_is_that_of_its_fork);
     ADD("reliable-order", reliable_answers_out_of_order_are_not_heeded);
+    ADD("reliable-64", sixty_four_reliable_answers_are_acknowledged);
     ADD("refusals", refusals_are_told_by_their_status);
     ADD("422", a_422_makes_us_ask_for_a_longer_interval);
     ADD("stream", answers_over_tcp_are_read_before_they_go);

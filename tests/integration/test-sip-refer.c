@@ -404,6 +404,57 @@ escaped_fields_name_a_dialog_and_what_to_replace(Scene *s, gconstpointer unused)
     raw_call_clear(&other);
 }
 
+/* REFER naming that dialog, either way round, or none. */
+static ClvLegId
+leg_named(Scene *s, const char *call_id, const char *local, const char *remote)
+{
+    g_autofree char *extra =
+        g_strdup_printf(CAROL "Refer-Sub: false\r\nTarget-Dialog: %s;local-tag=%s;remote-tag=%s\r\n",
+                        call_id, local, remote);
+
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", extra, NULL);
+    g_free(raw_call_expect(&s->call, 202));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 200, NULL, TRUE);
+    return s->w.hub.refer_leg;
+}
+
+static void
+dialogs_are_found_by_both_tags(Scene *s, gconstpointer unused)
+{
+    static const char *const from_tags[] = {"one", "two", "three"};
+    RawCall calls[G_N_ELEMENTS(from_tags)];
+    ClvLegId legs[G_N_ELEMENTS(from_tags)];
+    g_autofree char *uri = world_uri(&s->w, "abc.conf");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++) {
+        raw_call_init(&calls[i], s->w.bob, uri);
+        g_free(calls[i].call_id); /* of all of them */
+        calls[i].call_id = g_strdup("same@example.org");
+        g_free(calls[i].from_tag);
+        calls[i].from_tag = g_strdup(from_tags[i]);
+        raw_call_send(&calls[i], "INVITE", NULL, WORLD_OFFER);
+        g_free(raw_call_expect(&calls[i], 180));
+        g_free(raw_call_expect(&calls[i], 200));
+        raw_call_ack(&calls[i], NULL);
+        legs[i] = s->w.hub.last_leg;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++) {
+        const RawCall *next = &calls[(i + 1) % G_N_ELEMENTS(calls)];
+
+        g_assert_cmpuint(leg_named(s, calls[i].call_id, calls[i].to_tag, from_tags[i]), ==, legs[i]);
+        g_assert_cmpuint(leg_named(s, calls[i].call_id, from_tags[i], calls[i].to_tag), ==, legs[i]);
+        g_assert_cmpuint(leg_named(s, calls[i].call_id, next->to_tag, from_tags[i]), ==, 0);
+        g_assert_cmpuint(leg_named(s, "other@example.org", calls[i].to_tag, from_tags[i]), ==, 0);
+    }
+    raw_call_send(&calls[1], "BYE", NULL, NULL);
+    g_free(raw_call_expect(&calls[1], 200));
+    g_assert_cmpuint(leg_named(s, calls[1].call_id, calls[1].to_tag, from_tags[1]), ==, 0);
+    g_assert_cmpuint(leg_named(s, calls[2].call_id, calls[2].to_tag, from_tags[2]), ==, legs[2]);
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++)
+        raw_call_clear(&calls[i]);
+}
+
 static void
 the_hub_may_challenge_or_refuse(Scene *s, gconstpointer unused)
 {
@@ -428,7 +479,107 @@ the_hub_may_challenge_or_refuse(Scene *s, gconstpointer unused)
     world_expect_empty(&s->w);
 }
 
+/* ---- whose Contact may be anybody's ---- */
+
+#define TICKET CAROL "Content-Type: application/mikey\r\nContent-Transfer-Encoding: base64\r\n"
+
+/* REFER ->  <- 202 ... (proven)  <- NOTIFY 100  200 ->  <- NOTIFY 200 (terminated)  200 -> */
+static void
+an_unproven_address_hears_nothing_before_the_proof(Scene *s, gconstpointer unused)
+{
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", TICKET, "AQID");
+    g_free(raw_call_expect(&s->call, 202));
+    world_expect_silence(s->alice, 100);
+    raw_call_send(&s->call, "SUBSCRIBE", "Event: refer\r\nExpires: 60\r\n", NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_silence(s->alice, 100);
+    clv_sip_refer_proven(s->w.hub.sip, s->w.hub.refer);
+    g_free(expect_notify(s, "active", "SIP/2.0 100 Trying\r\n"));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 200, NULL, TRUE);
+    g_free(expect_notify(s, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n"));
+    world_expect_empty(&s->w);
+}
+
+/* REFER ->  <- 202 ... (no good)  <- NOTIFY 403 (terminated), never again */
+static void
+an_unproven_address_hears_the_last_word_once(Scene *s, gconstpointer unused)
+{
+    g_autofree char *last = NULL;
+
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", TICKET, "AQID");
+    g_free(raw_call_expect(&s->call, 202));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 403, NULL, TRUE);
+    last = raw_call_expect_request(&s->call, "NOTIFY");
+    g_assert_nonnull(strstr(last, "SIP/2.0 403"));
+    g_assert_nonnull(strstr(last, "terminated;reason=noresource"));
+    world_expect_silence(s->alice, 5 * WORLD_T1_MS);
+    world_expect_empty(&s->w);
+    raw_call_answer(&s->call, last, 200, NULL, NULL);
+    raw_run(s->w.loop, 20);
+}
+
+static void
+nobody_else_hears_of_an_unproven_refer(Scene *s, gconstpointer unused)
+{
+    static const char *const contacts[] = {
+        "<sip:alice@localhost:%s>", "<sip:alice@192.0.2.1:%s>", "<sip:alice@127.0.0.2:%s>",
+        "<sip:alice@127.0.0.1:%s;transport=tcp>", "<sip:alice@127.0.0.1:%s;maddr=127.0.0.1>",
+        "<sip:alice@127.0.0.1:%s>\r\nRecord-Route: <sip:127.0.0.1:9;lr>"};
+    const char *port = strrchr(raw_peer_address(s->alice), ':') + 1;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(contacts); i++) {
+        g_auto(GStrv) parts = g_strsplit(contacts[i], "%s", 2);
+        g_autofree char *extra =
+            g_strconcat(TICKET "Contact: ", parts[0], port, parts[1], "\r\n", NULL);
+
+        outside(s, "abc.conf");
+        raw_call_send(&s->call, "REFER", extra, "AQID");
+        g_free(raw_call_expect(&s->call, 202));
+        clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 403, NULL, TRUE);
+        world_expect_silence(s->alice, 30);
+    }
+    world_expect_empty(&s->w);
+}
+
+/* A connection shows that somebody is there; what it is for goes by it, wherever the Contact is. */
+static void
+an_unproven_connection_hears_all(Scene *s, gconstpointer unused)
+{
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.tcp, NULL);
+    outside(s, "abc.conf");
+    raw_call_send(&s->call, "REFER", TICKET, "AQID");
+    g_free(raw_call_expect(&s->call, 202));
+    g_free(expect_notify(s, "active", "SIP/2.0 100 Trying\r\n"));
+    clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 403, NULL, TRUE);
+    g_free(expect_notify(s, "terminated;reason=noresource", "SIP/2.0 403"));
+    world_expect_empty(&s->w);
+}
+
 /* ---- too much ---- */
+
+static void
+refers_count_as_calls_do(Scene *s, gconstpointer unused)
+{
+    s->w.config.max_invites_per_s = 3;
+    world_restart(&s->w);
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.udp, NULL);
+    dial_in(s);
+    for (guint i = 0; i < 3; i++) {
+        RawCall call;
+        g_autofree char *uri = world_uri(&s->w, "abc.conf");
+
+        raw_call_init(&call, s->alice, uri);
+        raw_call_send(&call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+        g_free(raw_call_expect(&call, i < 2 ? 202 : 503));
+        raw_call_clear(&call);
+    }
+    raw_call_send(&s->call, "REFER", CAROL "Refer-Sub: false\r\n", NULL); /* is in already */
+    g_free(raw_call_expect(&s->call, 202));
+}
 
 static void
 one_source_cannot_take_all_the_places(Scene *s, gconstpointer unused)
@@ -471,6 +622,39 @@ strangers_do_not_use_up_the_share_of_who_is_in_a_call(Scene *s, gconstpointer un
     raw_call_send(&s->call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
     g_free(raw_call_expect(&s->call, 202));
     raw_call_clear(&call);
+}
+
+/* Of all the places a quarter is left to who is in a call, or comes by a trusted peer. */
+static void
+strangers_have_three_quarters_of_the_places(Scene *s, gconstpointer unused)
+{
+    g_autofree char *uri = world_uri(&s->w, "abc.conf");
+    guint accepted = 0, refused = 0;
+
+    for (guint host = 2; host < 28; host++) {
+        g_autofree char *from = g_strdup_printf("127.0.0.%u", host);
+        RawPeer *peer = raw_peer_from(s->w.loop, s->w.udp, from);
+
+        for (guint i = 0; i < 128 && refused < 10; i++) {
+            g_autofree char *answer = NULL;
+            RawCall call;
+
+            raw_call_init(&call, peer, uri);
+            raw_call_send(&call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+            answer = raw_peer_receive(peer, 3000);
+            g_assert_nonnull(answer);
+            accepted += raw_status(answer) == 202;
+            refused += raw_status(answer) == 503;
+            raw_call_clear(&call);
+        }
+        raw_peer_free(peer);
+    }
+    g_assert_cmpuint(accepted, ==, 3072);
+    g_assert_cmpuint(refused, ==, 10);
+    world_forget(&s->w);
+    dial_in(s);
+    raw_call_send(&s->call, "REFER", CAROL "Refer-Sub: false\r\n", NULL);
+    g_free(raw_call_expect(&s->call, 202));
 }
 
 static void
@@ -557,6 +741,41 @@ a_refused_refer_of_ours_is_told(Scene *s, gconstpointer unused)
     raw_call_clear(&call);
 }
 
+/* REFER ->  (forgotten)  <- 202;  REFER ->  <- 202  (forgotten)  <- NOTIFY 180  200 ->  <- NOTIFY 200
+ * (terminated)  200 ->  and no word of it */
+static void
+a_refer_of_ours_that_is_forgotten_leaves_nothing(Scene *s, gconstpointer unused)
+{
+    ClvSipReferOut wish = {77, s->w.bob_uri, HUB_CONFERENCE, NULL, 0}, other = wish;
+    g_autofree char *first = NULL, *second = NULL;
+    RawCall one, two;
+
+    other.token = 78;
+    g_assert_true(clv_sip_refer(s->w.hub.sip, &wish));
+    g_assert_false(clv_sip_refer(s->w.hub.sip, &wish)); /* its token is taken */
+    first = raw_call_taken(&one, s->w.bob, "REFER", "bob1");
+    clv_sip_refer_forget(s->w.hub.sip, 77);
+    raw_call_answer_as(&one, first, 202, "bob1", NULL, NULL, NULL);
+    g_assert_true(clv_sip_refer(s->w.hub.sip, &other));
+    second = raw_call_taken(&two, s->w.bob, "REFER", "bob2");
+    raw_call_answer_as(&two, second, 202, "bob2", NULL, NULL, NULL);
+    world_expect(&s->w, "refer-status:202");
+    clv_sip_refer_forget(s->w.hub.sip, 79); /* nobody's */
+    clv_sip_refer_forget(s->w.hub.sip, 78);
+    raw_call_send(&two, "NOTIFY",
+                  "Event: refer\r\nSubscription-State: active\r\nContent-Type: message/sipfrag\r\n",
+                  "SIP/2.0 180 Ringing\r\n");
+    g_free(raw_call_expect(&two, 200));
+    raw_call_send(&two, "NOTIFY",
+                  "Event: refer\r\nSubscription-State: terminated\r\nContent-Type: message/sipfrag\r\n",
+                  "SIP/2.0 200 OK\r\n");
+    g_free(raw_call_expect(&two, 200));
+    world_expect_empty(&s->w);
+    world_expect(&s->w, "refer-status:202");
+    raw_call_clear(&one);
+    raw_call_clear(&two);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -578,10 +797,18 @@ main(int argc, char **argv)
     ADD("checks", refers_are_checked_in_order);
     ADD("bodies", bodies_of_refers_are_tickets_or_refused);
     ADD("escaped", escaped_fields_name_a_dialog_and_what_to_replace);
+    ADD("by-tags", dialogs_are_found_by_both_tags);
     ADD("challenge", the_hub_may_challenge_or_refuse);
+    ADD("unproven", an_unproven_address_hears_nothing_before_the_proof);
+    ADD("unproven-no-good", an_unproven_address_hears_the_last_word_once);
+    ADD("unproven-elsewhere", nobody_else_hears_of_an_unproven_refer);
+    ADD("unproven-connection", an_unproven_connection_hears_all);
+    ADD("rate", refers_count_as_calls_do);
     ADD("per-source", one_source_cannot_take_all_the_places);
+    ADD("strangers", strangers_have_three_quarters_of_the_places);
     ADD("thousand", a_thousand_targets_are_refused_at_once);
     ADD("ours", a_refer_of_ours_is_sent_and_followed);
+    ADD("ours-forgotten", a_refer_of_ours_that_is_forgotten_leaves_nothing);
     ADD("ours-refused", a_refused_refer_of_ours_is_told);
 
     return g_test_run();

@@ -1367,6 +1367,27 @@ calls_beyond_the_limit_wait(World *w, gconstpointer unused)
 }
 
 static void
+unknown_uri_schemes_get_416(World *w, gconstpointer unused)
+{
+    static const char *const uris[] = {"soap.beep://192.0.2.103:3002", "nobodyKnowsThisScheme:x",
+                                       "http://127.0.0.1/", "urn:service:sos", "im:a@example.org"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(uris); i++) {
+        RawPeer *peer = raw_peer_new(w->loop, i % 2 ? w->tcp : w->udp, NULL);
+        RawCall call;
+
+        raw_call_init(&call, peer, uris[i]);
+        raw_call_send(&call, "INVITE", NULL, OFFER_LINES);
+        g_free(raw_call_expect(&call, 416));
+        raw_call_ack(&call, NULL);
+        raw_call_send(&call, "REFER", "Refer-To: <sip:carol@example.com>\r\n", NULL);
+        g_free(raw_call_expect(&call, 416));
+        end(&call, peer);
+    }
+    g_assert_cmpuint(w->hub.n_calls, ==, 0);
+}
+
+static void
 floods_are_told_to_wait(World *w, gconstpointer unused)
 {
     stop(w);
@@ -1615,6 +1636,7 @@ main(int argc, char **argv)
     ADD("unreachable-vias-do-no-harm", unreachable_vias_do_no_harm);
     ADD("merged-requests-are-refused", merged_requests_are_refused);
     ADD("calls-beyond-the-limit-wait", calls_beyond_the_limit_wait);
+    ADD("unknown-schemes", unknown_uri_schemes_get_416);
     ADD("floods-are-told-to-wait", floods_are_told_to_wait);
     ADD("closing-house-takes-nobody", a_closing_house_takes_nobody);
     ADD("giants-are-refused", giants_are_refused);

@@ -93,7 +93,8 @@ law_sees_event(Law *law, const ClvEvent *event)
         law->refers[event->refer_id].proven = TRUE;
     if (event->kind == CLV_EV_DIAL_ANSWERED)
         law_sees_answer(law, event);
-    if (event->kind == CLV_EV_DIAL_FAILED && law->dials[event->dial].state == DIAL_OPEN)
+    if (event->kind == CLV_EV_DIAL_FAILED && law->dials[event->dial].state == DIAL_OPEN &&
+        !(law->dials[event->dial].by_refer && event->status / 100 == 2))
         law->dials[event->dial].state = DIAL_ENDED;
     if (event->kind == CLV_EV_REOFFER_KEYS && leg->state != LEG_UNKNOWN && leg->state != LEG_OVER)
         law->reoffer = event->leg;
@@ -155,6 +156,7 @@ law_sees_dial(Law *law, const ClvAction *action)
         n_open += law->dials[i].state == DIAL_OPEN;
     g_assert_cmpuint(n_open, <, law->parallel);
     law->dials[action->dial].state = DIAL_OPEN;
+    law->dials[action->dial].by_refer = action->order->by_refer;
     law->dials[action->dial].target = g_strdup(action->order->target);
 }
 
@@ -342,7 +344,7 @@ law_sees_action(Law *law, const ClvEvent *event, const ClvAction *action)
         break;
     case CLV_ACT_PROMPT:
         law_sees_prompt(leg, action);
-        leg->pin |= action->prompt == CLV_PROMPT_PIN;
+        leg->pin |= action->prompt == CLV_PROMPT_PIN || action->prompt == CLV_PROMPT_PIN_FAILED;
         break;
     case CLV_ACT_CHECK_PIN:
         g_assert_true(leg->pin);

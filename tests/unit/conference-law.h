@@ -33,6 +33,7 @@ typedef struct DialLaw {
     DialFate state;
     ClvLegId leg;
     char *target;
+    gboolean by_refer;
 } DialLaw;
 
 typedef enum ReferState {

@@ -359,6 +359,7 @@ random_answer(Play *play, GRand *rand)
 static void
 random_call(Play *play, GRand *rand, ClvLegId leg)
 {
+    static const guint statuses[] = {0, 200, 486};
     ClvAnswerer who = some_answerer(rand);
     int dice = g_rand_int_range(rand, 0, 100);
 
@@ -375,7 +376,7 @@ random_call(Play *play, GRand *rand, ClvLegId leg)
     else if (dice < 95)
         step(play, &(ClvEvent){.kind = CLV_EV_DIAL_FAILED,
                                .dial = random_dial(play, rand),
-                               .status = g_rand_boolean(rand) ? 486 : 0,
+                               .status = statuses[g_rand_int_range(rand, 0, 3)],
                                .code = CLV_CODE_KMS_DOWN});
     else
         step(play, &(ClvEvent){.kind = CLV_EV_IDENTITY, .leg = leg, .answerer = &who});
@@ -612,6 +613,95 @@ test_facts(void)
     play_clear(&play);
 }
 
+/* ---- PINs ---- */
+
+#define PIN_POLICY                                                                                 \
+    "create-max-per-user=1000\nallow=any\nno-ticket-list=policy\nticket-authority=extend\n"        \
+    "create-empty=yes\npin-tries=2\npin=additional\npin-hash=pbkdf2-sha256$100000$"               \
+    "c2FsdHNhbHRzYWx0$3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+
+static void
+pin_play_init(Play *play, ClvPinTries *tries)
+{
+    play_init(play);
+    g_string_append(play->policy_text, PIN_POLICY);
+    play_new(play, NULL);
+    clv_conference_share_tries(play->conference, tries);
+}
+
+/* With @leg he comes to the PIN, and is wrong until he is out. */
+static void
+fail_pin(Play *play, const char *who, guint leg)
+{
+    g_autofree char *text = g_strdup_printf(
+        "join %1$s ticket leg=%2$u\nkeys %2$u %1$s\nmedia-ready %2$u\nconfirmed %2$u\n"
+        "dtmf %2$u 1#\npin %2$u wrong\ndtmf %2$u 2#\npin %2$u wrong\nprompted %2$u pin-failed",
+        who, leg);
+    g_auto(GStrv) events = g_strsplit(text, "\n", -1);
+
+    for (char **event = events; *event != NULL; event++)
+        play_event(play, *event);
+}
+
+static gboolean
+is_refused(const Play *play, const char *who)
+{
+    ClvPolicyFacts facts = {.proof = CLV_PROOF_TICKET, .tls = TRUE};
+
+    clv_conference_facts(play->conference, who, &facts);
+    return facts.pin_refused;
+}
+
+/* Who may create could else guess the PIN of his factory in conferences of his own. */
+static void
+test_shared_tries(void)
+{
+    ClvPinTries *tries = clv_pin_tries_new();
+    Play one, other;
+
+    pin_play_init(&one, tries);
+    pin_play_init(&other, tries);
+    fail_pin(&one, "bob", 1);
+    g_assert_nonnull(strstr(one.log->str, "< prompt 1 pin-failed"));
+    g_assert_true(is_refused(&one, "sip:bob@example.org"));
+    g_assert_true(is_refused(&other, "sip:bob@example.org"));
+    g_assert_false(is_refused(&other, "sip:carol@example.org"));
+    play_event(&other, "join bob ticket create");
+    play_event(&other, "keys 1 bob names=carol hash=aa");
+    g_assert_nonnull(strstr(other.log->str, "pin-tries by test:"));
+    g_assert_nonnull(strstr(other.log->str, "< refuse 1 FORBIDDEN"));
+    play_clear(&one);
+    play_clear(&other);
+    clv_pin_tries_unref(tries);
+}
+
+/* Whoever has been quiet for longest is forgotten for the 4097th. */
+static void
+test_tries_are_bounded(void)
+{
+    ClvPinTries *tries = clv_pin_tries_new();
+
+    for (guint i = 0; i < 4097;) {
+        Play play;
+
+        pin_play_init(&play, tries);
+        play.now_us += i;
+        for (guint leg = 1; leg < 60 && i < 4097; leg++) {
+            g_autofree char *who = g_strdup_printf("user%u", i++);
+
+            play.now_us++;
+            fail_pin(&play, who, leg);
+        }
+        if (i == 4097) {
+            g_assert_false(is_refused(&play, "sip:user0@example.org"));
+            g_assert_true(is_refused(&play, "sip:user1@example.org"));
+            g_assert_true(is_refused(&play, "sip:user4096@example.org"));
+        }
+        play_clear(&play);
+    }
+    clv_pin_tries_unref(tries);
+}
+
 /* ---- factory ---- */
 
 static gboolean
@@ -654,6 +744,9 @@ main(int argc, char **argv)
     g_test_add_func("/conference/random-tales-keep-the-law", test_random);
     g_test_add_func("/conference/late-invite-is-answered", test_after_the_end);
     g_test_add_func("/conference/facts-are-what-a-join-would-meet", test_facts);
+    g_test_add_func("/conference/wrong-pins-count-in-every-conference-with-that-pin",
+                    test_shared_tries);
+    g_test_add_func("/conference/memory-of-wrong-pins-is-bounded", test_tries_are_bounded);
     g_test_add_func("/conference/R114-factory-uri-has-a-hundred-random-bits", test_factory_uri);
     return g_test_run();
 }

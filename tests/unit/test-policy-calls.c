@@ -205,6 +205,7 @@ static const ClvAnswerer is_phone = {.asserted = PHONE};
 #define FROM_PEER .peer_name = "192.0.2.1"
 #define SET "diversion=allowed-set\n"
 #define OFF "diversion=off\n"
+#define SDES_TOO "key-mgmt-allow=mikey-ticket;sdes\nsignalling=tls\n"
 #define BY_PAI "auth=asserted\n"
 
 static const Row answer_rows[] = {
@@ -276,11 +277,12 @@ static const Row answer_rows[] = {
     {BY_PAI SET, CLV_OP_ANSWER, {CALLED, .answerer = &forwarded}, 0, FORBIDDEN, "unidentified",
      NULL},
     /* row 6: a ticket went out and did not come back */
-    {BY_PAI, CLV_OP_ANSWER,
-     {CALLED, .answerer = &is_bob, .scheme = CLV_SCHEME_MIKEY_TICKET, .ticket_offered = TRUE}, 0,
-     FORBIDDEN, "no-ticket", NULL},
-    {BY_PAI SET, CLV_OP_ANSWER, {CALLED, .answerer = &is_bob, .ticket_offered = TRUE}, 0, FORBIDDEN,
-     "no-ticket", NULL},
+    {SDES_TOO, CLV_OP_ANSWER, {CALLED, .answerer = &is_bob, .scheme = CLV_SCHEME_SDES}, 0,
+     FORBIDDEN, "no-ticket", "built-in auth=ticket"},
+    {SDES_TOO SET, CLV_OP_ANSWER, {CALLED, .answerer = &is_bob, .scheme = CLV_SCHEME_SDES}, 0,
+     FORBIDDEN, "no-ticket", "built-in auth=ticket"},
+    {SDES_TOO BY_PAI, CLV_OP_ANSWER, {CALLED, .answerer = &is_bob, .scheme = CLV_SCHEME_SDES},
+     ALLOWED, FINE, "answered", NULL},
     {BY_PAI, CLV_OP_ANSWER, {CALLED, .answerer = &is_bob, .scheme = CLV_SCHEME_SDES}, 0,
      CLV_CODE_KEYMGMT_UNACCEPTABLE, "unsecured-media", NULL},
     /* a changed From speaks against him, never for him */

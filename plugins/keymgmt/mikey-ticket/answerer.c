@@ -26,6 +26,7 @@ first_step(TicketAnswerer *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *o
 {
     MikeyEnv env = clv_ticket_env(&state->config, in->now_us);
     MikeyBytes octets = mikey_bytes(state->lines.message.data, state->lines.message.len);
+    MikeyIdentity initiator;
     MikeyStatus status;
 
     if (state->refusal.error != NULL) /* found while opening */
@@ -34,9 +35,13 @@ first_step(TicketAnswerer *state, const ClvKeymgmtInput *in, ClvKeymgmtOutput *o
     status = mikey_offer_open(octets, &env, &state->offer);
     if (status != MIKEY_OK)
         return clv_ticket_refuse_peer(&state->refusal, status, "TRANSFER_INIT");
-    return clv_ticket_check_early(state, in->now_us, &state->refusal) &&
-           clv_ticket_ask_resolve(&state->config, state->focus_uri, state->offer, &env,
-                                  &state->resolve, out, &state->refusal);
+    if (!clv_ticket_check_early(state, in->now_us, &state->refusal) ||
+        !clv_ticket_ask_resolve(&state->config, state->focus_uri, state->offer, &env,
+                                &state->resolve, out, &state->refusal))
+        return FALSE;
+    initiator = mikey_offer_initiator(state->offer);
+    out->claimed = clv_ticket_identity(&initiator);
+    return TRUE;
 }
 
 /* ---- what the KMS says ---- */

@@ -222,3 +222,25 @@ def misplaced(bench):
     alice.say('bye')
     alice.ended()
     carol.hang_up()
+
+
+@test('a URI list that names a factory or another conference of this server goes round no circle')
+def loops(bench):
+    net = Network(bench, policy=policy_with('ticket-authority=extend\nallow=any'))
+    bob = net.phone('bob')
+    lounge = net.server.lounge
+    alice, uri = net.create(invite=('bob',), more=['--dial', FACTORY_URI, '--dial', lounge,
+                                                   *dials('bob'), '--dial-unnamed', '--interactive'])
+    bob.wait('connected')
+    for target in (FACTORY_URI, lounge):
+        wait_until(lambda target=target: f'call to {target} failed: 403' in net.server.process.log(),
+                   f'{target} is refused')
+        check(not re.search(rf"user 'conf1' for \S+ -> {re.escape(target)}",
+                            net.server.process.log()), 'no ticket was fetched for it')
+    check(len(net.proxy.find('INVITE')) == 1, f'bob alone is called: {net.proxy.story()}')
+    check(sorted(net.server.roster(uri)) == ['alice', 'bob'], 'two are in')
+    check(len(net.server.conferences()) == 2, 'and no conference was made')
+    alice.say('bye')
+    alice.ended()
+    bob.hang_up()
+    bob.ended()

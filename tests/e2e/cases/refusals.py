@@ -39,6 +39,22 @@ def plain(bench):
                         password=server.read('passwords/alice').strip())
     check(sip.status_of(answer) == 488, f'488 for a softphone, too, found {answer}')
     check('secured media' in sip.header(answer, 'Warning'), f'with a Warning, found {answer}')
+    peer.close()
+    server.alive()
+
+
+@test('secured media as a mere possibility (RFC 5939) get 488, and the log says what is missing')
+def potentially_secured(bench):
+    server = bench.server()
+    peer = sip.Peer(server.tls_port, 'tls')
+    answer = sip.invite(peer, server.lounge, sip.sdp(
+        'a=tcap:1 RTP/SAVP\r\na=acap:1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:' + 'A' * 40 + '\r\n'
+        'm=audio 40000 RTP/AVP 8\r\na=pcfg:1 t=1 a=1\r\n'),
+        password=server.read('passwords/alice').strip())
+    check(sip.status_of(answer) == 488, f'488, found {answer}')
+    check('secured media' in sip.header(answer, 'Warning'), f'with a Warning, found {answer}')
+    check('RFC 5939' in server.process.log(), 'the operator sees what the phone tried')
+    peer.close()
     server.alive()
 
 

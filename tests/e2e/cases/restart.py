@@ -102,6 +102,25 @@ def damaged(bench):
     server.alive()
 
 
+@test('a conference with an IPv6 address in its URI is kept, and groups that nobody knows do no harm')
+def ipv6_in_the_file(bench):
+    uri = 'sip:c6.conf1@[::1]'
+    group = '[conference sip:c6.conf1@%5B::1%5D]'
+    server = keeping(bench)
+    check(server.process.end() == 0, 'the server ends')
+    server.write('state', f'[state]\nformat=1\n[future sip:x@%5B::1%5D]\nfactory=adhoc\n\n{group}\n'
+                          f'factory=adhoc\ncreator={identity("alice")}\nnames={identity("bob")};\n')
+    for _ in range(2):
+        server.start()
+        check('1 conferences restored, 0 could not be read' in server.process.log(),
+              f'it is read: {server.process.log()[-2000:]}')
+        row = next(row for row in server.conferences() if row['uri'] == uri)
+        check(row['creator'] == identity('alice'), f'with its creator: {row}')
+        check(server.process.end() == 0, 'the server ends')
+        text = server.read('state')
+        check(group in text and '[future' not in text, f'and written so that it can be read: {text}')
+
+
 @test('without persist=yes nothing is kept of a conference')
 def not_kept(bench):
     server = bench.server(options=[('policy', 'state-file', 'state')])
@@ -143,3 +162,32 @@ def per_source(bench):
     for call in (*calls, other):
         call.wait('connected')
     bye(*calls, other, alice)
+
+
+@test('strangers with tickets cannot keep the KMS from those who may come')
+def share_of_strangers(bench):
+    server = bench.server(own_kms=True, policy=policy_with('kms-timeout=20s'),
+                          options=[('kms', 'per-conference', 4), ('kms', 'timeout', '20s')])
+    alice, uri = create(bench, server, 'bob')
+
+    def holder(name, number):
+        path = f'{bench.folder}/{name}-{number}.ticket'
+        take_ticket(bench, server, name, uri, path)
+        return lambda: bench.ua(server, name, 'join', uri, keys=False, more=[
+            '--ticket-file', path, '--listen', f'127.0.0.{30 + number}', '--interactive'])
+    daves, bobs = [holder('dave', n) for n in range(2)], [holder('bob', n) for n in range(2, 5)]
+    server.kms.freeze()
+    dave = daves[0]()
+    dave.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 2, 'one stranger is asked about')
+    refused(daves[1](), 503)
+    calls = [call() for call in bobs[:2]]
+    for call in calls:
+        call.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 4, 'who may come is, too')
+    refused(bobs[2](), 503)
+    server.kms.thaw()
+    for call in calls:
+        call.wait('connected')
+    refused(dave, 403)
+    bye(*calls, alice)
