@@ -91,14 +91,6 @@ drop_request(Dialog *d)
     d->request = NULL;
 }
 
-static void
-drop_ringing(Dialog *d)
-{
-    if (d->ringing != NULL)
-        nta_reliable_destroy(d->ringing);
-    d->ringing = NULL;
-}
-
 /* Nothing more to be said: every Sofia object goes. Safe to call twice. */
 void
 clv_dialog_bury(Dialog *d)
@@ -108,7 +100,7 @@ clv_dialog_bury(Dialog *d)
     clv_session_stop(d);
     g_clear_pointer(&d->ack_timer, clv_timer_cancel);
     g_clear_pointer(&d->progress_timer, clv_timer_cancel);
-    drop_ringing(d);
+    clv_early_drop(d);
     drop_incoming(&d->invite);
     drop_incoming(&d->update);
     drop_request(d);
@@ -200,8 +192,8 @@ clv_dialog_set_contact(Dialog *d, const char *uri, const char *transport)
     d->contact = clv_dialog_make_contact(d, uri, transport);
 }
 
-static void
-set_contact(Dialog *d, const char *uri)
+void
+clv_dialog_name_contact(Dialog *d, const char *uri)
 {
     clv_dialog_set_contact(d, uri, transport_name(d));
 }
@@ -496,8 +488,8 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 }
 
 /* P-Asserted-Identity: who we are, for those whom we trust. (nullable) */
-static char *
-own_assertion(const Dialog *d)
+char *
+clv_dialog_own_assertion(const Dialog *d)
 {
     return d->trusted && d->contact_uri != NULL
                ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
@@ -510,7 +502,7 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
 {
     gboolean require = FALSE;
     g_autofree char *expires = clv_session_answer(d, &require);
-    g_autofree char *asserted = own_assertion(d);
+    g_autofree char *asserted = clv_dialog_own_assertion(d);
 
     nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact),
                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
@@ -760,132 +752,15 @@ clv_dialog_find(const ClvSip *sip, ClvLegId leg)
     return g_hash_table_lookup(sip->dialogs, &leg);
 }
 
-static void accept_invite(Dialog *d, const char *sdp);
-
-static gboolean
-may_progress(const Dialog *d)
-{
-    return d->state == DIALOG_OPENING && d->invite != NULL && !d->invite_answered;
-}
-
-/* The 200 that says nothing new, once the peer knows our answer and has what he needs. */
-static void
-finish_early(Dialog *d)
-{
-    if (d->state != DIALOG_OPENING || !d->answer_known || d->peer_reserves || d->update != NULL ||
-        d->ringing != NULL || d->invite_answered)
-        return;
-    d->invite_answered = TRUE;
-    d->state = DIALOG_ACCEPTED;
-    wait_for_ack(d);
-    reply_ok(d, d->invite, NULL);
-}
-
-static void
-answer_prack(ClvSip *sip, nta_incoming_t *prack, const sip_t *msg)
-{
-    gboolean offers = msg != NULL && msg->sip_payload != NULL && msg->sip_payload->pl_len > 0;
-
-    if (offers) /* UPDATE is for that */
-        clv_sip_reply_code(sip, prack, CLV_CODE_NO_COMMON_MEDIA, 0, NULL);
-    else
-        nta_incoming_treply(prack, SIP_200_OK, TAG_END());
-    nta_incoming_destroy(prack);
-}
-
-/* The PRACK of a reliable 18x, or (NULL) that none came or none is needed any more. An answer that
- * came in between has waited for it. */
-static int
-on_prack(void *magic, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg)
-{
-    Dialog *d = magic;
-
-    if (rel != d->ringing)
-        return 0;
-
-    clv_dialog_ref(d);
-    if (prack != NULL)
-        answer_prack(d->sip, prack, msg);
-    drop_ringing(d);
-    if (prack != NULL && d->answer_sent)
-        d->answer_known = TRUE;
-    if (prack != NULL && d->answer_waits && d->state == DIALOG_OPENING) {
-        char *sdp = g_steal_pointer(&d->sdp);
-
-        d->answer_waits = FALSE;
-        accept_invite(d, sdp);
-        clv_secret_free_string(sdp);
-    }
-    finish_early(d);
-    clv_dialog_unref(d);
-    return 0;
-}
-
-static void repeat_progress(void *user);
-
-static void
-send_progress(Dialog *d)
-{
-    g_autofree char *asserted = own_assertion(d);
-
-    if (d->wants_reliable)
-        d->ringing = nta_reliable_treply(
-            d->invite, on_prack, d, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
-            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
-    else
-        nta_incoming_treply(d->invite, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
-                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
-                            TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-                            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
-}
-
-/* RFC 3261 13.3.1.1: once a minute, or proxies lose their patience. */
-static void
-schedule_progress(Dialog *d)
-{
-    clv_timer_cancel(d->progress_timer);
-    d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, repeat_progress, d);
-}
-
-static void
-repeat_progress(void *user)
-{
-    Dialog *d = user;
-
-    d->progress_timer = NULL;
-    if (!may_progress(d))
-        return;
-    if (d->ringing == NULL)
-        send_progress(d);
-    schedule_progress(d);
-}
-
-void
-clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
-{
-    Dialog *d = clv_dialog_find(sip, leg);
-
-    g_return_if_fail(status > 100 && status < 200);
-
-    if (d == NULL || !may_progress(d) || d->answer_sent)
-        return;
-    set_contact(d, contact_uri);
-    d->progress = status;
-    schedule_progress(d);
-    if (d->ringing == NULL)
-        send_progress(d);
-}
-
 void
 clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey, gsize len)
 {
     Dialog *d = clv_dialog_find(sip, leg);
     sip_payload_t body[1];
 
-    if (d == NULL || !may_progress(d))
+    if (d == NULL || !clv_early_may_progress(d))
         return;
-    set_contact(d, contact_uri);
+    clv_dialog_name_contact(d, contact_uri);
     sip_payload_init(body);
     body->pl_data = (char *)(uintptr_t)mikey;
     body->pl_len = len;
@@ -923,46 +798,22 @@ accept_update(Dialog *d, const char *sdp)
     reply_ok(d, d->update, sdp);
     drop_incoming(&d->update);
     emit(d, CLV_SIP_REOFFER_DONE, NULL, NULL);
-    finish_early(d);
+    clv_early_finish(d);
 }
 
-/* RFC 3312: he had a minute to reserve what he needs. */
-static void
-never_reserved(void *user)
+/* The 200. */
+void
+clv_dialog_answer(Dialog *d, const char *sdp)
 {
-    Dialog *d = user;
-
-    d->progress_timer = NULL;
-    if (!may_progress(d))
-        return;
-    clv_dialog_ref(d);
-    clv_sip_reply_odd(d->sip, d->invite, 580);
-    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
-    clv_dialog_ended(d, "error");
-    clv_dialog_bury(d);
-    clv_dialog_unref(d);
+    d->invite_answered = TRUE;
+    if (d->state == DIALOG_OPENING)
+        d->state = DIALOG_ACCEPTED;
+    wait_for_ack(d);
+    reply_ok(d, d->invite, sdp);
 }
 
-/* RFC 3262 section 5: the answer in a provisional response that gets a PRACK. */
-static void
-send_early_answer(Dialog *d, const char *sdp)
-{
-    g_autofree char *asserted = own_assertion(d);
-
-    clv_timer_cancel(d->progress_timer);
-    d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, never_reserved, d);
-    d->answer_sent = TRUE;
-    clv_dialog_set_sdp(d, sdp);
-    d->ringing = nta_reliable_treply(
-        d->invite, on_prack, d, SIP_183_SESSION_PROGRESS, SIPTAG_CONTACT_STR(d->contact),
-        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
-        TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-        TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")),
-        SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(sdp), TAG_END());
-}
-
-static void
-accept_invite(Dialog *d, const char *sdp)
+void
+clv_dialog_accept(Dialog *d, const char *sdp)
 {
     if (d->invite == NULL || d->invite_answered || (d->state == DIALOG_OPENING && d->answer_sent))
         return;
@@ -972,15 +823,10 @@ accept_invite(Dialog *d, const char *sdp)
         return;
     }
     if (d->state == DIALOG_OPENING && d->answer_early && sdp != NULL) {
-        send_early_answer(d, sdp);
+        clv_early_answer(d, sdp);
         return;
     }
-
-    d->invite_answered = TRUE;
-    if (d->state == DIALOG_OPENING)
-        d->state = DIALOG_ACCEPTED;
-    wait_for_ack(d);
-    reply_ok(d, d->invite, sdp);
+    clv_dialog_answer(d, sdp);
 }
 
 void
@@ -992,11 +838,11 @@ clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *s
         return;
 
     clv_dialog_ref(d);
-    set_contact(d, contact_uri);
+    clv_dialog_name_contact(d, contact_uri);
     if (d->update != NULL)
         accept_update(d, sdp);
     else
-        accept_invite(d, sdp);
+        clv_dialog_accept(d, sdp);
     clv_dialog_unref(d);
 }
 

@@ -247,6 +247,20 @@ tport_t *clv_dialog_connection(const Dialog *d);
 char *clv_dialog_read_target(const sip_t *msg, const Peer *peer);
 char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
 
+/* The hub has accepted d->invite: at once, early, or when a PRACK has come. */
+void clv_dialog_accept(Dialog *d, const char *sdp);
+void clv_dialog_answer(Dialog *d, const char *sdp); /* the 200 itself; sdp nullable */
+/* What the hub calls us, with the transport of this dialog. */
+void clv_dialog_name_contact(Dialog *d, const char *uri);
+/* P-Asserted-Identity: who we are, for those whom we trust. (nullable) */
+char *clv_dialog_own_assertion(const Dialog *d);
+
+/* ---- early.c: before the INVITE has its final answer ---- */
+gboolean clv_early_may_progress(const Dialog *d);
+void clv_early_answer(Dialog *d, const char *sdp); /* in a reliable 183 */
+void clv_early_finish(Dialog *d); /* if nothing is waited for any more: the 200 */
+void clv_early_drop(Dialog *d);   /* the reliable 18x that is out */
+
 /* ---- call-out.c: calls of ours ---- */
 void clv_call_free(CallOut *call);             /* NULL allowed */
 void clv_call_acknowledge(Dialog *d);          /* ACK of the 2xx, and the call is a dialog */
