@@ -58,7 +58,7 @@ static void
 withdraw(ClvHub *hub, ClvConferenceId room, const char *uri)
 {
     ClvKmsListing listing = listing_of(hub, uri);
-    Ask question = {withdrawn, 0, room, NULL};
+    Ask question = {withdrawn, 0, room, NULL, 0};
     ClvCode code;
 
     ask_listing(hub, &question, &listing, TRUE, &code);
@@ -121,7 +121,7 @@ announce_room(ClvHub *hub, Room *room, ClvLegId leg)
 {
     ClvKmsListing listing = listing_of(hub, clv_conference_uri(room->conference));
     const Leg *creator = leg != 0 ? hub_leg(hub, leg) : NULL;
-    Ask question = {replied, room->id, room->id, creator != NULL ? call_source(creator) : NULL};
+    Ask question = {replied, room->id, room->id, creator != NULL ? call_source(creator) : NULL, 0};
     ClvCode code;
 
     if (!hub->config->kms_announce)

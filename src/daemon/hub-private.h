@@ -50,6 +50,7 @@ typedef struct Negotiation {
     gboolean keyed; /* out holds keys that the media has not yet */
     char *key_id;   /* (nullable) names the key data offered, see ClvKeymgmtOps.offer_id */
     guint64 ask;    /* the KMS is asked; 0: it is not */
+    gint64 answer_by_us; /* monotonic: the peer cannot wait longer; 0: as long as it takes */
 } Negotiation;
 
 #define MAX_DIAL_SCHEMES 2
@@ -194,6 +195,7 @@ typedef struct Ask {
     guint64 asker;
     ClvConferenceId room;
     const char *source; /* (nullable) who makes us ask; NULL: we ourselves */
+    gint64 limit_ms;    /* no longer than so; 0: as configuration and policy say */
 } Ask;
 void ask_open(struct ClvHub *hub);
 void ask_close(struct ClvHub *hub);
@@ -225,7 +227,7 @@ void call_open_media(Leg *leg, Room *room);
 void call_accept(Leg *leg, Room *room);
 void call_redirect(Leg *leg, Room *room);
 void call_refuse(Leg *leg, ClvCode code, guint retry_after_s);
-void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
+void call_reoffer(Leg *leg, Room *room, const ClvSipEvent *event);
 void call_accept_reoffer(Leg *leg, Room *room); /* the conference agrees to it */
 void call_take_answer(Leg *leg, const ClvSdp *answer); /* (nullable): no offer of ours was out */
 void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */

@@ -438,14 +438,14 @@ sip_ended(ClvHub *hub, Leg *leg, const char *cause)
 }
 
 static void
-sip_reoffer(ClvHub *hub, Leg *leg, const ClvSdp *offer)
+sip_reoffer(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
 {
     Room *room = hub_room(hub, leg->room);
 
     if (room == NULL)
         clv_sip_refuse(hub->sip, leg->id, CLV_CODE_NO_DIALOG, 0, NULL);
     else
-        call_reoffer(leg, room, offer);
+        call_reoffer(leg, room, event);
 }
 
 static void
@@ -458,7 +458,7 @@ sip_leg_event(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
         sip_invite(hub, event->invite);
         return;
     case CLV_SIP_REOFFER:
-        sip_reoffer(hub, leg, event->offer);
+        sip_reoffer(hub, leg, event);
         return;
     case CLV_SIP_CONFIRMED:
         hub_feed(hub, leg->room, &confirmed);

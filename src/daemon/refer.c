@@ -218,7 +218,8 @@ static void
 ask(Refer *r)
 {
     Ask question = {kms_replied, r->id, r->room,
-                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name};
+                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
+                    0};
     const char *why = NULL;
     ClvCode code;
 

@@ -522,6 +522,7 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
 static int
 on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 {
+    ClvSipEvent event = {.kind = CLV_SIP_REOFFER, .hurried = TRUE};
     ClvSdp *offer = NULL;
     ClvCode code;
 
@@ -549,9 +550,9 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
         return finish(irq);
     }
     d->update = irq;
-    if (d->state == DIALOG_OPENING)
-        d->peer_reserves = clv_sdp_qos_waits(offer);
-    emit(d, CLV_SIP_REOFFER, offer, NULL);
+    d->update_reserves = clv_sdp_qos_waits(offer);
+    event.offer = offer;
+    clv_dialog_emit(d, &event);
     clv_sdp_free(offer);
     return 0;
 }
@@ -776,19 +777,21 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
 {
     Dialog *d = clv_dialog_find(sip, leg);
     nta_incoming_t **irq;
+    gboolean updates;
 
     if (d == NULL)
         return;
-    irq = d->update != NULL ? &d->update : &d->invite;
-    if (*irq == NULL || (irq == &d->invite && d->invite_answered))
+    updates = d->update != NULL;
+    irq = updates ? &d->update : &d->invite;
+    if (*irq == NULL || (!updates && d->invite_answered))
         return;
 
-    if (irq == &d->update && code == CLV_CODE_KMS_TIMEOUT)
+    if (updates && code == CLV_CODE_KMS_TIMEOUT)
         code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
     clv_unacked_take(sip, g_steal_pointer(irq));
     d->we_offered = FALSE;
-    if (d->state == DIALOG_OPENING)
+    if (d->state == DIALOG_OPENING && !updates) /* else the INVITE waits for its answer as before */
         clv_dialog_bury(d);
 }
 
@@ -797,6 +800,7 @@ accept_update(Dialog *d, const char *sdp)
 {
     reply_ok(d, d->update, sdp);
     drop_incoming(&d->update);
+    d->peer_reserves = d->update_reserves;
     emit(d, CLV_SIP_REOFFER_DONE, NULL, NULL);
     clv_early_finish(d);
 }

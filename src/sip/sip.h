@@ -117,6 +117,7 @@ typedef struct ClvSipEvent {
     ClvLegId leg;
     const ClvSipInvite *invite;
     const ClvSdp *offer; /* REOFFER; with REOFFER_DONE the answer to our offer, or NULL */
+    gboolean hurried;    /* REOFFER: by UPDATE, whose transaction cannot wait long for its answer */
     const char *cause;   /* ENDED: "bye", "cancel", "no-ack", "timer", "transport", "error" */
     const ClvSipRefer *refer;
     const ClvAnswerer *answerer;

@@ -340,6 +340,31 @@ the_answer_waits_until_the_caller_has_reserved(Scene *s, gconstpointer unused)
     world_expect_empty(&s->w);
 }
 
+/* ... <- 183 (SDP)  PRACK ->  <- 200  UPDATE (curr sendrecv) ->  <- 488: nothing has changed
+ * UPDATE (curr none) ->  <- 200 (UPDATE)  UPDATE (curr sendrecv) ->  <- 200  <- 200 (INVITE) */
+static void
+a_refused_early_update_leaves_the_call_as_it_was(Scene *s, gconstpointer unused)
+{
+    s->w.hub.reoffers_wait = TRUE;
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("sendrecv"));
+    world_expect(&s->w, "invite reoffer");
+    clv_sip_refuse(s->w.hub.sip, s->w.hub.last_leg, CLV_CODE_NO_COMMON_MEDIA, 0, NULL);
+    g_free(raw_call_expect(&s->call, 488));
+    world_expect_silence(s->alice, 100);
+    s->w.hub.reoffers_wait = FALSE;
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("none"));
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_silence(s->alice, 100);
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("sendrecv"));
+    g_free(raw_call_expect(&s->call, 200));
+    g_free(raw_call_expect(&s->call, 200));
+    ack_of(s, 1);
+    world_expect(&s->w, "invite reoffer reoffer done reoffer done confirmed");
+}
+
 static void
 met_preconditions_are_answered_at_once(Scene *s, gconstpointer unused)
 {
@@ -460,6 +485,7 @@ main(int argc, char **argv)
     ADD("progress", progress_is_repeated_until_the_answer);
     ADD("redirect", a_redirection_carries_the_key_message);
     ADD("reserving", the_answer_waits_until_the_caller_has_reserved);
+    ADD("reserving-refused", a_refused_early_update_leaves_the_call_as_it_was);
     ADD("reserved", met_preconditions_are_answered_at_once);
     ADD("never-reserved", who_never_reserves_is_refused);
     ADD("early-bye", an_early_answer_can_be_cancelled);

@@ -4,9 +4,10 @@ import http.server
 import signal
 import threading
 import time
+import urllib.request
 
 import devconfig
-from cases.calls import conference_of, expect_good, hearing
+from cases.calls import conference_of, expect_good, hearing, policy_with
 from cases.refusals import refused, take_ticket
 from harness import check, set_option, test, wait_until
 
@@ -127,6 +128,63 @@ def slow(bench):
     check(server.ctl('status')['legs'] >= 2, 'the server answers its operator')
     expect_good(carol)
     still_fine(alice, bob)
+
+
+class Dawdler(http.server.BaseHTTPRequestHandler):
+    """Passes everything on to a KMS, late when told so."""
+    target, delay = None, 0
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        time.sleep(self.delay)
+        asked = urllib.request.Request(self.target + self.path, body, {
+            'Content-Type': self.headers['Content-Type']})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            reply = answer.read()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/mikey')
+        self.send_header('Content-Length', str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@test('an UPDATE with a ticket waits four seconds for the KMS, whatever its timeout, then hears 500')
+def hurried(bench):
+    server = bench.server(own_kms=True, policy=policy_with('kms-timeout=20s'))
+    Dawdler.target, Dawdler.delay = f'http://127.0.0.1:{server.kms.port}', 0
+    between = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Dawdler)
+    threading.Thread(target=between.serve_forever, daemon=True).start()
+    try:
+        check(server.process.end() == 0, 'the server stops')
+        server.set_options([('kms', 'url', f'http://127.0.0.1:{between.server_port}/keymanagement'),
+                            ('kms', 'timeout', '20s')])
+        server.start()
+        alice = bench.ua(server, 'alice', 'create', **hearing(440, 660), more=[
+            '--interactive', '--allow-method', 'update', '--invite', devconfig.identity('bob')])
+        uri = conference_of(alice)
+        bob = bench.ua(server, 'bob', 'join', uri, more=['--interactive'], **hearing(660, 440))
+        bob.wait('connected')
+        Dawdler.delay = 6
+        began = time.monotonic()
+        alice.say(f'allow {devconfig.identity("bob")},{devconfig.identity("erin")}')
+        refusal = alice.wait('reinvite-refused')
+        took = time.monotonic() - began
+        check(refusal['status'] == 500, f'500, found {refusal}')
+        check(3.5 < took < 5.5, f'after four seconds, found {took:.1f}')
+        check('the request that waits for it may (4 s)' in server.process.log(), 'the log says why')
+        Dawdler.delay = 0
+        alice.say(f'allow {devconfig.identity("bob")},{devconfig.identity("erin")}')
+        alice.wait('keys-changed')
+        refused(bench.ua(server, 'carol', 'join', uri), 403)
+        alice.say('bye'), bob.say('bye')
+        check(bob.ended() == 0, f'bob heard alice all the time: {bob.why()}')
+        alice.ended()
+    finally:
+        between.shutdown()
+        between.server_close()
 
 
 def urls_of(server):
