@@ -77,7 +77,8 @@ static const ClvOption options[] = {
     {"media", "transform", CLV_OPTION_ENUM, AT(transform), "openssl", 0, 0, transforms, FALSE,
      "Which code protects packets; libsrtp2 is slower with many streams."},
     {"media", "silence-timeout", CLV_OPTION_TIME_MS, AT(silence_ms), "60s", 0, 86400 * SECOND, NULL,
-     FALSE, "A peer that sends no authentic packet for so long is dropped; 0: never."},
+     FALSE, "A peer that sends no authentic packet for so long is asked by OPTIONS, and dropped when he "
+     "does not answer; 0: never."},
     {"media", "prompts", CLV_OPTION_PATH, AT(prompts), CLV_DATADIR "/prompts/en", 0, 0, NULL, FALSE,
      "Folder of what is said to participants, WAV files; tones are played for what is missing."},
     {"media", "realtime", CLV_OPTION_BOOL, AT(media_realtime), "no", 0, 0, NULL, FALSE,

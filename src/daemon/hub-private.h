@@ -124,6 +124,7 @@ typedef struct Leg {
     char *key_line; /* of the answer; may hold keys */
     gboolean key_is_crypto, key_at_session;
     ClvTimer *progress;
+    gint64 probed_us; /* monotonic: when he was asked last whether he lives */
 } Leg;
 
 struct ClvHub {

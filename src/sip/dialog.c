@@ -104,6 +104,7 @@ clv_dialog_bury(Dialog *d)
     drop_incoming(&d->invite);
     drop_incoming(&d->update);
     drop_request(d);
+    clv_probe_drop(d);
     g_clear_pointer(&d->call, clv_call_free);
     if (d->leg != NULL)
         nta_leg_destroy(d->leg);
@@ -230,6 +231,7 @@ clv_dialog_bye(Dialog *d)
     clv_session_stop(d);
     g_clear_pointer(&d->ack_timer, clv_timer_cancel);
     drop_request(d);
+    clv_probe_drop(d);
     drop_incoming(&d->invite); /* unanswered ones get a 500 */
     drop_incoming(&d->update);
     if (d->state == DIALOG_LIVE)

@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libclv-sip.la
 libclv_sip_la_SOURCES = \
 	%D%/loop.h %D%/loop-private.h %D%/loop.c %D%/wait-shim.c \
-	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/early.c %D%/peer.c \
+	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/early.c %D%/probe.c %D%/peer.c \
 	%D%/reply.c %D%/session-timer.c %D%/status.c %D%/digest.h %D%/digest.c \
 	%D%/settings.h %D%/settings.c \
 	%D%/connections.h %D%/connections.c %D%/tls-shim.c %D%/response-guard.c \

@@ -87,6 +87,7 @@ struct Dialog {
     nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
     nta_outgoing_t *request; /* (nullable) our BYE or session refresh */
     gboolean request_offers; /* the refresh carries an offer */
+    nta_outgoing_t *probe;   /* (nullable) our OPTIONS */
     gboolean we_called;
     CallOut *call; /* (nullable) CALLING to ANSWERED, CANCELLING */
     char *asserted, *claimed; /* (nullable) who answered, as last told */
@@ -261,6 +262,9 @@ gboolean clv_early_may_progress(const Dialog *d);
 void clv_early_answer(Dialog *d, const char *sdp); /* in a reliable 183 */
 void clv_early_finish(Dialog *d); /* if nothing is waited for any more: the 200 */
 void clv_early_drop(Dialog *d);   /* the reliable 18x that is out */
+
+/* ---- probe.c ---- */
+void clv_probe_drop(Dialog *d);
 
 /* ---- call-out.c: calls of ours ---- */
 void clv_call_free(CallOut *call);             /* NULL allowed */

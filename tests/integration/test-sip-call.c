@@ -500,6 +500,79 @@ reinvites_and_updates_work_as_in_any_dialog(World *w, gconstpointer unused)
     hang_up(w, &call);
 }
 
+/* OPTIONS ->  <- 200   OPTIONS ->  <- 405   OPTIONS ->  <- 503: whoever answers is there */
+static void
+who_answers_a_probe_lives(World *w, gconstpointer unused)
+{
+    static const guint statuses[] = {200, 405, 503};
+    RawCall call;
+
+    world_establish(w, &call, w->bob, NULL);
+    world_forget(w);
+    for (guint i = 0; i < G_N_ELEMENTS(statuses); i++) {
+        g_autofree char *options = NULL, *contact = NULL, *word = NULL;
+
+        clv_sip_probe(w->hub.sip, w->hub.last_leg);
+        clv_sip_probe(w->hub.sip, w->hub.last_leg); /* one at a time */
+        options = world_next(w, w->bob, "OPTIONS");
+        contact = raw_header(options, "Contact");
+        g_assert_true(g_str_has_suffix(contact, ";isfocus"));
+        world_forget(w);
+        raw_call_answer(&call, options, statuses[i], NULL, NULL);
+        word = g_strdup_printf("probed:%u", statuses[i]);
+        world_expect(w, word);
+        world_expect_silence(w->bob, 30);
+    }
+    hang_up(w, &call);
+}
+
+/* OPTIONS ->  <- 481;  OPTIONS -> (nothing);  OPTIONS -> (the connection is gone) */
+static void
+who_does_not_answer_a_probe_is_lost(World *w, gconstpointer unused)
+{
+    static const char *const words[] = {"probed:481-lost", "probed:408-lost", "probed:503-lost"};
+    RawCall call;
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        RawPeer *peer = raw_peer_new(w->loop, i == 2 ? w->tcp : w->udp, NULL);
+
+        world_forget(w);
+        world_establish(w, &call, peer, NULL);
+        world_forget(w);
+        if (i == 2) {
+            raw_peer_free(peer);
+            raw_run(w->loop, 50);
+        }
+        clv_sip_probe(w->hub.sip, w->hub.last_leg);
+        if (i == 0) {
+            g_autofree char *options = world_next(w, peer, "OPTIONS");
+
+            raw_call_answer(&call, options, 481, NULL, NULL);
+        }
+        world_expect(w, words[i]);
+        clv_sip_end(w->hub.sip, w->hub.last_leg, NULL);
+        world_expect_empty(w);
+        raw_call_clear(&call);
+        if (i < 2)
+            raw_peer_free(peer);
+    }
+}
+
+/* A BYE while the probe is out: it is forgotten. */
+static void
+a_probe_ends_with_its_call(World *w, gconstpointer unused)
+{
+    RawCall call;
+
+    world_establish(w, &call, w->bob, NULL);
+    clv_sip_probe(w->hub.sip, w->hub.last_leg);
+    g_free(world_next(w, w->bob, "OPTIONS"));
+    world_forget(w);
+    hang_up(w, &call);
+    world_expect(w, "ended:bye");
+    clv_sip_probe(w->hub.sip, w->hub.last_leg); /* of nobody */
+}
+
 static void
 we_refresh_the_session_of_a_call_of_ours(World *w, gconstpointer unused)
 {
@@ -764,6 +837,10 @@ main(int argc, char **argv)
     ADD("many-forks", two_hundred_forks_are_survived);
     ADD("huge-history", a_huge_history_is_a_diversion);
     ADD("close", a_room_with_calls_in_every_state_closes);
+
+    ADD("probe-lives", who_answers_a_probe_lives);
+    ADD("probe-lost", who_does_not_answer_a_probe_is_lost);
+    ADD("probe-ends", a_probe_ends_with_its_call);
 
     return g_test_run();
 }
