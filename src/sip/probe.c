@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sip/probe.c - does the peer of a dialog still live, of whom nothing is heard?
  *
- * OPTIONS in the dialog. Whatever he answers shows that he lives, but for what RFC 3261 12.2.1.2 says:
- * 481 and 408, also ours when no answer came within 64*T1, and a request that cannot be sent at all.
+ * OPTIONS in the dialog. Whatever he answers shows that he lives, but for what RFC 3261 12.2.1.2
+ * says: 481 and 408, also ours when no answer came within 64*T1, and a request that cannot be sent
+ * at all.
  */
 #include "config.h"
 

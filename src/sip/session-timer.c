@@ -112,7 +112,7 @@ send_refresh(Dialog *d)
         d->leg, refresh_answered, d, NULL, update ? sip_method_update : sip_method_invite,
         update ? "UPDATE" : "INVITE", NULL, NTATAG_TPORT(clv_dialog_connection(d)),
         SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
-        SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED), SIPTAG_SESSION_EXPIRES_STR(expires),
+        SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED_CALLING), SIPTAG_SESSION_EXPIRES_STR(expires),
         SIPTAG_MIN_SE_STR(min_se), TAG_IF(!update, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
         TAG_IF(!update, SIPTAG_PAYLOAD_STR(d->sdp)), TAG_END());
     return d->request != NULL;

@@ -11,9 +11,11 @@
 
 #define CLV_SIP_ALLOW                                                                              \
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY"
-#define CLV_SIP_SUPPORTED \
+/* Preconditions are met as who is called: whom we call shall not wait for our UPDATE (RFC 3312). */
+#define CLV_SIP_SUPPORTED_CALLING                                                                  \
     "timer, 100rel, replaces, join, norefersub, tdialog, histinfo, from-change, "                  \
-    "recipient-list-invite, precondition"
+    "recipient-list-invite"
+#define CLV_SIP_SUPPORTED CLV_SIP_SUPPORTED_CALLING ", precondition"
 #define CLV_SIP_ACCEPT "application/sdp, application/resource-lists+xml, multipart/mixed"
 #define CLV_SIP_EVENTS "refer"
 #define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"

@@ -477,6 +477,34 @@ an_early_update_tells_who_is_about_to_answer(World *w, gconstpointer unused)
     hang_up(w, &call);
 }
 
+/* INVITE ->  <- 180  UPDATE (offer) ->  <- 491  <- 183 (answer)  PRACK ->  UPDATE (offer) ->  <- 504
+ * <- 200 (no SDP): the answer of the 183 counts */
+static void
+no_offer_is_taken_before_the_answer(World *w, gconstpointer unused)
+{
+    RawCall call;
+    g_autofree char *invite = ring_bob(w, &call), *prack = NULL, *late = NULL;
+    g_autofree char *supported = raw_header(invite, "Supported");
+
+    g_assert_null(strstr(supported, "precondition")); /* or bob might wait for an UPDATE of ours */
+    raw_call_answer_as(&call, invite, 180, "bob1", NULL, NULL, NULL);
+    world_expect(w, "ringing:180");
+    raw_call_send(&call, "UPDATE", NULL, WORLD_OFFER);
+    g_free(raw_call_expect(&call, 491)); /* ours is not answered */
+    raw_call_answer_as(&call, invite, 183, "bob1", NULL, "Require: 100rel\r\nRSeq: 1\r\n",
+                       WORLD_OFFER);
+    prack = world_next(w, w->bob, "PRACK");
+    raw_call_answer_as(&call, prack, 200, "bob1", NULL, NULL, NULL);
+    raw_call_send(&call, "UPDATE", NULL, WORLD_OFFER);
+    late = raw_call_expect(&call, 504);
+    g_assert_cmpuint(raw_count_headers(late, "Retry-After"), ==, 0);
+    raw_call_answer_as(&call, invite, 200, "bob1", NULL, NULL, NULL);
+    g_free(world_next(w, w->bob, "ACK"));
+    world_expect(w, "ringing:180 ringing:183 answered:200");
+    g_assert_true(w->hub.has_answer);
+    hang_up(w, &call);
+}
+
 /* ---- the dialog afterwards ---- */
 
 static void
@@ -828,6 +856,7 @@ main(int argc, char **argv)
     ADD("strangers-assertion", assertions_of_strangers_are_not_read);
     ADD("trusted-assertion", assertions_of_trusted_hops_are_told_also_later_ones);
     ADD("early-identity", an_early_update_tells_who_is_about_to_answer);
+    ADD("early-offer", no_offer_is_taken_before_the_answer);
     ADD("reoffer", reinvites_and_updates_work_as_in_any_dialog);
     ADD("session-timer", we_refresh_the_session_of_a_call_of_ours);
     ADD("list", a_call_carries_the_list_of_the_others);
