@@ -48,7 +48,8 @@ static const ClvOption options[] = {
      "Proxy that calls of ours go to first, such as sip:proxy.example.org;transport=tls;lr; unset: "
      "straight to whom is called."},
     {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
-     "Calls of ours carry a fresh P-Charging-Vector, as an IMS core expects."},
+     "Calls of ours carry a fresh P-Charging-Vector, and our Contact the service (ICSI) of multimedia "
+     "telephony, as an IMS core expects."},
     {"sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
     {"sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,

@@ -26,6 +26,8 @@
 
 #include "base/secret.h"
 
+#define ICSI_MMTEL "urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 Dialog *
@@ -157,7 +159,8 @@ host_is(const char *uri, const char *host, gsize len)
 }
 
 /* The conference URI, with the port and transport by which this peer reached us: a softphone sends
- * its ACK and BYE there without asking anybody. Both fall off again when URIs are compared. */
+ * its ACK and BYE there without asking anybody. Both fall off again when URIs are compared. In an IMS
+ * the service is told as well (TS 24.229: the ICSI of MMTel). */
 char *
 clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport)
 {
@@ -172,7 +175,18 @@ clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport)
             g_string_append_printf(text, ";transport=%s", transport);
     }
     g_string_append(text, ">;isfocus");
+    if (d->sip->ims)
+        g_string_append(text, ";+g.3gpp.icsi-ref=\"" ICSI_MMTEL "\"");
     return g_string_free(text, FALSE);
+}
+
+void
+clv_dialog_strip_contact(char *contact)
+{
+    char *end = contact != NULL ? strchr(contact, '>') : NULL;
+
+    if (end != NULL)
+        end[1] = '\0';
 }
 
 static const char *

@@ -249,7 +249,9 @@ void clv_dialog_fail(Dialog *d, const char *cause);
 tport_t *clv_dialog_connection(const Dialog *d);
 /* "host:port" by which this peer reaches us again; (nullable): as the URI says */
 char *clv_dialog_read_target(const sip_t *msg, const Peer *peer);
+/* d: .sip and .request_target are looked at */
 char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
+void clv_dialog_strip_contact(char *contact); /* no focus, no service: the URI alone */
 
 /* The hub has accepted d->invite: at once, early, or when a PRACK has come. */
 void clv_dialog_accept(Dialog *d, const char *sdp);

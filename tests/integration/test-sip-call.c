@@ -421,7 +421,7 @@ assertions_of_trusted_hops_are_told_also_later_ones(World *w, gconstpointer unus
 {
     char *trusted[] = {"127.0.0.1", NULL};
     RawCall call;
-    g_autofree char *invite = NULL, *own = NULL, *charging = NULL;
+    g_autofree char *invite = NULL, *own = NULL, *charging = NULL, *contact = NULL;
 
     w->config.trusted_peers = trusted;
     w->config.ims = TRUE;
@@ -433,6 +433,9 @@ assertions_of_trusted_hops_are_told_also_later_ones(World *w, gconstpointer unus
     charging = raw_header(invite, "P-Charging-Vector");
     g_assert_cmpstr(own, ==, "<" HUB_CONFERENCE ">");
     g_assert_true(g_str_has_prefix(charging, "icid-value="));
+    contact = raw_header(invite, "Contact");
+    g_assert_true(g_str_has_suffix(contact, ">;isfocus;+g.3gpp.icsi-ref="
+                                            "\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\""));
     raw_call_answer_as(&call, invite, 200, "bob1", NULL,
                        "P-Asserted-Identity: \"Carol\" <sip:Carol@Example.org:5070>\r\n",
                        WORLD_OFFER);

@@ -468,6 +468,39 @@ options_tell_what_we_know(Scene *s, gconstpointer unused)
     g_assert_cmpstr(events, ==, "refer");
 }
 
+/* In an IMS: the ICSI of MMTel beside isfocus; the factory is no focus and has no service. */
+static void
+in_an_ims_contacts_tell_the_service(Scene *s, gconstpointer unused)
+{
+    static const char service[] =
+        ">;isfocus;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
+    g_autofree char *ringing = NULL, *ok = NULL, *options = NULL, *factory = NULL;
+
+    s->w.config.ims = TRUE;
+    world_restart(&s->w);
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.udp, NULL);
+    begin(s);
+    raw_call_send(&s->call, "OPTIONS", NULL, NULL);
+    options = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(options, service));
+    begin(s);
+    raw_call_send(&s->call, "INVITE", NULL, WORLD_OFFER);
+    ringing = raw_call_expect(&s->call, 180);
+    g_assert_nonnull(strstr(ringing, service));
+    ok = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(ok, service));
+    raw_call_ack(&s->call, NULL);
+    raw_call_send(&s->call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    raw_call_clear(&s->call);
+    raw_call_init(&s->call, s->alice, HUB_FACTORY);
+    raw_call_send(&s->call, "OPTIONS", NULL, NULL);
+    factory = raw_call_expect(&s->call, 200);
+    g_assert_null(strstr(factory, "isfocus"));
+    g_assert_null(strstr(factory, "icsi"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -492,6 +525,7 @@ main(int argc, char **argv)
     ADD("early-no-prack", an_early_answer_without_prack_ends_the_call);
     ADD("needs", needs_that_we_cannot_meet_are_refused);
     ADD("options", options_tell_what_we_know);
+    ADD("ims-contact", in_an_ims_contacts_tell_the_service);
 
     return g_test_run();
 }
