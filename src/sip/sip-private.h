@@ -16,9 +16,15 @@
     "timer, 100rel, replaces, join, norefersub, tdialog, histinfo, from-change, "                  \
     "recipient-list-invite"
 #define CLV_SIP_SUPPORTED CLV_SIP_SUPPORTED_CALLING ", precondition"
-#define CLV_SIP_ACCEPT "application/sdp, application/resource-lists+xml, multipart/mixed"
+/* What bodies are read: of any request (4.1; conference-info is for those who subscribe), of an INVITE,
+ * an UPDATE, a REFER. RFC 3261 21.4.13: a 415 lists those of the request that it answers. */
+#define CLV_SIP_ACCEPT                                                                             \
+    "application/sdp, message/sipfrag, application/resource-lists+xml, application/mikey, "        \
+    "multipart/mixed"
+#define CLV_SIP_ACCEPT_INVITE "application/sdp, application/resource-lists+xml, multipart/mixed"
+#define CLV_SIP_ACCEPT_UPDATE "application/sdp, multipart/mixed"
+#define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed"
 #define CLV_SIP_EVENTS "refer"
-#define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"
 
 typedef struct ClvUnacked ClvUnacked;
 typedef struct CallOut CallOut;

@@ -464,8 +464,39 @@ options_tell_what_we_know(Scene *s, gconstpointer unused)
     events = raw_header(ok, "Allow-Events");
     for (gsize i = 0; i < G_N_ELEMENTS(tags); i++)
         g_assert_nonnull(strstr(supported, tags[i]));
-    g_assert_nonnull(strstr(accept, "application/resource-lists+xml"));
+    g_assert_cmpstr(accept, ==,
+                    "application/sdp, message/sipfrag, application/resource-lists+xml, "
+                    "application/mikey, multipart/mixed");
     g_assert_cmpstr(events, ==, "refer");
+}
+
+/* RFC 3261 21.4.13: what would have been read in that very request. */
+static void
+a_415_lists_what_is_read_in_such_a_request(Scene *s, gconstpointer unused)
+{
+    static const struct {
+        const char *method, *type, *accept;
+    } cases[] = {
+        {"INVITE", "text/plain", "application/sdp, application/resource-lists+xml, multipart/mixed"},
+        {"UPDATE", "text/plain", "application/sdp, multipart/mixed"},
+        {"UPDATE", "application/resource-lists+xml", "application/sdp, multipart/mixed"},
+        {"REFER", "text/plain", "application/mikey, application/sdp, multipart/mixed"},
+    };
+
+    world_establish(&s->w, &s->call, s->alice, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *extra = g_strdup_printf("Content-Type: %s\r\nRefer-To: <sip:bob@example"
+                                                 ".org>\r\n", cases[i].type);
+        g_autofree char *refusal = NULL, *accept = NULL;
+
+        raw_call_send(&s->call, cases[i].method, extra, "hello");
+        refusal = raw_call_expect(&s->call, 415);
+        accept = raw_header(refusal, "Accept");
+        g_assert_cmpstr(accept, ==, cases[i].accept);
+        if (strcmp(cases[i].method, "INVITE") == 0)
+            raw_call_same_branch(&s->call, "ACK");
+    }
+    world_expect(&s->w, ""); /* and the call lives */
 }
 
 /* In an IMS: the ICSI of MMTel beside isfocus; the factory is no focus and has no service. */
@@ -525,6 +556,7 @@ main(int argc, char **argv)
     ADD("early-no-prack", an_early_answer_without_prack_ends_the_call);
     ADD("needs", needs_that_we_cannot_meet_are_refused);
     ADD("options", options_tell_what_we_know);
+    ADD("accept", a_415_lists_what_is_read_in_such_a_request);
     ADD("ims-contact", in_an_ims_contacts_tell_the_service);
 
     return g_test_run();
