@@ -139,6 +139,7 @@ struct ClvHub {
     int media_watch, kms_watch, pin_watch;
     ClvIdTable *legs, *rooms;
     ClvIdTable *asks;          /* requests at the KMS, ask.c */
+    guint64 n_announced[2], n_withdrawn[2]; /* by what came of it: failed, done */
     GHashTable *announced_late; /* ClvConferenceId -> URI, announce.c: over before the KMS knew it */
     GHashTable *asks_by_who;   /* source or conference -> how many of them */
     GHashTable *refers;        /* ClvReferId -> Refer, refer.c */
@@ -217,6 +218,7 @@ gboolean announce_is_due(struct ClvHub *hub, const Room *room);
 /* @leg: who waits for it, call_announced() follows; 0: nobody. Not OK: it was not sent */
 ClvCode announce_room(struct ClvHub *hub, Room *room, ClvLegId leg);
 void announce_end(struct ClvHub *hub, Room *room);
+guint announce_count(struct ClvHub *hub); /* conferences that the KMS has in its list */
 
 /* ---- call.c: one leg's offer, keys, media and answer ---- */
 Leg *call_new(struct ClvHub *hub);

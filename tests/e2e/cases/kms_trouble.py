@@ -9,6 +9,7 @@ import urllib.request
 import devconfig
 from cases.calls import conference_of, expect_good, hearing, policy_with
 from cases.refusals import refused, take_ticket
+from cases.watched import scrape
 from harness import check, set_option, test, wait_until
 
 
@@ -245,15 +246,25 @@ def with_list(server):
 
 @test('R113: where the KMS keeps a list, conferences are announced before their creation, withdrawn after')
 def listed(bench):
-    server = bench.server(options=[('kms', 'announce', 'yes')], prepare=with_list)
+    port = bench.ports.take()
+    server = bench.server(options=[('kms', 'announce', 'yes'), ('metrics', 'listen', port)],
+                          prepare=with_list)
     alice = bench.ua(server, 'alice', 'create', tone=440, more=['--invite', devconfig.identity('bob')])
     uri = alice.wait('connected')['contact']
     bob = bench.ua(server, 'bob', 'join', uri, hear=[(440, -30)], duration=3)
     check(bob.ended() == 0, f'bob is in and hears alice, {bob.why()}')
     lounge = bench.ua(server, 'carol', 'join', server.lounge, duration=1)
     check(lounge.ended() in (0, 3), f'the scheduled room answers, {lounge.why()}')
+    before = scrape(port)
+    check(before['conclave_kms_announced'] >= 1 and
+          before['conclave_kms_announcements_total{result="done"}'] >= 1 and
+          before['conclave_kms_announcements_total{result="failed"}'] == 0 and
+          before['conclave_kms_withdrawals_total{result="done"}'] == 0, f'metrics tell it: {before}')
     server.ctl('end', uri)
     check(alice.ended() == 0, f'alice was content, {alice.why()}')
+    wait_until(lambda: scrape(port)['conclave_kms_withdrawals_total{result="done"}'] == 1 and
+               scrape(port)['conclave_kms_announced'] == before['conclave_kms_announced'] - 1,
+               'metrics tell that it was withdrawn')
     check('does not take this conference into its list' not in server.process.log(), 'all were taken')
     listing = [line for line in server.process.log().splitlines() if 'event=kms-decision' in line and
                'conf1@' in line and ('announce' in line or 'withdraw' in line)]
