@@ -483,6 +483,7 @@ a_415_lists_what_is_read_in_such_a_request(Scene *s, gconstpointer unused)
         {"REFER", "text/plain", "application/mikey, application/sdp, multipart/mixed"},
     };
 
+    raw_call_clear(&s->call);
     world_establish(&s->w, &s->call, s->alice, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *extra = g_strdup_printf("Content-Type: %s\r\nRefer-To: <sip:bob@example"
