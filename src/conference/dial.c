@@ -262,6 +262,23 @@ clv_dial_take_list(ClvConference *c, Member *creation)
         c->history = g_ptr_array_ref(c->list);
 }
 
+/* NULL: he is to be called. */
+static const char *
+why_left_out(const ClvConference *c, const ClvUriEntry *entry)
+{
+    if (clv_judge_is_creator(c, entry->uri))
+        return "the creator is in";
+    if (strcmp(entry->uri, c->uri) == 0)
+        return "it is this conference";
+    if (clv_dial_find_target(c, entry->uri) != NULL)
+        return "called already";
+    if (entry->leg != 0 && clv_roster_find(&c->roster, entry->leg) != NULL)
+        return "the dialog it names is in";
+    return NULL;
+}
+
+/* Nothing in the protocol tells the creator whom we leave out: the 200 says that the list was
+ * understood and no more (RFC 5366 3.1). So the log does. */
 void
 clv_dial_start_list(ClvConference *c)
 {
@@ -269,12 +286,13 @@ clv_dial_start_list(ClvConference *c)
 
     for (guint i = 0; list != NULL && i < list->len; i++) {
         const ClvUriEntry *entry = list->pdata[i];
+        const char *why = why_left_out(c, entry);
         Dial *dial;
 
-        if (clv_judge_is_creator(c, entry->uri) || strcmp(entry->uri, c->uri) == 0 ||
-            clv_dial_find_target(c, entry->uri) != NULL ||
-            (entry->leg != 0 && clv_roster_find(&c->roster, entry->leg) != NULL))
+        if (why != NULL) {
+            clv_say_note(c, 0, entry->uri, "%s is not called: %s", entry->uri, why);
             continue;
+        }
         dial = clv_dial_add(c, entry->uri, NULL);
         dial->hidden = entry->anonymize;
     }

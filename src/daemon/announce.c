@@ -48,6 +48,7 @@ listing_of(ClvHub *hub, const char *uri)
 static void
 withdrawn(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsReply *reply)
 {
+    hub->n_withdrawn[reply->code == CLV_CODE_OK]++;
     if (reply->code != CLV_CODE_OK)
         clv_log(CLV_LOG_WARNING, NULL, "kms-announce",
                 "a conference that has ended stays in the list of the KMS for up to %d s: %s",
@@ -58,10 +59,11 @@ static void
 withdraw(ClvHub *hub, ClvConferenceId room, const char *uri)
 {
     ClvKmsListing listing = listing_of(hub, uri);
-    Ask question = {withdrawn, 0, room, NULL};
+    Ask question = {.func = withdrawn, .room = room};
     ClvCode code;
 
-    ask_listing(hub, &question, &listing, TRUE, &code);
+    if (ask_listing(hub, &question, &listing, TRUE, &code) == 0)
+        hub->n_withdrawn[FALSE]++;
 }
 
 static void
@@ -99,6 +101,7 @@ replied(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsReply *reply)
     Room *room = hub_room(hub, asker);
     Leg *leg = room != NULL ? hub_leg(hub, room->announcing_for) : NULL;
 
+    hub->n_announced[reply->code == CLV_CODE_OK]++;
     if (room == NULL) {
         ended_meanwhile(hub, asker);
         return;
@@ -121,19 +124,43 @@ announce_room(ClvHub *hub, Room *room, ClvLegId leg)
 {
     ClvKmsListing listing = listing_of(hub, clv_conference_uri(room->conference));
     const Leg *creator = leg != 0 ? hub_leg(hub, leg) : NULL;
-    Ask question = {replied, room->id, room->id, creator != NULL ? call_source(creator) : NULL};
+    Ask question = {
+        .func = replied,
+        .asker = room->id,
+        .room = room->id,
+        .source = creator != NULL ? call_source(creator) : NULL,
+    };
     ClvCode code;
 
     if (!hub->config->kms_announce)
         return CLV_CODE_OK;
     room->announcing_for = leg;
     if (ask_listing(hub, &question, &listing, FALSE, &code) == 0) {
+        hub->n_announced[FALSE]++;
         room->announcing_for = 0;
         schedule(room, RETRY_MS);
     } else {
         room->announcing = TRUE;
     }
     return code;
+}
+
+static void
+count_room(guint64 id, gpointer object, gpointer user)
+{
+    const Room *room = object;
+    guint *n = user;
+
+    *n += room->announced ? 1 : 0;
+}
+
+guint
+announce_count(ClvHub *hub)
+{
+    guint n = 0;
+
+    clv_id_foreach(hub->rooms, count_room, &n);
+    return n;
 }
 
 /* An announcement under way comes back to nobody: replied() takes it from there. */

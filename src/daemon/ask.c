@@ -17,6 +17,7 @@ typedef struct Outstanding {
     AskFunc func; /* (nullable) NULL: nobody waits any more */
     guint64 asker;
     ClvTimer *timer; /* (nullable) when the asker's patience ends before the client's deadline */
+    const char *late; /* why it ends */
     char *source, *conference; /* (nullable) keys of asks_by_who */
     AskShare share;
 } Outstanding;
@@ -110,7 +111,7 @@ out_of_patience(void *user)
     ClvKmsReply late = {
         .token = o->id,
         .code = CLV_CODE_KMS_TIMEOUT,
-        .detail = (char *)"the KMS took longer than kms-timeout of the policy",
+        .detail = (char *)o->late,
     };
     AskFunc func = o->func;
 
@@ -134,21 +135,30 @@ outstanding_new(ClvHub *hub, const Ask *ask)
     return o;
 }
 
-/* Shorter than the client's deadline, if the policy of the conference wants that. */
+/* Shorter than the client's deadline, if the policy of the conference or the asker wants that. */
 static gint64
-patience_ms(ClvHub *hub, const Ask *ask)
+patience_ms(ClvHub *hub, Outstanding *o, const Ask *ask)
 {
     const Room *room = hub_room(hub, ask->room);
-    gint64 wanted_ms =
+    gint64 policy_ms =
         room != NULL ? clv_policy_kms_timeout_ms(clv_conference_policy(room->conference)) : 0;
+    gint64 patience = hub->config->kms_timeout_ms;
 
-    return wanted_ms > 0 && wanted_ms < hub->config->kms_timeout_ms ? wanted_ms : 0;
+    if (policy_ms > 0 && policy_ms < patience) {
+        patience = policy_ms;
+        o->late = "the KMS took longer than kms-timeout of the policy";
+    }
+    if (ask->limit_ms > 0 && ask->limit_ms < patience) {
+        patience = ask->limit_ms;
+        o->late = "the KMS took longer than the request that waits for it may (4 s)";
+    }
+    return o->late != NULL ? patience : 0;
 }
 
 static guint64
 sent(ClvHub *hub, Outstanding *o, const Ask *ask)
 {
-    gint64 patience = patience_ms(hub, ask);
+    gint64 patience = patience_ms(hub, o, ask);
 
     count(hub, o->source, 1);
     count(hub, o->conference, 1);

@@ -11,6 +11,7 @@
 #include "daemon/hub-private.h"
 
 #define PROGRESS_MS 200 /* longer at the KMS: the caller hears 183 (4.2 of the digest) */
+#define HURRIED_MS 4000 /* so long at the KMS while an UPDATE waits, which hears no 183 (4.2) */
 #define PTIME_MS 20
 
 static const char *const codecs[] = {"PCMA", "PCMU", NULL};
@@ -258,13 +259,20 @@ static void
 ask(Leg *leg, Negotiation *n)
 {
     ClvHub *hub = leg->hub;
-    Ask question = {kms_replied, leg->id, leg->room, call_source(leg),
-                    leg->accepted || leg->join.proof != CLV_PROOF_NONE
-                        ? ASK_WHOLE
-                        : ask_share(hub, leg->room, n->out.claimed)};
+    Ask question = {
+        .func = kms_replied,
+        .asker = leg->id,
+        .room = leg->room,
+        .source = call_source(leg),
+        .share = leg->accepted || leg->join.proof != CLV_PROOF_NONE
+                     ? ASK_WHOLE
+                     : ask_share(hub, leg->room, n->out.claimed),
+    };
     const char *why = NULL;
     ClvCode code;
 
+    if (n->answer_by_us > 0)
+        question.limit_ms = MAX(1, (n->answer_by_us - hub_now()) / 1000);
     n->ask = ask_kms(hub, &question, n->out.kms_request, n->out.bytes, &code, &why);
     if (n->ask == 0) {
         keys_failed(leg, n, code, why);
@@ -737,9 +745,10 @@ keeps_keys(const Leg *leg, const Negotiation *n)
 }
 
 void
-call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
+call_reoffer(Leg *leg, Room *room, const ClvSipEvent *event)
 {
     Negotiation *n = &leg->next;
+    const ClvSdp *offer = event->offer;
 
     call_forget_keys(leg); /* of a re-offer that was cancelled on its way */
     if (offer == NULL) {   /* they want our offer: what is in force stays in force */
@@ -747,6 +756,8 @@ call_reoffer(Leg *leg, Room *room, const ClvSdp *offer)
         return;
     }
     negotiation_begin(leg, n, offer);
+    if (event->hurried)
+        n->answer_by_us = hub_now() + HURRIED_MS * 1000;
     if (n->media_code != CLV_CODE_OK) {
         keys_failed(leg, n, n->media_code, clv_sip_status(n->media_code)->phrase);
         return;

@@ -48,7 +48,8 @@ static const ClvOption options[] = {
      "Proxy that calls of ours go to first, such as sip:proxy.example.org;transport=tls;lr; unset: "
      "straight to whom is called."},
     {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
-     "Calls of ours carry a fresh P-Charging-Vector, as an IMS core expects."},
+     "Calls of ours carry a fresh P-Charging-Vector, and our Contact the service (ICSI) of multimedia "
+     "telephony, as an IMS core expects."},
     {"sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
     {"sip", "min-se", CLV_OPTION_TIME_MS, AT(min_se_ms), "90s", 90 * SECOND, 3600 * SECOND, NULL,
@@ -77,7 +78,8 @@ static const ClvOption options[] = {
     {"media", "transform", CLV_OPTION_ENUM, AT(transform), "openssl", 0, 0, transforms, FALSE,
      "Which code protects packets; libsrtp2 is slower with many streams."},
     {"media", "silence-timeout", CLV_OPTION_TIME_MS, AT(silence_ms), "60s", 0, 86400 * SECOND, NULL,
-     FALSE, "A peer that sends no authentic packet for so long is dropped; 0: never."},
+     FALSE, "A peer that sends no authentic packet for so long is asked by OPTIONS, and dropped when he "
+     "does not answer; 0: never."},
     {"media", "prompts", CLV_OPTION_PATH, AT(prompts), CLV_DATADIR "/prompts/en", 0, 0, NULL, FALSE,
      "Folder of what is said to participants, WAV files; tones are played for what is missing."},
     {"media", "realtime", CLV_OPTION_BOOL, AT(media_realtime), "no", 0, 0, NULL, FALSE,

@@ -294,7 +294,7 @@ static void kms_replied(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsRep
 static void
 prepare(Leg *leg, DialScheme *s, const ClvKeymgmtInput *in)
 {
-    Ask question = {kms_replied, leg->id, leg->room, NULL};
+    Ask question = {.func = kms_replied, .asker = leg->id, .room = leg->room};
     g_autoptr(GError) error = NULL;
     const char *why = NULL;
     ClvCode code;

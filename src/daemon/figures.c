@@ -186,6 +186,28 @@ add_latency(ClvMetrics *m, const ClvKmsUrlState *url)
 }
 
 static void
+add_list(ClvMetrics *m, ClvHub *hub)
+{
+    const struct {
+        const char *name, *help;
+        const guint64 *n;
+    } kinds[] = {
+        {"conclave_kms_announcements_total",
+         "Conferences that the KMS was to take into its list, renewals too.", hub->n_announced},
+        {"conclave_kms_withdrawals_total", "Conferences that the KMS was to take off its list.",
+         hub->n_withdrawn},
+    };
+
+    clv_metrics_one(m, "conclave_kms_announced", "gauge",
+                    "Conferences that the KMS has taken into its list.", announce_count(hub));
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        clv_metrics_family(m, kinds[i].name, "counter", kinds[i].help);
+        clv_metrics_sample(m, NULL, (double)kinds[i].n[TRUE], "result", "done", NULL);
+        clv_metrics_sample(m, NULL, (double)kinds[i].n[FALSE], "result", "failed", NULL);
+    }
+}
+
+static void
 add_kms(ClvMetrics *m, ClvHub *hub)
 {
     ClvKmsUrlState urls[CLV_KMS_MAX_URLS];
@@ -207,6 +229,8 @@ add_kms(ClvMetrics *m, ClvHub *hub)
                        "Time of one request to this address.");
     for (guint i = 0; i < n; i++)
         add_latency(m, &urls[i]);
+    if (hub->config->kms_announce)
+        add_list(m, hub);
 }
 
 static void

@@ -50,6 +50,7 @@ typedef struct Negotiation {
     gboolean keyed; /* out holds keys that the media has not yet */
     char *key_id;   /* (nullable) names the key data offered, see ClvKeymgmtOps.offer_id */
     guint64 ask;    /* the KMS is asked; 0: it is not */
+    gint64 answer_by_us; /* monotonic: the peer cannot wait longer; 0: as long as it takes */
 } Negotiation;
 
 #define MAX_DIAL_SCHEMES 2
@@ -123,6 +124,7 @@ typedef struct Leg {
     char *key_line; /* of the answer; may hold keys */
     gboolean key_is_crypto, key_at_session;
     ClvTimer *progress;
+    gint64 probed_us; /* monotonic: when he was asked last whether he lives */
 } Leg;
 
 struct ClvHub {
@@ -137,6 +139,7 @@ struct ClvHub {
     int media_watch, kms_watch, pin_watch;
     ClvIdTable *legs, *rooms;
     ClvIdTable *asks;          /* requests at the KMS, ask.c */
+    guint64 n_announced[2], n_withdrawn[2]; /* by what came of it: failed, done */
     GHashTable *announced_late; /* ClvConferenceId -> URI, announce.c: over before the KMS knew it */
     GHashTable *asks_by_who;   /* source or conference -> how many of them */
     GHashTable *refers;        /* ClvReferId -> Refer, refer.c */
@@ -203,6 +206,7 @@ typedef struct Ask {
     ClvConferenceId room;
     const char *source; /* (nullable) who makes us ask; NULL: we ourselves */
     AskShare share;
+    gint64 limit_ms;    /* no longer than so; 0: as configuration and policy say */
 } Ask;
 void ask_open(struct ClvHub *hub);
 void ask_close(struct ClvHub *hub);
@@ -225,6 +229,7 @@ gboolean announce_is_due(struct ClvHub *hub, const Room *room);
 /* @leg: who waits for it, call_announced() follows; 0: nobody. Not OK: it was not sent */
 ClvCode announce_room(struct ClvHub *hub, Room *room, ClvLegId leg);
 void announce_end(struct ClvHub *hub, Room *room);
+guint announce_count(struct ClvHub *hub); /* conferences that the KMS has in its list */
 
 /* ---- call.c: one leg's offer, keys, media and answer ---- */
 Leg *call_new(struct ClvHub *hub);
@@ -236,7 +241,7 @@ void call_open_media(Leg *leg, Room *room);
 void call_accept(Leg *leg, Room *room);
 void call_redirect(Leg *leg, Room *room);
 void call_refuse(Leg *leg, ClvCode code, guint retry_after_s);
-void call_reoffer(Leg *leg, Room *room, const ClvSdp *offer);
+void call_reoffer(Leg *leg, Room *room, const ClvSipEvent *event);
 void call_accept_reoffer(Leg *leg, Room *room); /* the conference agrees to it */
 void call_take_answer(Leg *leg, const ClvSdp *answer); /* (nullable): no offer of ours was out */
 void call_forget_keys(Leg *leg); /* hung up: late answers find nothing */

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define PROBE_PAUSE_US (2 * G_USEC_PER_SEC)
+
 gint64
 hub_now(void)
 {
@@ -438,14 +440,33 @@ sip_ended(ClvHub *hub, Leg *leg, const char *cause)
 }
 
 static void
-sip_reoffer(ClvHub *hub, Leg *leg, const ClvSdp *offer)
+sip_reoffer(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
 {
     Room *room = hub_room(hub, leg->room);
 
     if (room == NULL)
         clv_sip_refuse(hub->sip, leg->id, CLV_CODE_NO_DIALOG, 0, NULL);
     else
-        call_reoffer(leg, room, offer);
+        call_reoffer(leg, room, event);
+}
+
+/* Nothing is heard of him; now it is known whether he is there at all (5.8). */
+static void
+sip_probed(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
+{
+    ClvEvent lost = {.kind = CLV_EV_MEDIA_FAILED,
+                     .leg = leg->id,
+                     .code = CLV_CODE_INTERNAL,
+                     .cause = "silence"}; /* not a removal: he may call again */
+
+    if (!event->lost) {
+        hub_log(hub, CLV_LOG_DEBUG, leg, NULL, "media", "silent, but there: OPTIONS got %u",
+                event->status);
+        return;
+    }
+    hub_log(hub, CLV_LOG_NOTICE, leg, NULL, "media-lost", "dropped: silent, and OPTIONS got %u",
+            event->status);
+    hub_feed(hub, leg->room, &lost);
 }
 
 static void
@@ -458,7 +479,7 @@ sip_leg_event(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
         sip_invite(hub, event->invite);
         return;
     case CLV_SIP_REOFFER:
-        sip_reoffer(hub, leg, event->offer);
+        sip_reoffer(hub, leg, event);
         return;
     case CLV_SIP_CONFIRMED:
         hub_feed(hub, leg->room, &confirmed);
@@ -468,6 +489,9 @@ sip_leg_event(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
         return;
     case CLV_SIP_REOFFER_CANCELLED: /* what the KMS still says must not change the media */
         call_forget_keys(leg);
+        return;
+    case CLV_SIP_PROBED:
+        sip_probed(hub, leg, event);
         return;
     case CLV_SIP_ENDED:
         sip_ended(hub, leg, event->cause);
@@ -505,16 +529,16 @@ const ClvSipHandlers hub_sip_handlers = {
 
 /* ---- from media ---- */
 
+/* He may be muted, or gone: ask him, but not all the time. */
 static void
-media_lost(ClvHub *hub, Leg *leg, const char *cause)
+media_silent(ClvHub *hub, Leg *leg)
 {
-    ClvEvent event = {.kind = CLV_EV_MEDIA_FAILED,
-                      .leg = leg->id,
-                      .code = CLV_CODE_INTERNAL,
-                      .cause = cause}; /* not a removal: he may call again */
+    gint64 now = hub_now();
 
-    hub_log(hub, CLV_LOG_NOTICE, leg, NULL, "media-lost", "dropped: %s", cause);
-    hub_feed(hub, leg->room, &event);
+    if (leg->probed_us != 0 && now - leg->probed_us < PROBE_PAUSE_US)
+        return;
+    leg->probed_us = now;
+    clv_sip_probe(hub->sip, leg->id);
 }
 
 static void
@@ -534,7 +558,7 @@ media_event(ClvMediaEventKind kind, ClvLegId id, guint32 value, void *user)
         hub_leg_release(leg);
         return;
     case CLV_MEDIA_SILENT:
-        media_lost(hub, leg, "silence");
+        media_silent(hub, leg);
         return;
     case CLV_MEDIA_TALKING:
         hub_feed(hub, leg->room, &talking);

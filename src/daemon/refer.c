@@ -218,11 +218,15 @@ static void kms_replied(ClvHub *hub, guint64 asker, guint64 ask, const ClvKmsRep
 static void
 ask(Refer *r)
 {
-    Ask question = {kms_replied, r->id, r->room,
-                    r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
-                    r->event.proof != CLV_PROOF_NONE || r->event.leg != 0
-                        ? ASK_WHOLE
-                        : ask_share(r->hub, r->room, r->out.claimed)};
+    Ask question = {
+        .func = kms_replied,
+        .asker = r->id,
+        .room = r->room,
+        .source = r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
+        .share = r->event.proof != CLV_PROOF_NONE || r->event.leg != 0
+                     ? ASK_WHOLE
+                     : ask_share(r->hub, r->room, r->out.claimed),
+    };
     const char *why = NULL;
     ClvCode code;
 

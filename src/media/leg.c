@@ -243,7 +243,6 @@ note_arrival(ClvMediaLeg *leg, const ClvRtpPacket *packet, size_t octets, int64_
     add(leg, CLV_LEG_RX_PACKETS, 1);
     add(leg, CLV_LEG_RX_BYTES, octets);
     leg->heard_ns = arrival_ns;
-    leg->silent_told = false;
 }
 
 static void
@@ -389,7 +388,6 @@ receive_rtcp(ClvMediaLeg *leg, Incoming *in, const ClvNow *now, bool muxed)
     else
         latch(leg, &leg->rtcp_to, &leg->rtcp_latched, &in->from);
     leg->heard_ns = now->monotonic_ns;
-    leg->silent_told = false;
     note_sender_info(leg, &compound, now);
     note_blocks(leg, &compound);
     note_byes(leg, &compound);
@@ -473,10 +471,10 @@ tell_silence(ClvMediaLeg *leg, const ClvNow *now)
 {
     int64_t limit = clv_loop_silence_ns(leg->shard);
 
-    if (limit == 0 || leg->silent_told || !may_hear(leg) ||
-        now->monotonic_ns - leg->heard_ns < limit)
+    if (limit == 0 || !may_hear(leg) || now->monotonic_ns - leg->heard_ns < limit ||
+        now->monotonic_ns - leg->silent_told_ns < limit)
         return;
-    leg->silent_told = true;
+    leg->silent_told_ns = now->monotonic_ns;
     clv_loop_tell(leg, CLV_MEDIA_SILENT);
 }
 

@@ -105,7 +105,8 @@ struct ClvMediaLeg {
     uint64_t lost_before; /* by earlier SSRCs */
     unsigned taken_last;  /* packets of the last tick */
     int64_t heard_ns;     /* last authentic packet */
-    bool first_told, silent_told;
+    int64_t silent_told_ns;
+    bool first_told;
     ClvRtcpSource source;
     ClvJitter jitter;
     ClvPlc plc;

@@ -44,7 +44,7 @@ int clv_media_event_fd(const ClvMedia *media);
 
 typedef enum ClvMediaEventKind {
     CLV_MEDIA_FIRST_PACKET, /* first authentic packet: the peer's address is latched */
-    CLV_MEDIA_SILENT,       /* no authentic packet for silence_ms */
+    CLV_MEDIA_SILENT,       /* no authentic packet for silence_ms, and for that long again */
     CLV_MEDIA_BYE,          /* RTCP BYE for the last live SSRC */
     CLV_MEDIA_COLLISION,    /* the peer uses an SSRC that somebody else in the conference has */
     CLV_MEDIA_TALKING,      /* started or stopped talking (value 1 or 0); at most 2 a second and leg */

@@ -283,7 +283,7 @@ on_options(Request *rq)
 {
     g_autofree char *contact = NULL;
     ClvSipTarget target;
-    Dialog way = {0};
+    Dialog way = {.sip = rq->sip};
     g_autofree char *port = NULL;
 
     if (is_malformed(rq) || clv_sip_check_extensions(rq->sip, rq->irq, rq->msg))
@@ -301,7 +301,7 @@ on_options(Request *rq)
                                       : g_str_has_prefix(rq->peer.text, "tcp:") ? "tcp"
                                                                                 : NULL);
     if (target == CLV_TARGET_FACTORY)
-        *strrchr(contact, ';') = '\0';
+        clv_dialog_strip_contact(contact);
     clv_sip_reply_options(rq->irq, contact);
     return 200;
 }

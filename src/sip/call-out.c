@@ -109,7 +109,7 @@ send_invite(Dialog *d)
     call->invite = nta_outgoing_tcreate(
         d->leg, invite_answered, d, NULL, SIP_METHOD_INVITE, URL_STRING_MAKE(call->target),
         TAG_IF(route != NULL, SIPTAG_ROUTE_STR(route)), SIPTAG_CONTACT_STR(d->contact),
-        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
+        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED_CALLING),
         SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT), SIPTAG_PRIVACY_STR("none"),
         TAG_IF(call->interval_s > 0, SIPTAG_SESSION_EXPIRES_STR(expires)),
         TAG_IF(call->interval_s > 0, SIPTAG_MIN_SE_STR(min_se)),
@@ -430,7 +430,21 @@ heed_early_identity(Fork *fork, const sip_t *msg, const Peer *peer)
     clv_dialog_emit(d, &event);
 }
 
-/* An early dialog is no place for offers: ours is still out, or the place may yet lose. */
+/* An offer in an early dialog of ours. Without an answer to our own it is glare. With one, nothing is
+ * pending, but no offer can be taken before the call is answered: the conference has not judged yet who
+ * is there, nor with which keys, and another fork may win. RFC 3311 5.2 has 504 for a session that
+ * cannot be changed without asking somebody; 500 with Retry-After is for offers that cross. */
+static int
+refuse_early_offer(Fork *fork, nta_incoming_t *irq)
+{
+    if (fork->answer == NULL) {
+        clv_sip_reply_code(fork->d->sip, irq, CLV_CODE_GLARE, 0, NULL);
+        return 491;
+    }
+    clv_sip_reply_odd(fork->d->sip, irq, 504);
+    return 504;
+}
+
 static int
 early_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
 {
@@ -447,11 +461,8 @@ early_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg
         return clv_sip_reply_options(irq, fork->d->contact);
     if (method != sip_method_update)
         return 481;
-    if (msg->sip_payload != NULL && msg->sip_payload->pl_len > 0) {
-        clv_sip_reply_code(fork->d->sip, irq,
-                           fork->answer == NULL ? CLV_CODE_GLARE : CLV_CODE_RETRY_LATER, 0, NULL);
-        return 491;
-    }
+    if (msg->sip_payload != NULL && msg->sip_payload->pl_len > 0)
+        return refuse_early_offer(fork, irq);
     if (has_sane_route(msg))
         nta_leg_client_reroute(leg, NULL, msg->sip_contact, FALSE);
     nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(fork->d->contact),

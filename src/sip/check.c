@@ -60,7 +60,8 @@ clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
 
     if (msg->sip_request->rq_method == sip_method_invite && !accepts_sdp(msg)) {
         clv_sip_count_refusal(sip, 406);
-        nta_incoming_treply(irq, SIP_406_NOT_ACCEPTABLE, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
+        nta_incoming_treply(irq, SIP_406_NOT_ACCEPTABLE,
+                            SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT_INVITE),
                             TAG_END());
         return TRUE;
     }
@@ -72,8 +73,11 @@ clv_sip_check_content(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg)
         return FALSE;
 
     clv_sip_count_refusal(sip, 415);
-    nta_incoming_treply(irq, SIP_415_UNSUPPORTED_MEDIA, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT),
-                        TAG_IF(clv_body_is_encoded(msg), SIPTAG_ACCEPT_ENCODING_STR("identity")), TAG_END());
+    nta_incoming_treply(
+        irq, SIP_415_UNSUPPORTED_MEDIA,
+        SIPTAG_ACCEPT_STR(msg->sip_request->rq_method == sip_method_invite ? CLV_SIP_ACCEPT_INVITE
+                                                                           : CLV_SIP_ACCEPT_UPDATE),
+        TAG_IF(clv_body_is_encoded(msg), SIPTAG_ACCEPT_ENCODING_STR("identity")), TAG_END());
     return TRUE;
 }
 

@@ -26,6 +26,8 @@
 
 #include "base/secret.h"
 
+#define ICSI_MMTEL "urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 Dialog *
@@ -94,14 +96,6 @@ drop_request(Dialog *d)
     d->request = NULL;
 }
 
-static void
-drop_ringing(Dialog *d)
-{
-    if (d->ringing != NULL)
-        nta_reliable_destroy(d->ringing);
-    d->ringing = NULL;
-}
-
 /* Nothing more to be said: every Sofia object goes. Safe to call twice. */
 void
 clv_dialog_bury(Dialog *d)
@@ -111,10 +105,11 @@ clv_dialog_bury(Dialog *d)
     clv_session_stop(d);
     g_clear_pointer(&d->ack_timer, clv_timer_cancel);
     g_clear_pointer(&d->progress_timer, clv_timer_cancel);
-    drop_ringing(d);
+    clv_early_drop(d);
     drop_incoming(&d->invite);
     drop_incoming(&d->update);
     drop_request(d);
+    clv_probe_drop(d);
     g_clear_pointer(&d->call, clv_call_free);
     if (d->leg != NULL)
         nta_leg_destroy(d->leg);
@@ -167,7 +162,8 @@ host_is(const char *uri, const char *host, gsize len)
 }
 
 /* The conference URI, with the port and transport by which this peer reached us: a softphone sends
- * its ACK and BYE there without asking anybody. Both fall off again when URIs are compared. */
+ * its ACK and BYE there without asking anybody. Both fall off again when URIs are compared. In an IMS
+ * the service is told as well (TS 24.229: the ICSI of MMTel). */
 char *
 clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport)
 {
@@ -182,7 +178,18 @@ clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport)
             g_string_append_printf(text, ";transport=%s", transport);
     }
     g_string_append(text, ">;isfocus");
+    if (d->sip->ims)
+        g_string_append(text, ";+g.3gpp.icsi-ref=\"" ICSI_MMTEL "\"");
     return g_string_free(text, FALSE);
+}
+
+void
+clv_dialog_strip_contact(char *contact)
+{
+    char *end = contact != NULL ? strchr(contact, '>') : NULL;
+
+    if (end != NULL)
+        end[1] = '\0';
 }
 
 static const char *
@@ -203,8 +210,8 @@ clv_dialog_set_contact(Dialog *d, const char *uri, const char *transport)
     d->contact = clv_dialog_make_contact(d, uri, transport);
 }
 
-static void
-set_contact(Dialog *d, const char *uri)
+void
+clv_dialog_name_contact(Dialog *d, const char *uri)
 {
     clv_dialog_set_contact(d, uri, transport_name(d));
 }
@@ -241,6 +248,7 @@ clv_dialog_bye(Dialog *d)
     clv_session_stop(d);
     g_clear_pointer(&d->ack_timer, clv_timer_cancel);
     drop_request(d);
+    clv_probe_drop(d);
     drop_incoming(&d->invite); /* unanswered ones get a 500 */
     drop_incoming(&d->update);
     if (d->state == DIALOG_LIVE)
@@ -499,8 +507,8 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 }
 
 /* P-Asserted-Identity: who we are, for those whom we trust. (nullable) */
-static char *
-own_assertion(const Dialog *d)
+char *
+clv_dialog_own_assertion(const Dialog *d)
 {
     return d->trusted && d->contact_uri != NULL
                ? g_strdup_printf("P-Asserted-Identity: <%s>", d->contact_uri)
@@ -513,7 +521,7 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
 {
     gboolean require = FALSE;
     g_autofree char *expires = clv_session_answer(d, &require);
-    g_autofree char *asserted = own_assertion(d);
+    g_autofree char *asserted = clv_dialog_own_assertion(d);
 
     nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact),
                         SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
@@ -533,6 +541,7 @@ reply_ok(Dialog *d, nta_incoming_t *irq, const char *sdp)
 static int
 on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 {
+    ClvSipEvent event = {.kind = CLV_SIP_REOFFER, .hurried = TRUE};
     ClvSdp *offer = NULL;
     ClvCode code;
 
@@ -560,9 +569,9 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
         return finish(irq);
     }
     d->update = irq;
-    if (d->state == DIALOG_OPENING)
-        d->peer_reserves = clv_sdp_qos_waits(offer);
-    emit(d, CLV_SIP_REOFFER, offer, NULL);
+    d->update_reserves = clv_sdp_qos_waits(offer);
+    event.offer = offer;
+    clv_dialog_emit(d, &event);
     clv_sdp_free(offer);
     return 0;
 }
@@ -773,132 +782,15 @@ clv_dialog_find(const ClvSip *sip, ClvLegId leg)
     return g_hash_table_lookup(sip->dialogs, &leg);
 }
 
-static void accept_invite(Dialog *d, const char *sdp);
-
-static gboolean
-may_progress(const Dialog *d)
-{
-    return d->state == DIALOG_OPENING && d->invite != NULL && !d->invite_answered;
-}
-
-/* The 200 that says nothing new, once the peer knows our answer and has what he needs. */
-static void
-finish_early(Dialog *d)
-{
-    if (d->state != DIALOG_OPENING || !d->answer_known || d->peer_reserves || d->update != NULL ||
-        d->ringing != NULL || d->invite_answered)
-        return;
-    d->invite_answered = TRUE;
-    d->state = DIALOG_ACCEPTED;
-    wait_for_ack(d);
-    reply_ok(d, d->invite, NULL);
-}
-
-static void
-answer_prack(ClvSip *sip, nta_incoming_t *prack, const sip_t *msg)
-{
-    gboolean offers = msg != NULL && msg->sip_payload != NULL && msg->sip_payload->pl_len > 0;
-
-    if (offers) /* UPDATE is for that */
-        clv_sip_reply_code(sip, prack, CLV_CODE_NO_COMMON_MEDIA, 0, NULL);
-    else
-        nta_incoming_treply(prack, SIP_200_OK, TAG_END());
-    nta_incoming_destroy(prack);
-}
-
-/* The PRACK of a reliable 18x, or (NULL) that none came or none is needed any more. An answer that
- * came in between has waited for it. */
-static int
-on_prack(void *magic, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *msg)
-{
-    Dialog *d = magic;
-
-    if (rel != d->ringing)
-        return 0;
-
-    clv_dialog_ref(d);
-    if (prack != NULL)
-        answer_prack(d->sip, prack, msg);
-    drop_ringing(d);
-    if (prack != NULL && d->answer_sent)
-        d->answer_known = TRUE;
-    if (prack != NULL && d->answer_waits && d->state == DIALOG_OPENING) {
-        char *sdp = g_steal_pointer(&d->sdp);
-
-        d->answer_waits = FALSE;
-        accept_invite(d, sdp);
-        clv_secret_free_string(sdp);
-    }
-    finish_early(d);
-    clv_dialog_unref(d);
-    return 0;
-}
-
-static void repeat_progress(void *user);
-
-static void
-send_progress(Dialog *d)
-{
-    g_autofree char *asserted = own_assertion(d);
-
-    if (d->wants_reliable)
-        d->ringing = nta_reliable_treply(
-            d->invite, on_prack, d, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
-            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
-    else
-        nta_incoming_treply(d->invite, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
-                            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
-                            TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-                            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
-}
-
-/* RFC 3261 13.3.1.1: once a minute, or proxies lose their patience. */
-static void
-schedule_progress(Dialog *d)
-{
-    clv_timer_cancel(d->progress_timer);
-    d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, repeat_progress, d);
-}
-
-static void
-repeat_progress(void *user)
-{
-    Dialog *d = user;
-
-    d->progress_timer = NULL;
-    if (!may_progress(d))
-        return;
-    if (d->ringing == NULL)
-        send_progress(d);
-    schedule_progress(d);
-}
-
-void
-clv_sip_progress(ClvSip *sip, ClvLegId leg, guint status, const char *contact_uri)
-{
-    Dialog *d = clv_dialog_find(sip, leg);
-
-    g_return_if_fail(status > 100 && status < 200);
-
-    if (d == NULL || !may_progress(d) || d->answer_sent)
-        return;
-    set_contact(d, contact_uri);
-    d->progress = status;
-    schedule_progress(d);
-    if (d->ringing == NULL)
-        send_progress(d);
-}
-
 void
 clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey, gsize len)
 {
     Dialog *d = clv_dialog_find(sip, leg);
     sip_payload_t body[1];
 
-    if (d == NULL || !may_progress(d))
+    if (d == NULL || !clv_early_may_progress(d))
         return;
-    set_contact(d, contact_uri);
+    clv_dialog_name_contact(d, contact_uri);
     sip_payload_init(body);
     body->pl_data = (char *)(uintptr_t)mikey;
     body->pl_len = len;
@@ -914,19 +806,21 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
 {
     Dialog *d = clv_dialog_find(sip, leg);
     nta_incoming_t **irq;
+    gboolean updates;
 
     if (d == NULL)
         return;
-    irq = d->update != NULL ? &d->update : &d->invite;
-    if (*irq == NULL || (irq == &d->invite && d->invite_answered))
+    updates = d->update != NULL;
+    irq = updates ? &d->update : &d->invite;
+    if (*irq == NULL || (!updates && d->invite_answered))
         return;
 
-    if (irq == &d->update && code == CLV_CODE_KMS_TIMEOUT)
+    if (updates && code == CLV_CODE_KMS_TIMEOUT)
         code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
     clv_unacked_take(sip, g_steal_pointer(irq));
     d->we_offered = FALSE;
-    if (d->state == DIALOG_OPENING)
+    if (d->state == DIALOG_OPENING && !updates) /* else the INVITE waits for its answer as before */
         clv_dialog_bury(d);
 }
 
@@ -935,47 +829,24 @@ accept_update(Dialog *d, const char *sdp)
 {
     reply_ok(d, d->update, sdp);
     drop_incoming(&d->update);
+    d->peer_reserves = d->update_reserves;
     emit(d, CLV_SIP_REOFFER_DONE, NULL, NULL);
-    finish_early(d);
+    clv_early_finish(d);
 }
 
-/* RFC 3312: he had a minute to reserve what he needs. */
-static void
-never_reserved(void *user)
+/* The 200. */
+void
+clv_dialog_answer(Dialog *d, const char *sdp)
 {
-    Dialog *d = user;
-
-    d->progress_timer = NULL;
-    if (!may_progress(d))
-        return;
-    clv_dialog_ref(d);
-    clv_sip_reply_odd(d->sip, d->invite, 580);
-    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
-    clv_dialog_ended(d, "error");
-    clv_dialog_bury(d);
-    clv_dialog_unref(d);
+    d->invite_answered = TRUE;
+    if (d->state == DIALOG_OPENING)
+        d->state = DIALOG_ACCEPTED;
+    wait_for_ack(d);
+    reply_ok(d, d->invite, sdp);
 }
 
-/* RFC 3262 section 5: the answer in a provisional response that gets a PRACK. */
-static void
-send_early_answer(Dialog *d, const char *sdp)
-{
-    g_autofree char *asserted = own_assertion(d);
-
-    clv_timer_cancel(d->progress_timer);
-    d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, never_reserved, d);
-    d->answer_sent = TRUE;
-    clv_dialog_set_sdp(d, sdp);
-    d->ringing = nta_reliable_treply(
-        d->invite, on_prack, d, SIP_183_SESSION_PROGRESS, SIPTAG_CONTACT_STR(d->contact),
-        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
-        TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-        TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")),
-        SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(sdp), TAG_END());
-}
-
-static void
-accept_invite(Dialog *d, const char *sdp)
+void
+clv_dialog_accept(Dialog *d, const char *sdp)
 {
     if (d->invite == NULL || d->invite_answered || (d->state == DIALOG_OPENING && d->answer_sent))
         return;
@@ -985,15 +856,10 @@ accept_invite(Dialog *d, const char *sdp)
         return;
     }
     if (d->state == DIALOG_OPENING && d->answer_early && sdp != NULL) {
-        send_early_answer(d, sdp);
+        clv_early_answer(d, sdp);
         return;
     }
-
-    d->invite_answered = TRUE;
-    if (d->state == DIALOG_OPENING)
-        d->state = DIALOG_ACCEPTED;
-    wait_for_ack(d);
-    reply_ok(d, d->invite, sdp);
+    clv_dialog_answer(d, sdp);
 }
 
 void
@@ -1005,11 +871,11 @@ clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const char *s
         return;
 
     clv_dialog_ref(d);
-    set_contact(d, contact_uri);
+    clv_dialog_name_contact(d, contact_uri);
     if (d->update != NULL)
         accept_update(d, sdp);
     else
-        accept_invite(d, sdp);
+        clv_dialog_accept(d, sdp);
     clv_dialog_unref(d);
 }
 

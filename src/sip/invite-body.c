@@ -71,21 +71,22 @@ part_of(const ClvPart *parts, guint n, const char *type)
     return NULL;
 }
 
-/* Each part must be one that we read, or one that we need not. */
+/* Each part must be one that we read, or one that we need not. Lists come in INVITEs alone. */
 gboolean
 clv_body_is_ours(const sip_t *msg)
 {
+    gboolean may_list = msg->sip_request->rq_method == sip_method_invite;
     ClvPart parts[CLV_MULTIPART_MAX_PARTS];
     guint n;
 
     if (clv_body_is_encoded(msg) ||
-        !(is_type(msg, SDP) || is_type(msg, LIST) || is_type(msg, MIXED)))
+        !(is_type(msg, SDP) || is_type(msg, MIXED) || (may_list && is_type(msg, LIST))))
         return FALSE;
     if (!split(msg, parts, &n))
         return TRUE; /* malformed, which is another matter */
     for (guint i = 0; i < n; i++) {
-        if (strcmp(parts[i].type, SDP) != 0 && strcmp(parts[i].type, LIST) != 0 &&
-            !parts[i].optional)
+        if (strcmp(parts[i].type, SDP) != 0 && !parts[i].optional &&
+            !(may_list && strcmp(parts[i].type, LIST) == 0))
             return FALSE;
     }
     return TRUE;

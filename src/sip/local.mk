@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libclv-sip.la
 libclv_sip_la_SOURCES = \
 	%D%/loop.h %D%/loop-private.h %D%/loop.c %D%/wait-shim.c \
-	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/peer.c \
+	%D%/sip.h %D%/sip-private.h %D%/sofia.h %D%/agent.c %D%/check.c %D%/dialog.c %D%/early.c %D%/probe.c %D%/peer.c \
 	%D%/reply.c %D%/session-timer.c %D%/status.c %D%/digest.h %D%/digest.c \
 	%D%/settings.h %D%/settings.c \
 	%D%/connections.h %D%/connections.c %D%/tls-shim.c %D%/response-guard.c \
@@ -32,7 +32,7 @@ tests_integration_test_sip_LDADD = libclv-sip.la
 SIP_WORLD = tests/integration/sip-world.h tests/integration/sip-world.c \
 	tests/integration/raw-peer.h tests/integration/raw-peer.c $(SIP_HUB)
 sip_world_tests = tests/integration/test-sip-call tests/integration/test-sip-refer \
-	tests/integration/test-sip-invite
+	tests/integration/test-sip-invite tests/integration/test-sip-stream
 check_PROGRAMS += $(sip_world_tests)
 TESTS += $(sip_world_tests)
 tests_integration_test_sip_call_SOURCES = tests/integration/test-sip-call.c $(SIP_WORLD)
@@ -44,6 +44,10 @@ tests_integration_test_sip_invite_LDADD = libclv-sip.la
 tests_integration_test_sip_refer_SOURCES = tests/integration/test-sip-refer.c $(SIP_WORLD)
 tests_integration_test_sip_refer_CFLAGS = $(libclv_sip_la_CFLAGS)
 tests_integration_test_sip_refer_LDADD = libclv-sip.la
+
+tests_integration_test_sip_stream_SOURCES = tests/integration/test-sip-stream.c $(SIP_WORLD)
+tests_integration_test_sip_stream_CFLAGS = $(libclv_sip_la_CFLAGS)
+tests_integration_test_sip_stream_LDADD = libclv-sip.la
 
 tests_unit_test_sip_parsers_SOURCES = tests/unit/test-sip-parsers.c
 tests_unit_test_sip_parsers_CFLAGS = $(libclv_sip_la_CFLAGS)

@@ -182,7 +182,7 @@ clv_sip_refer(ClvSip *sip, const ClvSipReferOut *wish)
 {
     Route route;
     Asked *a;
-    Dialog way = {0};
+    Dialog way = {.sip = sip};
     g_autofree char *own = NULL, *to = NULL, *from = NULL, *tag = g_uuid_string_random();
 
     if (sip->refuse_new || g_hash_table_size(sip->asked) >= MAX_LIVE ||

@@ -590,7 +590,7 @@ static char *
 make_contact(Request *rq, const Dialog *d)
 {
     g_autofree char *target = clv_dialog_read_target(rq->msg, &rq->peer);
-    Dialog way = {.request_target = target};
+    Dialog way = {.sip = rq->sip, .request_target = target};
     char *contact;
 
     if (d != NULL)
@@ -600,7 +600,7 @@ make_contact(Request *rq, const Dialog *d)
                                           rq->peer.tls                              ? "tls"
                                           : g_str_has_prefix(rq->peer.text, "tcp:") ? "tcp"
                                                                                     : NULL);
-    *strrchr(contact, ';') = '\0';
+    clv_dialog_strip_contact(contact);
     return contact;
 }
 

@@ -64,7 +64,7 @@ clv_sip_reply_code(ClvSip *sip, nta_incoming_t *irq, ClvCode code, guint retry_a
         TAG_IF(delay_s > 0, SIPTAG_RETRY_AFTER_STR(delay)),
         TAG_IF(code == CLV_CODE_INTERVAL_TOO_BRIEF, SIPTAG_MIN_SE_STR(min_se)),
         TAG_IF(code == CLV_CODE_METHOD_NOT_ALLOWED, SIPTAG_ALLOW_STR(CLV_SIP_ALLOW)),
-        TAG_IF(code == CLV_CODE_UNSUPPORTED_MEDIA, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT)),
+        TAG_IF(code == CLV_CODE_UNSUPPORTED_MEDIA, SIPTAG_ACCEPT_STR(CLV_SIP_ACCEPT_INVITE)),
         TAG_IF(body != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
         TAG_IF(body != NULL, SIPTAG_PAYLOAD_STR(body)), TAG_END());
 }

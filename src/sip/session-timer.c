@@ -12,8 +12,7 @@
 
 #include "base/secret.h"
 
-#define RETRY_GLARE_MS 1500 /* we do not own the Call-ID: 0 to 2 s (RFC 3261 14.1) */
-
+#define RETRY_MS 1500
 #define MAX_INTERVAL_S (86400 * 7)
 
 static void session_due(void *user);
@@ -112,7 +111,7 @@ send_refresh(Dialog *d)
         d->leg, refresh_answered, d, NULL, update ? sip_method_update : sip_method_invite,
         update ? "UPDATE" : "INVITE", NULL, NTATAG_TPORT(clv_dialog_connection(d)),
         SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
-        SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED), SIPTAG_SESSION_EXPIRES_STR(expires),
+        SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED_CALLING), SIPTAG_SESSION_EXPIRES_STR(expires),
         SIPTAG_MIN_SE_STR(min_se), TAG_IF(!update, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
         TAG_IF(!update, SIPTAG_PAYLOAD_STR(d->sdp)), TAG_END());
     return d->request != NULL;
@@ -166,6 +165,16 @@ clv_session_agreed(Dialog *d, const sip_t *msg)
         refreshed(d, msg);
 }
 
+/* RFC 3261 14.1: 2.1 to 4 s for who owns the Call-ID, 0 to 2 s for the other, with T1 of 500 ms. */
+static gint64
+glare_ms(const Dialog *d)
+{
+    gint32 t1_ms = (gint32)d->sip->t1_ms;
+
+    return d->we_called ? g_random_int_range(t1_ms * 21 / 5, t1_ms * 8 + 1)
+                        : g_random_int_range(0, t1_ms * 4 + 1);
+}
+
 static int
 refresh_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
 {
@@ -188,7 +197,7 @@ refresh_answered(void *magic, nta_outgoing_t *orq, const sip_t *msg)
         d->interval_s = (gint64)MIN(msg->sip_min_se->min_delta, MAX_INTERVAL_S);
         arm(d, 0);
     } else if (status == 491) {
-        arm(d, RETRY_GLARE_MS);
+        arm(d, glare_ms(d));
     } else if (by_update && d->sdp != NULL) {
         d->peer_has_update = FALSE; /* whatever its Allow said */
         arm(d, 0);
@@ -210,7 +219,7 @@ session_due(void *user)
     if (!d->we_refresh || last_call_ms(d) <= 0) {
         expire(d);
     } else if (d->request != NULL || d->update != NULL || d->invite != NULL) {
-        arm(d, RETRY_GLARE_MS); /* something is under way that may refresh by itself */
+        arm(d, RETRY_MS); /* something is under way that may refresh by itself */
     } else if (!send_refresh(d)) {
         d->we_refresh = FALSE;
         arm(d, last_call_ms(d));

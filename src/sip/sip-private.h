@@ -11,12 +11,20 @@
 
 #define CLV_SIP_ALLOW                                                                              \
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY"
-#define CLV_SIP_SUPPORTED \
+/* Preconditions are met as who is called: whom we call shall not wait for our UPDATE (RFC 3312). */
+#define CLV_SIP_SUPPORTED_CALLING                                                                  \
     "timer, 100rel, replaces, join, norefersub, tdialog, histinfo, from-change, "                  \
-    "recipient-list-invite, precondition"
-#define CLV_SIP_ACCEPT "application/sdp, application/resource-lists+xml, multipart/mixed"
+    "recipient-list-invite"
+#define CLV_SIP_SUPPORTED CLV_SIP_SUPPORTED_CALLING ", precondition"
+/* What bodies are read: of any request (4.1; conference-info is for those who subscribe), of an INVITE,
+ * an UPDATE, a REFER. RFC 3261 21.4.13: a 415 lists those of the request that it answers. */
+#define CLV_SIP_ACCEPT                                                                             \
+    "application/sdp, message/sipfrag, application/resource-lists+xml, application/mikey, "        \
+    "multipart/mixed"
+#define CLV_SIP_ACCEPT_INVITE "application/sdp, application/resource-lists+xml, multipart/mixed"
+#define CLV_SIP_ACCEPT_UPDATE "application/sdp, multipart/mixed"
+#define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed"
 #define CLV_SIP_EVENTS "refer"
-#define CLV_SIP_ACCEPT_REFER "application/mikey, application/sdp, multipart/mixed, message/sipfrag"
 
 typedef struct ClvUnacked ClvUnacked;
 typedef struct CallOut CallOut;
@@ -83,10 +91,12 @@ struct Dialog {
     gboolean answer_early;   /* the answer goes out in a reliable 183 */
     gboolean answer_sent, answer_known; /* it has been, and its PRACK has come */
     gboolean peer_reserves;  /* preconditions of the peer are not met (RFC 3312) */
+    gboolean update_reserves; /* nor are they in the offer of update */
     gboolean we_offered;     /* the 200 to invite carries our offer; the answer is in the ACK */
     nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
     nta_outgoing_t *request; /* (nullable) our BYE or session refresh */
     gboolean request_offers; /* the refresh carries an offer */
+    nta_outgoing_t *probe;   /* (nullable) our OPTIONS */
     gboolean we_called;
     CallOut *call; /* (nullable) CALLING to ANSWERED, CANCELLING */
     char *asserted, *claimed; /* (nullable) who answered, as last told */
@@ -249,7 +259,26 @@ void clv_dialog_fail(Dialog *d, const char *cause);
 tport_t *clv_dialog_connection(const Dialog *d);
 /* "host:port" by which this peer reaches us again; (nullable): as the URI says */
 char *clv_dialog_read_target(const sip_t *msg, const Peer *peer);
+/* d: .sip and .request_target are looked at */
 char *clv_dialog_make_contact(const Dialog *d, const char *uri, const char *transport);
+void clv_dialog_strip_contact(char *contact); /* no focus, no service: the URI alone */
+
+/* The hub has accepted d->invite: at once, early, or when a PRACK has come. */
+void clv_dialog_accept(Dialog *d, const char *sdp);
+void clv_dialog_answer(Dialog *d, const char *sdp); /* the 200 itself; sdp nullable */
+/* What the hub calls us, with the transport of this dialog. */
+void clv_dialog_name_contact(Dialog *d, const char *uri);
+/* P-Asserted-Identity: who we are, for those whom we trust. (nullable) */
+char *clv_dialog_own_assertion(const Dialog *d);
+
+/* ---- early.c: before the INVITE has its final answer ---- */
+gboolean clv_early_may_progress(const Dialog *d);
+void clv_early_answer(Dialog *d, const char *sdp); /* in a reliable 183 */
+void clv_early_finish(Dialog *d); /* if nothing is waited for any more: the 200 */
+void clv_early_drop(Dialog *d);   /* the reliable 18x that is out */
+
+/* ---- probe.c ---- */
+void clv_probe_drop(Dialog *d);
 
 /* ---- call-out.c: calls of ours ---- */
 void clv_call_free(CallOut *call);             /* NULL allowed */

@@ -100,6 +100,7 @@ typedef enum ClvSipEventKind {
     CLV_SIP_CONFIRMED, /* ACK of the first 200 */
     CLV_SIP_REOFFER_DONE, /* ACK of a re-INVITE's 200, or UPDATE answered */
     CLV_SIP_REOFFER_CANCELLED, /* a REOFFER that has no answer yet wants none any more */
+    CLV_SIP_PROBED, /* of clv_sip_probe(): .status .lost */
     CLV_SIP_ENDED, /* dialog is over (BYE, CANCEL, no ACK, session timer, transport): text = cause
                     */
     /* of calls by clv_sip_call() */
@@ -117,10 +118,12 @@ typedef struct ClvSipEvent {
     ClvLegId leg;
     const ClvSipInvite *invite;
     const ClvSdp *offer; /* REOFFER; with REOFFER_DONE the answer to our offer, or NULL */
+    gboolean hurried;    /* REOFFER: by UPDATE, whose transaction cannot wait long for its answer */
     const char *cause;   /* ENDED: "bye", "cancel", "no-ack", "timer", "transport", "error" */
     const ClvSipRefer *refer;
     const ClvAnswerer *answerer;
     guint status;          /* SIP status */
+    gboolean lost;         /* PROBED: the peer does not answer, or knows of no such dialog */
     gboolean last_status;
     guint64 token;         /* as given to clv_sip_refer() */
     gboolean secured, tls; /* ANSWERED: how the answer came */
@@ -160,6 +163,9 @@ void clv_sip_accept(ClvSip *sip, ClvLegId leg, const char *contact_uri, const ch
 /* Ends the dialog in whatever state it is (487, BYE, ACK+BYE); no ENDED event follows.
  * reason: (nullable) value of a Reason header. */
 void clv_sip_end(ClvSip *sip, ClvLegId leg, const char *reason);
+
+/* Asks the peer of a live dialog whether he lives: PROBED follows, within 64*T1. One at a time. */
+void clv_sip_probe(ClvSip *sip, ClvLegId leg);
 
 /* 302 with Contact: <contact_uri>;isfocus and the MIKEY octets as body (5.1, variant C). */
 void clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint8 *mikey,

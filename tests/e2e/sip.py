@@ -100,6 +100,14 @@ def request(peer, method, uri, call, cseq=1, extra='', to_tag='', branch=None, u
             f'Contact: <sip:{user}@{peer.local};transport={peer.transport}>\n{extra}')
 
 
+def answer_to(message, status):
+    """Start line and headers of an answer, up to, but not with, Content-Length."""
+    lines = ''.join(f'{name}: {header(message, name)}\n'
+                    for name in ('From', 'To', 'Call-ID', 'CSeq'))
+    vias = ''.join(f'Via: {via}\n' for via in re.findall(r'(?im)^Via[ \t]*:[ \t]*(.*?)\r?$', message))
+    return f'SIP/2.0 {status}\n{vias}{lines}'
+
+
 def acknowledge(peer, uri, call, cseq, answer, branch, user='alice'):
     """ACK; of a refusal with the branch of the INVITE, of a 2xx with its own and to the Contact."""
     if status_of(answer) < 300:

@@ -237,6 +237,7 @@ static const char *const words[] = {
     [CLV_SIP_CONFIRMED] = "confirmed",
     [CLV_SIP_REOFFER_DONE] = "done",
     [CLV_SIP_REOFFER_CANCELLED] = "reoffer-cancelled",
+    [CLV_SIP_PROBED] = "probed",
     [CLV_SIP_ENDED] = "ended",
     [CLV_SIP_RINGING] = "ringing",
     [CLV_SIP_ANSWERED] = "answered",
@@ -249,7 +250,9 @@ static const char *const words[] = {
 static void
 note_event(Hub *hub, const ClvSipEvent *event)
 {
-    g_autofree char *status = g_strdup_printf("%u%s", event->status, event->last_status ? "!" : "");
+    g_autofree char *status =
+        g_strdup_printf("%u%s%s", event->status, event->last_status ? "!" : "",
+                        event->lost ? "-lost" : "");
 
     note(hub, words[event->kind],
          event->kind == CLV_SIP_ENDED ? event->cause

@@ -458,7 +458,7 @@ test_sources_are_named_by_aliases(void)
 }
 
 static void
-test_silence_is_told_once(void)
+test_silence_is_told_again_while_it_lasts(void)
 {
     Stage stage;
 
@@ -466,9 +466,11 @@ test_silence_is_told_once(void)
     stage_play(&stage, 30);
     g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 0);
     stage.peers[1].amplitude = 0; /* sends no more */
-    stage_play(&stage, 90);
+    stage_play(&stage, 45);
     g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 1);
     g_assert_cmpuint(stage.last[CLV_MEDIA_SILENT], ==, 2);
+    stage_play(&stage, 30);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_SILENT], ==, 2);
     g_assert_cmpuint(stage.last[CLV_MEDIA_TALKING], ==, 2);
     g_assert_cmpuint(stage.value[CLV_MEDIA_TALKING], ==, 0);
     stage_close(&stage);
@@ -590,7 +592,8 @@ main(int argc, char **argv)
                     test_who_sends_by_new_keys_gets_them);
     g_test_add_func("/media/reports-come-and-byes-are-told", test_reports_come_and_byes_are_told);
     g_test_add_func("/media/sources-are-named-by-aliases", test_sources_are_named_by_aliases);
-    g_test_add_func("/media/silence-is-told-once", test_silence_is_told_once);
+    g_test_add_func("/media/silence-is-told-again-while-it-lasts",
+                    test_silence_is_told_again_while_it_lasts);
     g_test_add_func("/media/churn-disturbs-nobody", test_churn_disturbs_nobody);
     g_test_add_func("/media/errors-are-sentences", test_errors_are_sentences);
     g_test_add_func("/media/ssrcs-are-never-given-twice", test_ssrcs_are_never_given_twice);

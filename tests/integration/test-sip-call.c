@@ -453,7 +453,7 @@ assertions_of_trusted_hops_are_told_also_later_ones(World *w, gconstpointer unus
 {
     char *trusted[] = {"127.0.0.1", NULL};
     RawCall call;
-    g_autofree char *invite = NULL, *own = NULL, *charging = NULL;
+    g_autofree char *invite = NULL, *own = NULL, *charging = NULL, *contact = NULL;
 
     w->config.trusted_peers = trusted;
     w->config.ims = TRUE;
@@ -465,6 +465,9 @@ assertions_of_trusted_hops_are_told_also_later_ones(World *w, gconstpointer unus
     charging = raw_header(invite, "P-Charging-Vector");
     g_assert_cmpstr(own, ==, "<" HUB_CONFERENCE ">");
     g_assert_true(g_str_has_prefix(charging, "icid-value="));
+    contact = raw_header(invite, "Contact");
+    g_assert_true(g_str_has_suffix(contact, ">;isfocus;+g.3gpp.icsi-ref="
+                                            "\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\""));
     raw_call_answer_as(&call, invite, 200, "bob1", NULL,
                        "P-Asserted-Identity: \"Carol\" <sip:Carol@Example.org:5070>\r\n",
                        WORLD_OFFER);
@@ -509,6 +512,34 @@ an_early_update_tells_who_is_about_to_answer(World *w, gconstpointer unused)
     hang_up(w, &call);
 }
 
+/* INVITE ->  <- 180  UPDATE (offer) ->  <- 491  <- 183 (answer)  PRACK ->  UPDATE (offer) ->  <- 504
+ * <- 200 (no SDP): the answer of the 183 counts */
+static void
+no_offer_is_taken_before_the_answer(World *w, gconstpointer unused)
+{
+    RawCall call;
+    g_autofree char *invite = ring_bob(w, &call), *prack = NULL, *late = NULL;
+    g_autofree char *supported = raw_header(invite, "Supported");
+
+    g_assert_null(strstr(supported, "precondition")); /* or bob might wait for an UPDATE of ours */
+    raw_call_answer_as(&call, invite, 180, "bob1", NULL, NULL, NULL);
+    world_expect(w, "ringing:180");
+    raw_call_send(&call, "UPDATE", NULL, WORLD_OFFER);
+    g_free(raw_call_expect(&call, 491)); /* ours is not answered */
+    raw_call_answer_as(&call, invite, 183, "bob1", NULL, "Require: 100rel\r\nRSeq: 1\r\n",
+                       WORLD_OFFER);
+    prack = world_next(w, w->bob, "PRACK");
+    raw_call_answer_as(&call, prack, 200, "bob1", NULL, NULL, NULL);
+    raw_call_send(&call, "UPDATE", NULL, WORLD_OFFER);
+    late = raw_call_expect(&call, 504);
+    g_assert_cmpuint(raw_count_headers(late, "Retry-After"), ==, 0);
+    raw_call_answer_as(&call, invite, 200, "bob1", NULL, NULL, NULL);
+    g_free(world_next(w, w->bob, "ACK"));
+    world_expect(w, "ringing:180 ringing:183 answered:200");
+    g_assert_true(w->hub.has_answer);
+    hang_up(w, &call);
+}
+
 /* ---- the dialog afterwards ---- */
 
 static void
@@ -530,6 +561,79 @@ reinvites_and_updates_work_as_in_any_dialog(World *w, gconstpointer unused)
     g_free(raw_call_expect(&call, 200));
     world_expect(w, "identity reoffer done reoffer done");
     hang_up(w, &call);
+}
+
+/* OPTIONS ->  <- 200   OPTIONS ->  <- 405   OPTIONS ->  <- 503: whoever answers is there */
+static void
+who_answers_a_probe_lives(World *w, gconstpointer unused)
+{
+    static const guint statuses[] = {200, 405, 503};
+    RawCall call;
+
+    world_establish(w, &call, w->bob, NULL);
+    world_forget(w);
+    for (guint i = 0; i < G_N_ELEMENTS(statuses); i++) {
+        g_autofree char *options = NULL, *contact = NULL, *word = NULL;
+
+        clv_sip_probe(w->hub.sip, w->hub.last_leg);
+        clv_sip_probe(w->hub.sip, w->hub.last_leg); /* one at a time */
+        options = world_next(w, w->bob, "OPTIONS");
+        contact = raw_header(options, "Contact");
+        g_assert_true(g_str_has_suffix(contact, ";isfocus"));
+        world_forget(w);
+        raw_call_answer(&call, options, statuses[i], NULL, NULL);
+        word = g_strdup_printf("probed:%u", statuses[i]);
+        world_expect(w, word);
+        world_expect_silence(w->bob, 30);
+    }
+    hang_up(w, &call);
+}
+
+/* OPTIONS ->  <- 481;  OPTIONS -> (nothing);  OPTIONS -> (the connection is gone) */
+static void
+who_does_not_answer_a_probe_is_lost(World *w, gconstpointer unused)
+{
+    static const char *const words[] = {"probed:481-lost", "probed:408-lost", "probed:503-lost"};
+    RawCall call;
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        RawPeer *peer = raw_peer_new(w->loop, i == 2 ? w->tcp : w->udp, NULL);
+
+        world_forget(w);
+        world_establish(w, &call, peer, NULL);
+        world_forget(w);
+        if (i == 2) {
+            raw_peer_free(peer);
+            raw_run(w->loop, 50);
+        }
+        clv_sip_probe(w->hub.sip, w->hub.last_leg);
+        if (i == 0) {
+            g_autofree char *options = world_next(w, peer, "OPTIONS");
+
+            raw_call_answer(&call, options, 481, NULL, NULL);
+        }
+        world_expect(w, words[i]);
+        clv_sip_end(w->hub.sip, w->hub.last_leg, NULL);
+        world_expect_empty(w);
+        raw_call_clear(&call);
+        if (i < 2)
+            raw_peer_free(peer);
+    }
+}
+
+/* A BYE while the probe is out: it is forgotten. */
+static void
+a_probe_ends_with_its_call(World *w, gconstpointer unused)
+{
+    RawCall call;
+
+    world_establish(w, &call, w->bob, NULL);
+    clv_sip_probe(w->hub.sip, w->hub.last_leg);
+    g_free(world_next(w, w->bob, "OPTIONS"));
+    world_forget(w);
+    hang_up(w, &call);
+    world_expect(w, "ended:bye");
+    clv_sip_probe(w->hub.sip, w->hub.last_leg); /* of nobody */
 }
 
 static void
@@ -788,6 +892,7 @@ main(int argc, char **argv)
     ADD("strangers-assertion", assertions_of_strangers_are_not_read);
     ADD("trusted-assertion", assertions_of_trusted_hops_are_told_also_later_ones);
     ADD("early-identity", an_early_update_tells_who_is_about_to_answer);
+    ADD("early-offer", no_offer_is_taken_before_the_answer);
     ADD("reoffer", reinvites_and_updates_work_as_in_any_dialog);
     ADD("session-timer", we_refresh_the_session_of_a_call_of_ours);
     ADD("list", a_call_carries_the_list_of_the_others);
@@ -797,6 +902,10 @@ main(int argc, char **argv)
     ADD("many-forks", two_hundred_forks_are_survived);
     ADD("huge-history", a_huge_history_is_a_diversion);
     ADD("close", a_room_with_calls_in_every_state_closes);
+
+    ADD("probe-lives", who_answers_a_probe_lives);
+    ADD("probe-lost", who_does_not_answer_a_probe_is_lost);
+    ADD("probe-ends", a_probe_ends_with_its_call);
 
     return g_test_run();
 }

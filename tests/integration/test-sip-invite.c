@@ -340,6 +340,31 @@ the_answer_waits_until_the_caller_has_reserved(Scene *s, gconstpointer unused)
     world_expect_empty(&s->w);
 }
 
+/* ... <- 183 (SDP)  PRACK ->  <- 200  UPDATE (curr sendrecv) ->  <- 488: nothing has changed
+ * UPDATE (curr none) ->  <- 200 (UPDATE)  UPDATE (curr sendrecv) ->  <- 200  <- 200 (INVITE) */
+static void
+a_refused_early_update_leaves_the_call_as_it_was(Scene *s, gconstpointer unused)
+{
+    s->w.hub.reoffers_wait = TRUE;
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("sendrecv"));
+    world_expect(&s->w, "invite reoffer");
+    clv_sip_refuse(s->w.hub.sip, s->w.hub.last_leg, CLV_CODE_NO_COMMON_MEDIA, 0, NULL);
+    g_free(raw_call_expect(&s->call, 488));
+    world_expect_silence(s->alice, 100);
+    s->w.hub.reoffers_wait = FALSE;
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("none"));
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_silence(s->alice, 100);
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("sendrecv"));
+    g_free(raw_call_expect(&s->call, 200));
+    g_free(raw_call_expect(&s->call, 200));
+    ack_of(s, 1);
+    world_expect(&s->w, "invite reoffer reoffer done reoffer done confirmed");
+}
+
 static void
 met_preconditions_are_answered_at_once(Scene *s, gconstpointer unused)
 {
@@ -439,8 +464,73 @@ options_tell_what_we_know(Scene *s, gconstpointer unused)
     events = raw_header(ok, "Allow-Events");
     for (gsize i = 0; i < G_N_ELEMENTS(tags); i++)
         g_assert_nonnull(strstr(supported, tags[i]));
-    g_assert_nonnull(strstr(accept, "application/resource-lists+xml"));
+    g_assert_cmpstr(accept, ==,
+                    "application/sdp, message/sipfrag, application/resource-lists+xml, "
+                    "application/mikey, multipart/mixed");
     g_assert_cmpstr(events, ==, "refer");
+}
+
+/* RFC 3261 21.4.13: what would have been read in that very request. */
+static void
+a_415_lists_what_is_read_in_such_a_request(Scene *s, gconstpointer unused)
+{
+    static const struct {
+        const char *method, *type, *accept;
+    } cases[] = {
+        {"INVITE", "text/plain", "application/sdp, application/resource-lists+xml, multipart/mixed"},
+        {"UPDATE", "text/plain", "application/sdp, multipart/mixed"},
+        {"UPDATE", "application/resource-lists+xml", "application/sdp, multipart/mixed"},
+        {"REFER", "text/plain", "application/mikey, application/sdp, multipart/mixed"},
+    };
+
+    raw_call_clear(&s->call);
+    world_establish(&s->w, &s->call, s->alice, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *extra = g_strdup_printf("Content-Type: %s\r\nRefer-To: <sip:bob@example"
+                                                 ".org>\r\n", cases[i].type);
+        g_autofree char *refusal = NULL, *accept = NULL;
+
+        raw_call_send(&s->call, cases[i].method, extra, "hello");
+        refusal = raw_call_expect(&s->call, 415);
+        accept = raw_header(refusal, "Accept");
+        g_assert_cmpstr(accept, ==, cases[i].accept);
+        if (strcmp(cases[i].method, "INVITE") == 0)
+            raw_call_same_branch(&s->call, "ACK");
+    }
+    world_expect(&s->w, ""); /* and the call lives */
+}
+
+/* In an IMS: the ICSI of MMTel beside isfocus; the factory is no focus and has no service. */
+static void
+in_an_ims_contacts_tell_the_service(Scene *s, gconstpointer unused)
+{
+    static const char service[] =
+        ">;isfocus;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel\"";
+    g_autofree char *ringing = NULL, *ok = NULL, *options = NULL, *factory = NULL;
+
+    s->w.config.ims = TRUE;
+    world_restart(&s->w);
+    raw_peer_free(s->alice);
+    s->alice = raw_peer_new(s->w.loop, s->w.udp, NULL);
+    begin(s);
+    raw_call_send(&s->call, "OPTIONS", NULL, NULL);
+    options = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(options, service));
+    begin(s);
+    raw_call_send(&s->call, "INVITE", NULL, WORLD_OFFER);
+    ringing = raw_call_expect(&s->call, 180);
+    g_assert_nonnull(strstr(ringing, service));
+    ok = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(ok, service));
+    raw_call_ack(&s->call, NULL);
+    raw_call_send(&s->call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    raw_call_clear(&s->call);
+    raw_call_init(&s->call, s->alice, HUB_FACTORY);
+    raw_call_send(&s->call, "OPTIONS", NULL, NULL);
+    factory = raw_call_expect(&s->call, 200);
+    g_assert_null(strstr(factory, "isfocus"));
+    g_assert_null(strstr(factory, "icsi"));
 }
 
 int
@@ -460,12 +550,15 @@ main(int argc, char **argv)
     ADD("progress", progress_is_repeated_until_the_answer);
     ADD("redirect", a_redirection_carries_the_key_message);
     ADD("reserving", the_answer_waits_until_the_caller_has_reserved);
+    ADD("reserving-refused", a_refused_early_update_leaves_the_call_as_it_was);
     ADD("reserved", met_preconditions_are_answered_at_once);
     ADD("never-reserved", who_never_reserves_is_refused);
     ADD("early-bye", an_early_answer_can_be_cancelled);
     ADD("early-no-prack", an_early_answer_without_prack_ends_the_call);
     ADD("needs", needs_that_we_cannot_meet_are_refused);
     ADD("options", options_tell_what_we_know);
+    ADD("accept", a_415_lists_what_is_read_in_such_a_request);
+    ADD("ims-contact", in_an_ims_contacts_tell_the_service);
 
     return g_test_run();
 }

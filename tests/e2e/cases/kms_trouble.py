@@ -4,10 +4,12 @@ import http.server
 import signal
 import threading
 import time
+import urllib.request
 
 import devconfig
-from cases.calls import conference_of, expect_good, hearing
+from cases.calls import conference_of, expect_good, hearing, policy_with
 from cases.refusals import refused, take_ticket
+from cases.watched import scrape
 from harness import check, set_option, test, wait_until
 
 
@@ -129,6 +131,63 @@ def slow(bench):
     still_fine(alice, bob)
 
 
+class Dawdler(http.server.BaseHTTPRequestHandler):
+    """Passes everything on to a KMS, late when told so."""
+    target, delay = None, 0
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        time.sleep(self.delay)
+        asked = urllib.request.Request(self.target + self.path, body, {
+            'Content-Type': self.headers['Content-Type']})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            reply = answer.read()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/mikey')
+        self.send_header('Content-Length', str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@test('an UPDATE with a ticket waits four seconds for the KMS, whatever its timeout, then hears 500')
+def hurried(bench):
+    server = bench.server(own_kms=True, policy=policy_with('kms-timeout=20s'))
+    Dawdler.target, Dawdler.delay = f'http://127.0.0.1:{server.kms.port}', 0
+    between = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Dawdler)
+    threading.Thread(target=between.serve_forever, daemon=True).start()
+    try:
+        check(server.process.end() == 0, 'the server stops')
+        server.set_options([('kms', 'url', f'http://127.0.0.1:{between.server_port}/keymanagement'),
+                            ('kms', 'timeout', '20s')])
+        server.start()
+        alice = bench.ua(server, 'alice', 'create', **hearing(440, 660), more=[
+            '--interactive', '--allow-method', 'update', '--invite', devconfig.identity('bob')])
+        uri = conference_of(alice)
+        bob = bench.ua(server, 'bob', 'join', uri, more=['--interactive'], **hearing(660, 440))
+        bob.wait('connected')
+        Dawdler.delay = 6
+        began = time.monotonic()
+        alice.say(f'allow {devconfig.identity("bob")},{devconfig.identity("erin")}')
+        refusal = alice.wait('reinvite-refused')
+        took = time.monotonic() - began
+        check(refusal['status'] == 500, f'500, found {refusal}')
+        check(3.5 < took < 5.5, f'after four seconds, found {took:.1f}')
+        check('the request that waits for it may (4 s)' in server.process.log(), 'the log says why')
+        Dawdler.delay = 0
+        alice.say(f'allow {devconfig.identity("bob")},{devconfig.identity("erin")}')
+        alice.wait('keys-changed')
+        refused(bench.ua(server, 'carol', 'join', uri), 403)
+        alice.say('bye'), bob.say('bye')
+        check(bob.ended() == 0, f'bob heard alice all the time: {bob.why()}')
+        alice.ended()
+    finally:
+        between.shutdown()
+        between.server_close()
+
+
 def urls_of(server):
     """What conclavectl says about each address of the KMS."""
     return {row['url']: row for row in server.ctl('kms')['urls']}
@@ -187,15 +246,25 @@ def with_list(server):
 
 @test('R113: where the KMS keeps a list, conferences are announced before their creation, withdrawn after')
 def listed(bench):
-    server = bench.server(options=[('kms', 'announce', 'yes')], prepare=with_list)
+    port = bench.ports.take()
+    server = bench.server(options=[('kms', 'announce', 'yes'), ('metrics', 'listen', port)],
+                          prepare=with_list)
     alice = bench.ua(server, 'alice', 'create', tone=440, more=['--invite', devconfig.identity('bob')])
     uri = alice.wait('connected')['contact']
     bob = bench.ua(server, 'bob', 'join', uri, hear=[(440, -30)], duration=3)
     check(bob.ended() == 0, f'bob is in and hears alice, {bob.why()}')
     lounge = bench.ua(server, 'carol', 'join', server.lounge, duration=1)
     check(lounge.ended() in (0, 3), f'the scheduled room answers, {lounge.why()}')
+    before = scrape(port)
+    check(before['conclave_kms_announced'] >= 1 and
+          before['conclave_kms_announcements_total{result="done"}'] >= 1 and
+          before['conclave_kms_announcements_total{result="failed"}'] == 0 and
+          before['conclave_kms_withdrawals_total{result="done"}'] == 0, f'metrics tell it: {before}')
     server.ctl('end', uri)
     check(alice.ended() == 0, f'alice was content, {alice.why()}')
+    wait_until(lambda: scrape(port)['conclave_kms_withdrawals_total{result="done"}'] == 1 and
+               scrape(port)['conclave_kms_announced'] == before['conclave_kms_announced'] - 1,
+               'metrics tell that it was withdrawn')
     check('does not take this conference into its list' not in server.process.log(), 'all were taken')
     listing = [line for line in server.process.log().splitlines() if 'event=kms-decision' in line and
                'conf1@' in line and ('announce' in line or 'withdraw' in line)]
