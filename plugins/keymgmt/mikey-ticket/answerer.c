@@ -336,6 +336,7 @@ clv_ticket_answerer_new(const ClvKeymgmtSetup *setup)
     state->focus_uri = g_strdup(setup->focus_uri);
     state->factory_uris = g_strdupv((char **)setup->factory_uris);
     state->creation_ticket = g_strdup(setup->creation_ticket);
+    state->session = setup->session;
     state->local_ssrc = setup->local_ssrc;
     state->n_profiles = clv_ticket_profiles(setup->suites, state->profiles);
     clv_ticket_lines_read(setup->offer, setup->media_index, setup->purpose, &state->lines,

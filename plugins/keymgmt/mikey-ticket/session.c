@@ -41,6 +41,12 @@ clv_ticket_session_free(ClvKeymgmtSession *session)
         session->free(session);
 }
 
+guint32
+clv_ticket_session_csb_id(const ClvKeymgmtSession *session)
+{
+    return mikey_bundle_csb_id(((const TicketSession *)session)->bundle);
+}
+
 ClvKeymgmtSession *
 clv_ticket_session_new(MikeyBundle *bundle, guint cs_line, gboolean we_offered,
                        const ClvKeymgmtOutput *done)

@@ -113,6 +113,7 @@ typedef struct TicketSession TicketSession;
 ClvKeymgmtSession *clv_ticket_session_new(MikeyBundle *bundle, guint cs_line, gboolean we_offered,
                                           const ClvKeymgmtOutput *done);
 void clv_ticket_session_free(ClvKeymgmtSession *session);
+guint32 clv_ticket_session_csb_id(const ClvKeymgmtSession *session);
 gboolean clv_ticket_is_update(const TicketLines *lines);
 /* setup->session is set */
 ClvKeymgmtState *clv_ticket_updater_new(const ClvKeymgmtSetup *setup);
@@ -134,6 +135,7 @@ typedef struct TicketAnswerer {
     char *focus_uri;
     char **factory_uris;                          /* (nullable) */
     char *creation_ticket;                        /* (nullable) */
+    const ClvKeymgmtSession *session;             /* (nullable) the hub's: what is in force */
     MikeySrtpProfile profiles[CLV_N_SRTP_SUITES]; /* acceptable, best first */
     gsize n_profiles;
     guint32 local_ssrc;
