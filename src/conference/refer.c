@@ -476,11 +476,12 @@ clv_on_refer(ClvConference *c, const ClvEvent *event)
         }
         return;
     }
-    accept(c, refer);
     if (refer->ticket_offered) {
         refer->proving = TRUE;
         clv_say(c, (ClvAction){.kind = CLV_ACT_REFER_KEYS, .refer = refer->id});
+        accept(c, refer);
     } else {
+        accept(c, refer);
         carry_out(c, refer);
     }
 }

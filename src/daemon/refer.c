@@ -194,13 +194,18 @@ refer_forget_room(ClvHub *hub, ClvConferenceId room)
 
 /* ---- the ticket ---- */
 
+/* Before the KMS has been asked that is the answer to the REFER, a 488 or 503; after it, news. */
 static void
 keys_failed(Refer *r, ClvCode code, const char *why)
 {
     ClvEvent event = {.kind = CLV_EV_REFER_FAILED, .refer_id = r->id, .code = code, .cause = why};
+    ClvConferenceId room = r->room;
+    ClvHub *hub = r->hub;
 
     forget_keys(r);
-    hub_feed(r->hub, r->room, &event);
+    if (!r->accepted)
+        refer_reply(hub, r->id, code, FALSE); /* r is gone */
+    hub_feed(hub, room, &event);
 }
 
 static void
