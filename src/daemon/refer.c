@@ -202,6 +202,9 @@ keys_failed(Refer *r, ClvCode code, const char *why)
     ClvConferenceId room = r->room;
     ClvHub *hub = r->hub;
 
+    if (r->out.forged)
+        hub_log(hub, CLV_LOG_WARNING, NULL, hub_room(hub, room), "auth-failure",
+                "REFER from %s: %s", r->event.peer, why);
     forget_keys(r);
     if (!r->accepted)
         refer_reply(hub, r->id, code, FALSE); /* r is gone */

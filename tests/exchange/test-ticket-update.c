@@ -339,6 +339,7 @@ test_csb_id_in_force(void)
     next = open_and_ask(server);
     g_assert_cmpuint(up->world->n_resolved, ==, 1);
     assert_refused(server, next, CLV_CODE_KEYMGMT_FAILED, 1, "CSB ID *is the one in force*");
+    g_assert_false(last_was_forged);
     sdp_free(sdp);
     up_free(up);
 }
@@ -378,6 +379,7 @@ test_forged(void)
     forged->data[forged->len - 1] ^= 1;
     assert_update_refused(up, reoffer(up, mikey_bytes(forged->data, forged->len), CLV_PURPOSE_JOIN),
                           CLV_CODE_KEYMGMT_FAILED, 0, FALSE, "update:*");
+    g_assert_true(last_was_forged);
     up_free(up);
 }
 

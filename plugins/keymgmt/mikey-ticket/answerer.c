@@ -278,6 +278,7 @@ fail(TicketAnswerer *state, gint64 now_us, ClvKeymgmtOutput *out, GError **error
     clv_keymgmt_output_clear(out);
     if (clv_ticket_code_has_error_line((ClvCode)state->refusal.error->code))
         add_error_line(state, now_us, out);
+    out->forged = clv_ticket_is_forgery(&state->refusal);
     g_propagate_error(error, g_steal_pointer(&state->refusal.error));
     state->stage = TICKET_OVER;
     return CLV_KEYMGMT_FAILED;

@@ -202,6 +202,7 @@ updater_step(ClvKeymgmtState *base, const ClvKeymgmtInput *in, ClvKeymgmtOutput 
     clv_keymgmt_output_clear(out);
     if (clv_ticket_code_has_error_line((ClvCode)u->refusal.error->code))
         add_error_line(u, in->now_us, out);
+    out->forged = clv_ticket_is_forgery(&u->refusal);
     g_propagate_error(error, g_steal_pointer(&u->refusal.error));
     return CLV_KEYMGMT_FAILED;
 }

@@ -46,6 +46,8 @@ gboolean clv_ticket_refuse_foreign(TicketRefusal *refusal, MikeyStatus status,
                                    const MikeyPeerError *peer);
 /* Is @code a refusal of the offer itself (488), so that an Error message may go with it? */
 gboolean clv_ticket_code_has_error_line(ClvCode code);
+/* Was a message or a ticket refused because a MAC, or Vi, did not fit? */
+gboolean clv_ticket_is_forgery(const TicketRefusal *refusal);
 
 /* ---- lines.c ---- */
 
