@@ -89,6 +89,7 @@ typedef struct ClvEvJoin {
 typedef struct ClvEvRefer {
     ClvReferId refer;
     ClvLegId leg;             /* the referrer's dialog; 0: outside */
+    gboolean leg_is_named;    /* outside of it: it says whose REFER this is, and proves nothing */
     const char *identity;     /* (nullable) proven by SIP; canonical */
     const char *const *identities;
     ClvProof proof;

@@ -107,6 +107,7 @@ refer_new(ClvHub *hub, const Room *room, const ClvSipRefer *from)
     r->event = (ClvEvRefer){
         .refer = from->refer,
         .leg = from->leg,
+        .leg_is_named = from->leg_is_named,
         .identity = g_strdup(from->identity),
         .identities = (const char *const *)g_strdupv((char **)from->identities),
         .proof = from->proof,
