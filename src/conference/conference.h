@@ -11,7 +11,7 @@
  *   > CONFIRMED   < PLAN, ROSTER                      only now can the leg be heard
  *
  * A dial-out (5.5), asked for by REFER or by a URI list:
- *   > REFER       < REFER_ACCEPT, REFER_KEYS (or REFER_REFUSE)   nothing is sent to anybody yet
+ *   > REFER       < REFER_KEYS, REFER_ACCEPT (or REFER_REFUSE)   nothing is sent to anybody yet
  *   > REFER_KEYS  < DIAL (or REFER_NOTIFY with the refusal)      the referrer is proven
  *   > DIAL_ANSWERED < MEDIA_OPEN (or DIAL_END)                   who answered is settled (5.13)
  *   > MEDIA_READY < CONFIRM, PLAN, ROSTER, REFER_NOTIFY
@@ -90,6 +90,7 @@ typedef struct ClvEvJoin {
 typedef struct ClvEvRefer {
     ClvReferId refer;
     ClvLegId leg;             /* the referrer's dialog; 0: outside */
+    gboolean leg_is_named;    /* outside of it: it says whose REFER this is, and proves nothing */
     const char *identity;     /* (nullable) proven by SIP; canonical */
     const char *const *identities;
     ClvProof proof;
@@ -182,7 +183,8 @@ typedef enum ClvActionKind {
     CLV_ACT_REOFFER_REFUSE, /* .leg .code: it changes nothing */
     CLV_ACT_REFER_ACCEPT, /* .refer .flag: 200 in place of 202 */
     CLV_ACT_REFER_REFUSE, /* .refer .code: final answer */
-    CLV_ACT_REFER_KEYS,   /* .refer: open the scheme on its ticket */
+    CLV_ACT_REFER_KEYS,   /* .refer: open the scheme on its ticket; what is wrong with it without the
+                             KMS is the answer itself, and REFER_ACCEPT comes too late then */
     CLV_ACT_REFER_NOTIFY, /* .refer .status .flag: last; its ticket is forgotten then */
     CLV_ACT_DIAL,         /* .order */
     CLV_ACT_DIAL_END,     /* .dial .text: CANCEL, or ACK and BYE; Reason (nullable) */

@@ -135,9 +135,10 @@ accept(ClvConference *c, const Refer *refer)
 
 /* ---- who asks, and for what? ---- */
 
-/* Inside a dialog its member asks, who has proven himself when he came. */
+/* Inside a dialog its member asks, who has proven himself when he came. Who only names a dialog may have
+ * seen it somewhere. */
 static gboolean
-take_member(const ClvConference *c, Refer *refer)
+take_member(const ClvConference *c, Refer *refer, gboolean is_named)
 {
     const Member *member = refer->leg != 0 ? clv_roster_find(&c->roster, refer->leg) : NULL;
 
@@ -145,6 +146,8 @@ take_member(const ClvConference *c, Refer *refer)
         return TRUE;
     if (!clv_judge_agree(refer->identity, (const char *const *)refer->identities, member->identity))
         return FALSE;
+    if (is_named)
+        return TRUE;
     g_free(refer->identity);
     refer->identity = g_strdup(member->identity);
     refer->proof = MAX(refer->proof, member->proof);
@@ -456,7 +459,7 @@ judge_early(ClvConference *c, Refer *refer, const ClvEvRefer *event)
 {
     ClvPolicyVerdict verdict;
 
-    if (!take_member(c, refer))
+    if (!take_member(c, refer, event->leg_is_named))
         return (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN,
                                   .reason = "identity-mismatch",
                                   .rule = "the dialog of the REFER"};
@@ -499,11 +502,12 @@ clv_on_refer(ClvConference *c, const ClvEvent *event)
         }
         return;
     }
-    accept(c, refer);
     if (refer->ticket_offered) {
         refer->proving = TRUE;
         clv_say(c, (ClvAction){.kind = CLV_ACT_REFER_KEYS, .refer = refer->id});
+        accept(c, refer);
     } else {
+        accept(c, refer);
         carry_out(c, refer);
     }
 }

@@ -187,7 +187,8 @@ call_take_invite(Leg *leg, const ClvSipInvite *invite)
 static void
 keys_failed(Leg *leg, Negotiation *n, ClvCode code, const char *why)
 {
-    hub_log(leg->hub, CLV_LOG_NOTICE, leg, hub_room(leg->hub, leg->room), "key-management-failed",
+    hub_log(leg->hub, n->out.forged ? CLV_LOG_WARNING : CLV_LOG_NOTICE, leg,
+            hub_room(leg->hub, leg->room), n->out.forged ? "auth-failure" : "key-management-failed",
             "key management failed: %s", why);
     clv_timer_cancel(g_steal_pointer(&leg->progress));
     if (n == &leg->now) {

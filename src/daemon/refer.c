@@ -107,6 +107,7 @@ refer_new(ClvHub *hub, const Room *room, const ClvSipRefer *from)
     r->event = (ClvEvRefer){
         .refer = from->refer,
         .leg = from->leg,
+        .leg_is_named = from->leg_is_named,
         .identity = g_strdup(from->identity),
         .identities = (const char *const *)g_strdupv((char **)from->identities),
         .proof = from->proof,
@@ -194,13 +195,21 @@ refer_forget_room(ClvHub *hub, ClvConferenceId room)
 
 /* ---- the ticket ---- */
 
+/* Before the KMS has been asked that is the answer to the REFER, a 488 or 503; after it, news. */
 static void
 keys_failed(Refer *r, ClvCode code, const char *why)
 {
     ClvEvent event = {.kind = CLV_EV_REFER_FAILED, .refer_id = r->id, .code = code, .cause = why};
+    ClvConferenceId room = r->room;
+    ClvHub *hub = r->hub;
 
+    if (r->out.forged)
+        hub_log(hub, CLV_LOG_WARNING, NULL, hub_room(hub, room), "auth-failure",
+                "REFER from %s: %s", r->event.peer, why);
     forget_keys(r);
-    hub_feed(r->hub, r->room, &event);
+    if (!r->accepted)
+        refer_reply(hub, r->id, code, FALSE); /* r is gone */
+    hub_feed(hub, room, &event);
 }
 
 static void

@@ -125,6 +125,7 @@ typedef struct ClvKeymgmtOutput {
                                  ticket, same names, new keys or none; session is NULL then, and
                                  answer_line when the update wants no answer */
     /* FAILED */
+    gboolean forged;  /* somebody sent what its keys do not bear out: an event for the operator */
     char *error_line; /* (nullable) "mikey <base64 of an Error message>" for the body of the 488 */
 } ClvKeymgmtOutput;
 void clv_keymgmt_output_clear(ClvKeymgmtOutput *out);

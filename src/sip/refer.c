@@ -660,6 +660,7 @@ tell_hub(Referral *r, Request *rq, const ClvReferTo *to, const ClvSdp *ticket)
     ClvSipRefer refer = {
         .refer = r->id,
         .leg = d != NULL ? d->id : target_dialog(rq),
+        .leg_is_named = d == NULL,
         .request_uri = rq->uri,
         .call_id = rq->msg->sip_call_id->i_id,
         .proof = of_dialog ? d->proof : rq->proof,

@@ -69,9 +69,10 @@ read_entry(Reader *r, xmlNode *node)
     ClvUriEntry *entry;
     gboolean good;
 
-    good = uri != NULL && clv_refer_to_parse(g_strstrip(uri), &who) == CLV_REFER_TO_OK &&
-           !who.removes && r->list->len < CLV_RESOURCE_LIST_MAX;
-    if (good && !g_hash_table_contains(r->seen, who.target)) {
+    good =
+        uri != NULL && clv_refer_to_parse(g_strstrip(uri), &who) == CLV_REFER_TO_OK && !who.removes;
+    if (good && r->list->len < CLV_RESOURCE_LIST_MAX &&
+        !g_hash_table_contains(r->seen, who.target)) {
         entry = g_new0(ClvUriEntry, 1);
         entry->uri = g_steal_pointer(&who.target);
         entry->copy = copy_of(node);

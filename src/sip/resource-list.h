@@ -8,7 +8,8 @@
 
 #include "conference/vocabulary.h"
 
-#define CLV_RESOURCE_LIST_MAX 1000 /* entries; the policy's own limit is lower */
+/* Entries that are kept; any policy allows fewer, so a longer list is refused as too long (5.7). */
+#define CLV_RESOURCE_LIST_MAX 1001
 
 /* Which dialog of ours do escaped header fields of an entry name? 0: none. */
 typedef ClvLegId (*ClvFindDialog)(void *user, const char *call_id, const char *tag,

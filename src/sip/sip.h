@@ -76,6 +76,7 @@ typedef struct ClvSipInvite {
 typedef struct ClvSipRefer {
     ClvReferId refer;
     ClvLegId leg;            /* its dialog, or that of a verified Target-Dialog; 0: none */
+    gboolean leg_is_named;   /* by Target-Dialog alone: that proves nothing */
     const char *request_uri; /* canonical URI of the conference */
     const char *call_id;
     ClvProof proof;          /* as in ClvSipInvite */

@@ -855,7 +855,8 @@ test_changed_grants(void)
     } cases[] = {
         {{0}, NULL},
         {{.longer_s = -30}, NULL},
-        {{.set = MIKEY_FLAG_J}, NULL},
+        {{.set = MIKEY_FLAG_J}, NULL}, /* that we may use it again; we do not */
+        {{.set = MIKEY_FLAG_M}, "ALARM*keys of his own*"},
         {{.longer_s = 1}, "ALARM*longer*"},
         {{.more = BOB}, "ALARM*more people*"},
         {{.instead = BOB}, "ALARM*somebody else*"},

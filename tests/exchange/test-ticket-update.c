@@ -320,6 +320,30 @@ test_new_ticket(void)
     up_free(up);
 }
 
+/* Long after the memory of messages has forgotten it: no second bundle under the name of the one in
+ * force. */
+static void
+test_csb_id_in_force(void)
+{
+    Up *up = up_new(0);
+    ClvSdp *sdp;
+    Server *server;
+    ClvKeymgmtNext next;
+
+    let_pass(up->world, 1000);
+    mikey_grant_free(g_steal_pointer(&up->bob->grant));
+    make_transfer(up->bob);
+    sdp = sdp_with(transfer_of(up->bob));
+    server = server_new(up->world, CLV_PURPOSE_JOIN, sdp);
+    server->setup.session = up->session;
+    next = open_and_ask(server);
+    g_assert_cmpuint(up->world->n_resolved, ==, 1);
+    assert_refused(server, next, CLV_CODE_KEYMGMT_FAILED, 1, "CSB ID *is the one in force*");
+    g_assert_false(last_was_forged);
+    sdp_free(sdp);
+    up_free(up);
+}
+
 /* ---- updates that are refused ---- */
 
 static void
@@ -355,6 +379,7 @@ test_forged(void)
     forged->data[forged->len - 1] ^= 1;
     assert_update_refused(up, reoffer(up, mikey_bytes(forged->data, forged->len), CLV_PURPOSE_JOIN),
                           CLV_CODE_KEYMGMT_FAILED, 0, FALSE, "update:*");
+    g_assert_true(last_was_forged);
     up_free(up);
 }
 
@@ -493,6 +518,7 @@ main(int argc, char **argv)
                     test_after_the_tickets_end);
     g_test_add_func("/ticket-update/audio-may-come-later", test_audio_comes_later);
     g_test_add_func("/ticket-update/a-new-ticket-is-a-new-exchange", test_new_ticket);
+    g_test_add_func("/ticket-update/a-new-ticket-wants-a-new-csb-id", test_csb_id_in_force);
     g_test_add_func("/ticket-update/an-old-update-is-refused", test_replay);
     g_test_add_func("/ticket-update/a-forged-update-is-refused", test_forged);
     g_test_add_func("/ticket-update/of-another-bundle-is-refused", test_of_another_bundle);

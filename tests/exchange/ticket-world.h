@@ -639,6 +639,8 @@ typedef struct Refusal {
 } Refusal;
 
 /* @next was FAILED like this, and it stays over. Frees the server. */
+static G_GNUC_UNUSED gboolean last_was_forged; /* what was refused last */
+
 static void
 assert_refused(Server *server, ClvKeymgmtNext next, ClvCode code, gint number, const char *pattern)
 {
@@ -656,6 +658,7 @@ assert_refused(Server *server, ClvKeymgmtNext next, ClvCode code, gint number, c
     g_assert_cmpint(server->out.proof, ==, CLV_PROOF_NONE);
     g_assert_cmpuint(server->out.rx.key_len, ==, 0);
     g_assert_cmpuint(server->out.tx.key_len, ==, 0);
+    last_was_forged = server->out.forged;
 
     g_clear_error(&server->error);
     g_assert_cmpint(step(server, NULL, 0), ==, CLV_KEYMGMT_FAILED);

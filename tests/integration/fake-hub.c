@@ -218,6 +218,7 @@ on_refer(Hub *hub, const ClvSipRefer *refer)
     hub->n_refers++;
     hub->refer = refer->refer;
     hub->refer_leg = refer->leg;
+    hub->refer_leg_is_named = refer->leg_is_named;
     hub->refer_target_leg = refer->target_leg;
     hub->refer_removes = refer->removes;
     hub->refer_names_dialog = refer->names_dialog;

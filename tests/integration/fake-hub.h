@@ -47,6 +47,7 @@ typedef struct Hub {
     ClvReferId refer;
     char *refer_target, *refer_replaces, *refer_ticket, *refer_identity;
     ClvLegId refer_leg, refer_target_leg;
+    gboolean refer_leg_is_named;
     gboolean refer_removes, refer_names_dialog, refers_wait;
     ClvCode refer_code;
     guint n_refers;

@@ -76,6 +76,7 @@ a_refer_in_a_call_is_accepted_and_told_about(Scene *s, gconstpointer unused)
     g_assert_cmpstr(s->w.hub.refer_target, ==, "sip:carol@example.com");
     g_assert_false(s->w.hub.refer_removes);
     g_assert_cmpuint(s->w.hub.refer_leg, ==, s->w.hub.last_leg);
+    g_assert_false(s->w.hub.refer_leg_is_named);
     g_assert_null(s->w.hub.refer_ticket);
     first = expect_notify(s, "active;expires=", "SIP/2.0 100 Trying\r\n");
     event = raw_header(first, "Event");
@@ -399,6 +400,7 @@ escaped_fields_name_a_dialog_and_what_to_replace(Scene *s, gconstpointer unused)
     g_free(raw_call_expect(&s->call, 202));
     g_assert_cmpstr(s->w.hub.refer_replaces, ==, "a@b;to-tag=c;from-tag=d");
     g_assert_cmpuint(s->w.hub.refer_leg, ==, leg);
+    g_assert_true(s->w.hub.refer_leg_is_named);
     g_assert_false(s->w.hub.refer_names_dialog);
     clv_sip_refer_notify(s->w.hub.sip, s->w.hub.refer, 200, NULL, TRUE);
     raw_call_clear(&other);

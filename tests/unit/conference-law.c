@@ -178,9 +178,9 @@ law_sees_refer_action(Law *law, const ClvAction *action)
 
     switch (action->kind) {
     case CLV_ACT_REFER_ACCEPT:
-        g_assert_cmpint(refer->state, ==, REFER_ASKED);
-        refer->state = REFER_ACCEPTED;
+        g_assert_true(refer->state == REFER_ASKED || refer->state == REFER_LOOKED_AT);
         refer->proven = !refer->ticket && !law->needs_ticket;
+        refer->state = refer->state == REFER_LOOKED_AT ? REFER_PROVING : REFER_ACCEPTED;
         break;
     case CLV_ACT_REFER_REFUSE:
         g_assert_cmpint(refer->state, ==, REFER_ASKED);
@@ -188,9 +188,9 @@ law_sees_refer_action(Law *law, const ClvAction *action)
         refer->state = REFER_ENDED;
         break;
     case CLV_ACT_REFER_KEYS:
-        g_assert_cmpint(refer->state, ==, REFER_ACCEPTED);
+        g_assert_cmpint(refer->state, ==, REFER_ASKED); /* before the 202 */
         g_assert_true(refer->ticket);
-        refer->state = REFER_PROVING;
+        refer->state = REFER_LOOKED_AT;
         break;
     default:
         g_assert_true(refer->state == REFER_ACCEPTED || refer->state == REFER_PROVING);

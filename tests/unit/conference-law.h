@@ -39,6 +39,7 @@ typedef struct DialLaw {
 typedef enum ReferState {
     REFER_UNKNOWN,
     REFER_ASKED,
+    REFER_LOOKED_AT, /* its ticket, and the answer is due */
     REFER_ACCEPTED,
     REFER_PROVING,
     REFER_ENDED,

@@ -300,7 +300,8 @@ play_reoffer(Play *play, const Words *w)
 
 /* ---- REFER ---- */
 
-/* "refer 1 alice carol leg=1 ticket": alice - or "-" - asks for carol, or "focus" */
+/* "refer 1 alice carol leg=1 ticket": alice - or "-" - asks for carol, or "focus"; "named": the dialog
+ * is that of Target-Dialog */
 static void
 play_refer(Play *play, const Words *w)
 {
@@ -312,6 +313,7 @@ play_refer(Play *play, const Words *w)
     ClvEvRefer refer = {
         .refer = leg_of(w),
         .leg = number(w, "leg"),
+        .leg_is_named = has(w, "named"),
         .proof = has(w, "digest")     ? CLV_PROOF_DIGEST
                  : has(w, "asserted") ? CLV_PROOF_ASSERTED
                                       : CLV_PROOF_NONE,

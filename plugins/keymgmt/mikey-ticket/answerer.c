@@ -283,6 +283,7 @@ fail(TicketAnswerer *state, gint64 now_us, ClvKeymgmtOutput *out, GError **error
     clv_keymgmt_output_clear(out);
     if (clv_ticket_code_has_error_line((ClvCode)state->refusal.error->code))
         add_error_line(state, now_us, out);
+    out->forged = clv_ticket_is_forgery(&state->refusal);
     g_propagate_error(error, g_steal_pointer(&state->refusal.error));
     state->stage = TICKET_OVER;
     return CLV_KEYMGMT_FAILED;
@@ -341,6 +342,7 @@ clv_ticket_answerer_new(const ClvKeymgmtSetup *setup)
     state->focus_uri = g_strdup(setup->focus_uri);
     state->factory_uris = g_strdupv((char **)setup->factory_uris);
     state->creation_ticket = g_strdup(setup->creation_ticket);
+    state->session = setup->session;
     state->local_ssrc = setup->local_ssrc;
     state->n_profiles = clv_ticket_profiles(setup->suites, state->profiles);
     clv_ticket_lines_read(setup->offer, setup->media_index, setup->purpose, &state->lines,

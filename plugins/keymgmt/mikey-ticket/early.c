@@ -313,6 +313,20 @@ check_sessions(const Early *e)
     return TRUE;
 }
 
+/* The memory of messages ends with the skew; the dialog knows for longer what is in force (5.3). */
+static gboolean
+check_bundle(const Early *e)
+{
+    const ClvKeymgmtSession *session = e->state->session;
+    guint32 csb_id = mikey_offer_csb_id(e->state->offer);
+
+    if (session == NULL || clv_ticket_session_csb_id(session) != csb_id)
+        return TRUE;
+    return clv_ticket_refuse(e->refusal, CLV_CODE_KEYMGMT_FAILED, MIKEY_REPLAYED,
+                             "CSB ID %08x is the one in force; a new ticket wants a new one",
+                             csb_id);
+}
+
 static gboolean
 check_replay(const Early *e)
 {
@@ -337,7 +351,7 @@ clv_ticket_check_early(TicketAnswerer *state, gint64 now_us, TicketRefusal *refu
 {
     static const Check checks[] = {
         check_flags, check_validity, check_initiator, check_responder, check_list,   check_refer,
-        check_kms,   check_purpose,  check_own_keys,  check_sessions,  check_replay,
+        check_kms,   check_purpose,  check_own_keys,  check_sessions,  check_bundle, check_replay,
     };
     Early e = {
         .state = state,

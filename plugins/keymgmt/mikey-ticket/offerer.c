@@ -100,6 +100,8 @@ check_policy(TicketOfferer *o, const MikeyPolicy *policy)
 
     if ((policy->flags & wanted) != wanted)
         return refuse_grant(o, "one of the flags D to I is not set");
+    if ((policy->flags & MIKEY_FLAG_M) != 0)
+        return refuse_grant(o, "who answers may bring keys of his own (M)");
     if (!policy->has_end || policy->end_unix > o->asked_end_unix)
         return refuse_grant(o, "it is good for longer");
     if (policy->n_responders != g_strv_length(o->ticket_for))

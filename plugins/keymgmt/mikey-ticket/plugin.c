@@ -9,7 +9,7 @@
 #include "keymgmt/schemes.h"
 #include "ticket-private.h"
 
-/* Without a ticket it can only be an update. A new ticket begins anew, whatever its CSB ID. */
+/* Without a ticket it can only be an update; with one it begins anew. */
 static gboolean
 updates_session(const ClvKeymgmtSetup *setup)
 {

@@ -181,3 +181,10 @@ clv_ticket_code_has_error_line(ClvCode code)
     return code == CLV_CODE_KEYMGMT_FAILED || code == CLV_CODE_KEYMGMT_UNACCEPTABLE ||
            code == CLV_CODE_TICKET_REFUSED;
 }
+
+gboolean
+clv_ticket_is_forgery(const TicketRefusal *refusal)
+{
+    return refusal->status == MIKEY_BAD_MAC || refusal->status == MIKEY_BAD_TICKET_MAC ||
+           refusal->status == MIKEY_BAD_INITIATOR_DATA;
+}

@@ -41,6 +41,12 @@ clv_ticket_session_free(ClvKeymgmtSession *session)
         session->free(session);
 }
 
+guint32
+clv_ticket_session_csb_id(const ClvKeymgmtSession *session)
+{
+    return mikey_bundle_csb_id(((const TicketSession *)session)->bundle);
+}
+
 ClvKeymgmtSession *
 clv_ticket_session_new(MikeyBundle *bundle, guint cs_line, gboolean we_offered,
                        const ClvKeymgmtOutput *done)
@@ -196,6 +202,7 @@ updater_step(ClvKeymgmtState *base, const ClvKeymgmtInput *in, ClvKeymgmtOutput 
     clv_keymgmt_output_clear(out);
     if (clv_ticket_code_has_error_line((ClvCode)u->refusal.error->code))
         add_error_line(u, in->now_us, out);
+    out->forged = clv_ticket_is_forgery(&u->refusal);
     g_propagate_error(error, g_steal_pointer(&u->refusal.error));
     return CLV_KEYMGMT_FAILED;
 }

@@ -46,6 +46,8 @@ gboolean clv_ticket_refuse_foreign(TicketRefusal *refusal, MikeyStatus status,
                                    const MikeyPeerError *peer);
 /* Is @code a refusal of the offer itself (488), so that an Error message may go with it? */
 gboolean clv_ticket_code_has_error_line(ClvCode code);
+/* Was a message or a ticket refused because a MAC, or Vi, did not fit? */
+gboolean clv_ticket_is_forgery(const TicketRefusal *refusal);
 
 /* ---- lines.c ---- */
 
@@ -113,6 +115,7 @@ typedef struct TicketSession TicketSession;
 ClvKeymgmtSession *clv_ticket_session_new(MikeyBundle *bundle, guint cs_line, gboolean we_offered,
                                           const ClvKeymgmtOutput *done);
 void clv_ticket_session_free(ClvKeymgmtSession *session);
+guint32 clv_ticket_session_csb_id(const ClvKeymgmtSession *session);
 gboolean clv_ticket_is_update(const TicketLines *lines);
 /* setup->session is set */
 ClvKeymgmtState *clv_ticket_updater_new(const ClvKeymgmtSetup *setup);
@@ -134,6 +137,7 @@ typedef struct TicketAnswerer {
     char *focus_uri;
     char **factory_uris;                          /* (nullable) */
     char *creation_ticket;                        /* (nullable) */
+    const ClvKeymgmtSession *session;             /* (nullable) the hub's: what is in force */
     MikeySrtpProfile profiles[CLV_N_SRTP_SUITES]; /* acceptable, best first */
     gsize n_profiles;
     guint32 local_ssrc;

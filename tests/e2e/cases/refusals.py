@@ -123,6 +123,8 @@ def forged(bench):
     alice, uri = running(bench, server)
     for how in ('bad-mac', 'bad-vi', 'expired', 'no-sdp-ids'):
         refused(bench.ua(server, 'bob', 'join', uri, more=['--forge', how]), 488)
+    check(server.process.log().count('event=auth-failure') == 2,
+          'the operator hears of those whose MACs are wrong')
     # carol has stolen the ticket that bob got, but not its keys.
     ticket = bench.folder + '/bob.ticket'
     keeper = bench.ua(server, 'bob', 'join', uri, duration=1,
