@@ -37,6 +37,7 @@ typedef struct ClvKmsUser {
     char *name; /* IDRpsk */
     guint line;
     ClvSecret *psk;
+    gboolean psk_refused; /* something stands there that is no key; while a file is read */
     GPtrArray *identities; /* (element-type utf8) canonical */
     GArray *may_request;   /* (element-type ClvKmsScope) */
     GPtrArray *purposes;   /* (nullable) (element-type utf8): NULL: any */
@@ -85,8 +86,9 @@ typedef struct ClvKmsPeer {
 } ClvKmsPeer;
 
 struct ClvKmsKeyFile {
-    gint refs; /* atomic */
-    char *uri; /* IDRkms as written */
+    gint refs;  /* atomic */
+    guint line; /* of [kms] */
+    char *uri;  /* IDRkms as written */
     char *canonical_uri;
     gint64 skew_s;
     gint64 max_lifetime_s;

@@ -286,6 +286,8 @@ typedef struct ClvKmsServerConfig {
 /* service: (transfer none): outlives the server */
 ClvKmsServer *clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service,
                                  GError **error);
+/* What can be said of listen= without opening a socket. */
+gboolean clv_kms_server_check(const ClvKmsServerConfig *config, GError **error);
 void clv_kms_server_free(ClvKmsServer *server);
 const char *clv_kms_server_url(const ClvKmsServer *server); /* with the real port */
 

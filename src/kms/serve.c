@@ -603,9 +603,17 @@ check_exposure(GInetSocketAddress *address, const ClvKmsServerConfig *config, GE
         g_inet_address_get_is_loopback(g_inet_socket_address_get_address(address)))
         return TRUE;
     return fail(error,
-                "KMS listen address %s: plain HTTP beyond loopback; expected a certificate, a "
+                "KMS listen address: found '%s', plain HTTP beyond loopback, expected a certificate, a "
                 "loopback address, or the explicit permission for insecure transport",
                 config->listen);
+}
+
+gboolean
+clv_kms_server_check(const ClvKmsServerConfig *config, GError **error)
+{
+    g_autoptr(GInetSocketAddress) address = read_listen(config->listen, error);
+
+    return address != NULL && check_exposure(address, config, error);
 }
 
 static struct MHD_Daemon *

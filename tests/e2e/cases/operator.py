@@ -114,6 +114,13 @@ def check_config(bench):
     server.write('conclave.conf', good.replace('[kms]', '[kms]\nurl=ftp:x')
                  .replace('file=policy.conf', 'file=policies.conf\nstate-file=nowhere/state'))
     check_says(r'conclave\.conf:\d+: \[policy\] state-file: found .*nowhere/state.* No such file', r'conclave\.conf:\d+: \[kms\] url: .*ftp:x', r'policies\.conf.*No such file')
+    # an embedded KMS that goes by another name would resolve nothing, ever
+    server.write('conclave.conf', good.replace('uri=sip:kms@', 'uri=sip:kms.other@').replace(
+        'listen=127.0.0.1:', 'listen=192.0.2.1:'))
+    check_says(r'conclave\.conf:\d+: \[kms\] uri: found .sip:kms\.other@.*expected .sip:kms@',
+               r'conclave\.conf:\d+: \[embedded-kms\] listen: .*plain HTTP beyond loopback')
+    server.write('conclave.conf', good.replace('uri=sip:kms@', 'uri=kms@'))
+    check_says(r'conclave\.conf: \[kms\] uri: found .kms@.*expected')
     server.write('conclave.conf', good)
     server.write('policy.conf', policy_with('create-alow=*@example.org'))
     os.chmod(server.path('tls/agent.pem'), 0o644)
