@@ -166,6 +166,9 @@ check_locked(const Case *in)
     if (!in->facts->locked || identity == NULL || in->facts->n_endpoints > 0 ||
         is_creator(in, identity) || any_clause(in, KEY_OWNERS, identity, NULL))
         return TRUE;
+    /* locked while it ran, against or without a word of the files */
+    if (!view_number(in->view, KEY_LOCKED))
+        return refuse(in, CLV_CODE_FORBIDDEN, "locked", "order");
     return refuse_by(in, CLV_CODE_FORBIDDEN, "locked", KEY_LOCKED);
 }
 

@@ -247,7 +247,7 @@ static const struct {
      NULL},
     /* locked */
     {"", CLV_OP_JOIN, {BOB, TICKET, .locked = TRUE, ROOM}, 0, CLV_CODE_FORBIDDEN, "locked",
-     "built-in locked=no"},
+     "order"},
     {"locked=yes\n", CLV_OP_JOIN, {BOB, TICKET, .locked = TRUE, ROOM}, 0, CLV_CODE_FORBIDDEN,
      "locked", "test:6 [factory f] locked"},
     {"", CLV_OP_JOIN, {BOB, TICKET, .locked = TRUE, .n_endpoints = 1, ROOM}, ALLOWED, CLV_CODE_OK,
