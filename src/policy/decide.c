@@ -121,14 +121,16 @@ proof_suffices(const Case *in)
 }
 
 /* The table of 5.12 of the conference digest. Who may still prove himself by digest or ticket is
- * not anonymous; check_auth() asks him to. */
+ * not anonymous, unless he says so himself and brings no ticket; check_auth() asks him to. */
 static gboolean
 check_anonymous(const Case *in)
 {
     const ClvPolicyFacts *facts = in->facts;
     gint64 anonymity = view_number(in->view, KEY_ANONYMITY);
-    gboolean nameless = facts->identity == NULL && !facts->ticket_offered &&
-                        clv_policy_min_proof(in->view) == CLV_PROOF_ASSERTED;
+    ClvProof needed = clv_policy_min_proof(in->view);
+    gboolean nameless =
+        facts->identity == NULL && !facts->ticket_offered &&
+        (needed == CLV_PROOF_ASSERTED || (needed == CLV_PROOF_TICKET && facts->anonymous));
     gboolean invalid = facts->identity != NULL && clv_identity_is_anonymous(facts->identity);
     gboolean hides = facts->anonymous && facts->identity != NULL;
 

@@ -94,7 +94,8 @@ typedef struct ClvPolicyFacts {
     ClvProof proof;         /* what proves it so far */
     gboolean ticket_offered; /* a ticket is there but not resolved yet; ANSWER: ours went
                                 unanswered, keys of another kind came back */
-    gboolean anonymous;     /* privacy asked for by somebody whose SIP identity is known, 5.12 */
+    gboolean anonymous;     /* privacy asked for: by somebody whose SIP identity is known, or, while
+                               identity is NULL, by nobody that says who he is; 5.12 */
     gboolean diverted;
     gboolean secured, tls;  /* signalling hop */
     const char *creator;    /* (nullable) canonical */

@@ -198,6 +198,10 @@ def anonymous(bench):
         else:
             event = refused(bob, status)
             check(event['phrase'] == 'Anonymity Disallowed', f'with these words, found {event}')
+        # nobody has said who calls, and no ticket will: who wants to hide that is told so
+        for extra, wanted in (('Privacy: id\n', 433), ('', 488)):
+            answer = sip.invite(sip.Peer(server.tls_port, 'tls'), uri, sdes_offer(), extra=extra)
+            check(sip.status_of(answer) == wanted, f'{wanted} with {extra!r}, found {answer}')
         finish(alice)
 
 
