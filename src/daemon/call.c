@@ -594,9 +594,11 @@ error_body(const Leg *leg, const Negotiation *n)
 static ClvCode
 plainest_code(const Negotiation *n, ClvCode code)
 {
-    return code == CLV_CODE_KEYMGMT_UNACCEPTABLE && n->media_code == CLV_CODE_UNSECURED
-               ? CLV_CODE_UNSECURED
-               : code;
+    gboolean secured = n->media_code != CLV_CODE_UNSECURED;
+
+    if (n->offer != NULL && n->media_code == CLV_CODE_OK && !n->choice.no_media)
+        secured = clv_sdp_is_keyed(n->offer, n->choice.media_index);
+    return code == CLV_CODE_KEYMGMT_UNACCEPTABLE && !secured ? CLV_CODE_UNSECURED : code;
 }
 
 void
