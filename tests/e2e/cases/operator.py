@@ -88,6 +88,19 @@ def reload_mistake(bench):
     server.ctl('check-policy', server.path('policy.conf'), expect=1)
 
 
+@test('a factory that is gone from the policy makes nothing more, and what it made lives on')
+def deleted_factory(bench):
+    server = bench.server()
+    alice, uri = running(bench, server)
+    server.write('policy.conf', '[policy]\nformat=1\n[factory other]\ncreate-allow=any\n'
+                                'uri=sip:factory.other@example.org\n')
+    server.ctl('reload')
+    refused(bench.ua(server, 'carol', 'create', duration=1,
+                     more=['--invite', devconfig.identity('bob')]), 404)
+    expect_good(bench.ua(server, 'bob', 'join', uri, duration=1))
+    finish(alice)
+
+
 @test('check-config finds what would stop the start, in the files behind it, too')
 def check_config(bench):
     server = bench.server()
