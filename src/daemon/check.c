@@ -110,10 +110,38 @@ check_state(const ClvConfig *c, GPtrArray *warnings)
                                         c->state_file, folder, g_strerror(errno)));
 }
 
+/* The rooms of a factory whose tickets the embedded KMS would refuse to resolve for us. */
 static void
-check_policy(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
+check_factories(const ClvConfig *c, ClvPolicy *policy, const ClvKmsKeyFile *keys,
+                GPtrArray *warnings)
+{
+    for (guint i = 0; i < clv_policy_n_factories(policy); i++) {
+        const ClvPolicyFactory *factory = clv_policy_factory(policy, i);
+        g_autoptr(ClvPolicyView) view = clv_policy_view_factory(policy, factory->name);
+        const ClvScheme *scheme = clv_policy_schemes(view);
+
+        while (*scheme != CLV_SCHEME_NONE && *scheme != CLV_SCHEME_MIKEY_TICKET)
+            scheme++;
+        if (*scheme != CLV_SCHEME_NONE &&
+            !clv_kms_keyfile_serves(keys, c->kms_user, factory->uris[0]))
+            g_ptr_array_add(
+                warnings,
+                g_strdup_printf("%s: [factory %s] uri: found '%s', expected the factory "
+                                "of a [service] of user '%s' in %s, or no ticket for it "
+                                "can be resolved",
+                                c->policy_file, factory->name, factory->uris[0],
+                                c->kms_user != NULL ? c->kms_user : "(any)", c->embedded_keys));
+    }
+}
+
+/* keys: (nullable): of the KMS, when it is the embedded one that is asked */
+static void
+check_policy(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors, GPtrArray *warnings)
 {
     g_autoptr(ClvPolicy) policy = clv_policy_load(c->policy_file, c->policy_dir, errors);
+
+    if (policy != NULL && keys != NULL)
+        check_factories(c, policy, keys, warnings);
 
     for (const char *const *w = policy != NULL ? clv_policy_warnings(policy) : NULL;
          w != NULL && *w != NULL; w++)
@@ -209,11 +237,8 @@ check_embedded_listen(const ClvConfig *c, GPtrArray *errors)
 }
 
 static void
-check_kms(const ClvConfig *c, GPtrArray *errors)
+check_kms(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
 {
-    g_autoptr(ClvKmsKeyFile) keys =
-        c->embedded_keys != NULL ? clv_kms_keyfile_load(c->embedded_keys, errors) : NULL;
-
     check_psk(c, keys, errors);
     check_embedded_listen(c, errors);
     check_client(c, errors);
@@ -226,15 +251,18 @@ static void
 check_files(const ClvConfig *config, const char *path, GPtrArray *errors, GPtrArray *warnings)
 {
     g_autoptr(ClvIni) ini = clv_ini_read(path, CLV_INI_MAX_BYTES, errors);
+    g_autoptr(ClvKmsKeyFile) keys = NULL;
 
     if (ini == NULL)
         return;
     check_repetitions(ini, warnings);
     check_control(config, errors);
     check_sip(config, errors, warnings);
-    check_policy(config, errors, warnings);
+    if (config->embedded_keys != NULL)
+        keys = clv_kms_keyfile_load(config->embedded_keys, errors);
+    check_policy(config, config->kms_urls == NULL ? keys : NULL, errors, warnings);
     check_state(config, warnings);
-    check_kms(config, errors);
+    check_kms(config, keys, errors);
     clv_prompts_check(config->prompts, warnings);
     add_lines(ini, errors);
     add_lines(ini, warnings);

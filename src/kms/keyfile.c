@@ -331,6 +331,14 @@ clv_kms_keyfile_parse_in(const char *name, const char *folder, const char *text,
     return errors->len == n_before ? g_steal_pointer(&keys) : NULL;
 }
 
+gboolean
+clv_kms_keyfile_serves(const ClvKmsKeyFile *keys, const char *user, const char *factory)
+{
+    const ClvKmsSystem *system = g_hash_table_lookup(keys->systems_by_factory, factory);
+
+    return system != NULL && (user == NULL || strcmp(system->user->name, user) == 0);
+}
+
 ClvKmsKeyFile *
 clv_kms_keyfile_parse(const char *name, const char *text, gsize len, GPtrArray *errors)
 {

@@ -106,13 +106,13 @@ def check_config(bench):
     server = bench.server()
     conf, good = server.path('conclave.conf'), server.read('conclave.conf')
 
-    def check_says(*patterns):
+    def check_says(*patterns, passes=False):
         found, daemon = (
             subprocess.run([bench.program(words[0]), *words[1:]], stderr=subprocess.PIPE,
                            stdout=subprocess.DEVNULL, text=True, timeout=20)
             for words in (('conclavectl', 'check-config', conf),
                           ('conclaved', '--check-config', '--config', conf)))
-        check(found.returncode == daemon.returncode == (1 if patterns else 0),
+        check(found.returncode == daemon.returncode == (1 if patterns and not passes else 0),
               f'the verdict, found {found.stderr}')
         for pattern in patterns:
             check(re.search(pattern, found.stderr) and re.search(pattern, daemon.stderr),
@@ -135,6 +135,11 @@ def check_config(bench):
     server.write('conclave.conf', good.replace('uri=sip:kms@', 'uri=kms@'))
     check_says(r'conclave\.conf: \[kms\] uri: found .kms@.*expected')
     server.write('conclave.conf', good)
+    keys = server.read('kms-keys.conf')
+    server.write('kms-keys.conf', keys.replace('[service conf1]', '[service conf2]'), 0o600)
+    check_says(r'policy\.conf: \[factory adhoc\] uri: found .*expected the factory of a \[service\]',
+               passes=True)
+    server.write('kms-keys.conf', keys, 0o600)
     server.write('policy.conf', policy_with('create-alow=*@example.org'))
     os.chmod(server.path('tls/agent.pem'), 0o644)
     os.chmod(server.path('users.conf'), 0o604)
