@@ -233,7 +233,8 @@ parse(const char *text, gsize len, GError **error)
         secret = clv_secret_new(bytes, n);
     else
         g_set_error_literal(error, CLV_SECRET_ERROR, CLV_SECRET_ERROR_FORMAT,
-                            "expected a key as an even number of hex digits, or \"base64:\" and "
+                            "found something else, expected a key as an even number of hex digits, "
+                            "or \"base64:\" and "
                             "padded base64, on one line");
     OPENSSL_cleanse(bytes, sizeof(bytes));
     return secret;

@@ -66,7 +66,9 @@ facts_of_member(const ClvConference *c, const Member *member)
     /* Of whom we called ourselves no more was asked than that (5.13). */
     facts.proof = member->dialed != NULL ? MAX(member->proof, CLV_PROOF_DIGEST) : member->proof;
     facts.ticket_offered = member->ticket_offered;
-    facts.anonymous = member->anonymous && member->sip_identity != NULL;
+    /* of who is known by his ticket alone the wish for privacy says nothing */
+    facts.anonymous =
+        member->anonymous && (member->sip_identity != NULL || member->identity == NULL);
     facts.diverted = member->diverted;
     facts.secured = member->secured;
     facts.tls = member->tls;

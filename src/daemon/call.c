@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/identity.h"
 #include "base/secret.h"
 #include "daemon/hub-private.h"
 
@@ -145,9 +146,19 @@ call_mirror(ClvDirection ours)
                           ((ours & CLV_DIR_RECVONLY) ? CLV_DIR_SENDONLY : 0));
 }
 
+/* RFC 3323 4.1.1, and nobody who says who it is; an assertion without Privacy is for all to see. */
+static gboolean
+hides_behind_from(const ClvSipInvite *invite)
+{
+    return invite->identity == NULL && invite->from_uri != NULL &&
+           clv_identity_is_anonymous(invite->from_uri);
+}
+
 void
 call_take_invite(Leg *leg, const ClvSipInvite *invite)
 {
+    gboolean ticket;
+
     leg->identity = g_strdup(invite->identity);
     leg->display_name = g_strdup(invite->display_name);
     leg->peer = g_strdup(invite->peer);
@@ -161,14 +172,15 @@ call_take_invite(Leg *leg, const ClvSipInvite *invite)
     leg->purpose = invite->target == CLV_TARGET_FACTORY ? CLV_PURPOSE_CREATE : CLV_PURPOSE_JOIN;
     if (invite->offer != NULL)
         negotiation_begin(leg, &leg->now, invite->offer);
+    ticket = leg->now.offer != NULL && offers_ticket(&leg->now);
     leg->join = (ClvEvJoin){
         .identity = leg->identity,
         .proof = invite->proof,
         .display_name = leg->display_name,
         .peer = leg->peer,
         .creates = leg->purpose == CLV_PURPOSE_CREATE,
-        .ticket_offered = leg->now.offer != NULL && offers_ticket(&leg->now),
-        .anonymous = invite->privacy_id,
+        .ticket_offered = ticket,
+        .anonymous = invite->privacy_id || (!ticket && hides_behind_from(invite)),
         .diverted = invite->diverted,
         .secured = invite->secured,
         .tls = invite->tls,
@@ -603,9 +615,11 @@ error_body(const Leg *leg, const Negotiation *n)
 static ClvCode
 plainest_code(const Negotiation *n, ClvCode code)
 {
-    return code == CLV_CODE_KEYMGMT_UNACCEPTABLE && n->media_code == CLV_CODE_UNSECURED
-               ? CLV_CODE_UNSECURED
-               : code;
+    gboolean secured = n->media_code != CLV_CODE_UNSECURED;
+
+    if (n->offer != NULL && n->media_code == CLV_CODE_OK && !n->choice.no_media)
+        secured = clv_sdp_is_keyed(n->offer, n->choice.media_index);
+    return code == CLV_CODE_KEYMGMT_UNACCEPTABLE && !secured ? CLV_CODE_UNSECURED : code;
 }
 
 void

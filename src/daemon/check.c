@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "base/option.h"
 #include "base/secret.h"
 #include "daemon/check.h"
@@ -43,6 +44,18 @@ add_lines(const ClvIni *ini, GPtrArray *sentences)
 {
     for (guint i = 0; i < sentences->len; i++)
         add_line(ini, (char **)&g_ptr_array_index(sentences, i));
+}
+
+char *
+clv_config_with_lines(const char *path, const char *text)
+{
+    g_autoptr(GPtrArray) ignored = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(ClvIni) ini = clv_ini_read(path, CLV_INI_MAX_BYTES, ignored);
+    g_auto(GStrv) sentences = g_strsplit(text, "\n", -1);
+
+    for (char **sentence = sentences; ini != NULL && *sentence != NULL; sentence++)
+        add_line(ini, sentence);
+    return g_strjoinv("\n", sentences);
 }
 
 static void
@@ -97,10 +110,38 @@ check_state(const ClvConfig *c, GPtrArray *warnings)
                                         c->state_file, folder, g_strerror(errno)));
 }
 
+/* The rooms of a factory whose tickets the embedded KMS would refuse to resolve for us. */
 static void
-check_policy(const ClvConfig *c, GPtrArray *errors, GPtrArray *warnings)
+check_factories(const ClvConfig *c, ClvPolicy *policy, const ClvKmsKeyFile *keys,
+                GPtrArray *warnings)
+{
+    for (guint i = 0; i < clv_policy_n_factories(policy); i++) {
+        const ClvPolicyFactory *factory = clv_policy_factory(policy, i);
+        g_autoptr(ClvPolicyView) view = clv_policy_view_factory(policy, factory->name);
+        const ClvScheme *scheme = clv_policy_schemes(view);
+
+        while (*scheme != CLV_SCHEME_NONE && *scheme != CLV_SCHEME_MIKEY_TICKET)
+            scheme++;
+        if (*scheme != CLV_SCHEME_NONE &&
+            !clv_kms_keyfile_serves(keys, c->kms_user, factory->uris[0]))
+            g_ptr_array_add(
+                warnings,
+                g_strdup_printf("%s: [factory %s] uri: found '%s', expected the factory "
+                                "of a [service] of user '%s' in %s, or no ticket for it "
+                                "can be resolved",
+                                c->policy_file, factory->name, factory->uris[0],
+                                c->kms_user != NULL ? c->kms_user : "(any)", c->embedded_keys));
+    }
+}
+
+/* keys: (nullable): of the KMS, when it is the embedded one that is asked */
+static void
+check_policy(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors, GPtrArray *warnings)
 {
     g_autoptr(ClvPolicy) policy = clv_policy_load(c->policy_file, c->policy_dir, errors);
+
+    if (policy != NULL && keys != NULL)
+        check_factories(c, policy, keys, warnings);
 
     for (const char *const *w = policy != NULL ? clv_policy_warnings(policy) : NULL;
          w != NULL && *w != NULL; w++)
@@ -118,13 +159,40 @@ check_papers(const ClvConfig *c, GPtrArray *errors)
         g_ptr_array_add(errors, g_strdup_printf("[kms] %s", error->message));
 }
 
+static gboolean
+same_identity(const char *a, const char *b)
+{
+    g_autofree char *one = clv_identity_canonical(a, -1), *other = clv_identity_canonical(b, -1);
+
+    return g_strcmp0(one, other) == 0;
+}
+
+gboolean
+clv_config_check_embedded(const ClvConfig *config, const ClvKmsKeyFile *keys, GPtrArray *errors)
+{
+    guint before = errors->len;
+    gsize len;
+
+    if (config->mikey_cert == NULL && config->kms_psk_file == NULL &&
+        clv_kms_keyfile_psk(keys, config->kms_user, &len) == NULL)
+        g_ptr_array_add(errors,
+                        g_strdup_printf("%s: found no user '%s', expected the one that [kms] user= "
+                                        "names",
+                                        config->embedded_keys, config->kms_user));
+    if (config->kms_urls == NULL && !same_identity(config->kms_uri, clv_kms_keyfile_uri(keys)))
+        g_ptr_array_add(errors,
+                        g_strdup_printf("[kms] uri: found '%s', expected '%s' as in [kms] of %s",
+                                        config->kms_uri, clv_kms_keyfile_uri(keys),
+                                        config->embedded_keys));
+    return errors->len == before;
+}
+
 /* The key comes from a file of its own, or is that of a user of the embedded KMS. */
 static void
 check_psk(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ClvSecret) psk = NULL;
-    gsize len;
 
     if (c->mikey_cert != NULL) {
         check_papers(c, errors);
@@ -132,12 +200,9 @@ check_psk(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
         psk = clv_secret_read_file(c->kms_psk_file, &error);
         if (psk == NULL)
             g_ptr_array_add(errors, g_strdup(error->message));
-    } else if (keys != NULL && clv_kms_keyfile_psk(keys, c->kms_user, &len) == NULL) {
-        g_ptr_array_add(errors,
-                        g_strdup_printf("%s: found no user '%s', expected the one that [kms] user= "
-                                        "names",
-                                        c->embedded_keys, c->kms_user));
     }
+    if (keys != NULL)
+        clv_config_check_embedded(c, keys, errors);
 }
 
 /* A client that asks nobody: does it like its settings? */
@@ -162,12 +227,20 @@ check_client(const ClvConfig *c, GPtrArray *errors)
 }
 
 static void
-check_kms(const ClvConfig *c, GPtrArray *errors)
+check_embedded_listen(const ClvConfig *c, GPtrArray *errors)
 {
-    g_autoptr(ClvKmsKeyFile) keys =
-        c->embedded_keys != NULL ? clv_kms_keyfile_load(c->embedded_keys, errors) : NULL;
+    ClvKmsServerConfig server = {.listen = c->embedded_listen};
+    g_autoptr(GError) error = NULL;
 
+    if (c->embedded_keys != NULL && !clv_kms_server_check(&server, &error))
+        g_ptr_array_add(errors, g_strdup_printf("[embedded-kms] listen: %s", error->message));
+}
+
+static void
+check_kms(const ClvConfig *c, const ClvKmsKeyFile *keys, GPtrArray *errors)
+{
     check_psk(c, keys, errors);
+    check_embedded_listen(c, errors);
     check_client(c, errors);
     check_readable(c->kms_ca, errors);
     check_readable(c->kms_cert, errors);
@@ -178,15 +251,18 @@ static void
 check_files(const ClvConfig *config, const char *path, GPtrArray *errors, GPtrArray *warnings)
 {
     g_autoptr(ClvIni) ini = clv_ini_read(path, CLV_INI_MAX_BYTES, errors);
+    g_autoptr(ClvKmsKeyFile) keys = NULL;
 
     if (ini == NULL)
         return;
     check_repetitions(ini, warnings);
     check_control(config, errors);
     check_sip(config, errors, warnings);
-    check_policy(config, errors, warnings);
+    if (config->embedded_keys != NULL)
+        keys = clv_kms_keyfile_load(config->embedded_keys, errors);
+    check_policy(config, config->kms_urls == NULL ? keys : NULL, errors, warnings);
     check_state(config, warnings);
-    check_kms(config, errors);
+    check_kms(config, keys, errors);
     clv_prompts_check(config->prompts, warnings);
     add_lines(ini, errors);
     add_lines(ini, warnings);

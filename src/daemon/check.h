@@ -12,3 +12,13 @@
  * @errors would keep the server from starting, @warnings look like mistakes.
  * Returns: FALSE when there are errors */
 gboolean clv_config_check(const char *path, GPtrArray *errors, GPtrArray *warnings);
+
+typedef struct ClvKmsKeyFile ClvKmsKeyFile;
+/* Does the key file of the embedded KMS know this server, and does it go by the same name?
+ * Also asked when the server starts and when the key file has changed. */
+gboolean clv_config_check_embedded(const ClvConfig *config, const ClvKmsKeyFile *keys,
+                                   GPtrArray *errors);
+
+/* What the rooms say as "[section] key: ...", one in a line, with file and line of @path before it.
+ * Returns: (transfer full) */
+char *clv_config_with_lines(const char *path, const char *text);

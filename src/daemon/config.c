@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/identity.h"
 #include "base/option.h"
 
 #define AT(member) offsetof(ClvConfig, member)
@@ -183,6 +184,19 @@ listens_on_tls(const ClvConfig *config)
     return FALSE;
 }
 
+/* It names the KMS in MIKEY messages; no ticket could hold anything else. */
+static void
+check_kms_uri(const ClvConfig *c, const char *path, GPtrArray *errors)
+{
+    g_autofree char *canonical = clv_identity_canonical(c->kms_uri, -1);
+
+    if (canonical == NULL)
+        g_ptr_array_add(errors,
+                        g_strdup_printf("%s: [kms] uri: found '%s', expected the KMS's identity, such "
+                                        "as sip:kms@operator.example",
+                                        path != NULL ? path : "(defaults)", c->kms_uri));
+}
+
 /* What no single option can see. */
 static void
 check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
@@ -209,6 +223,8 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
     expect(errors, path,
            c->mikey_cert != NULL || (c->mikey_ca == NULL && c->mikey_crl == NULL),
            "[kms] mikey-ca-file and mikey-crl-file go with mikey-cert-file");
+    if (c->kms_uri != NULL)
+        check_kms_uri(c, path, errors);
     if (path == NULL)
         return;
     expect(errors, path, c->kms_urls != NULL || c->embedded_keys != NULL,

@@ -286,7 +286,11 @@ kick(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
     if (room == NULL)
         return FALSE;
     if (!is_member(room, who, leg) && !is_called(room, who)) {
-        g_set_error(error, CLV_CONTROL_ERROR, 0, "'%s' is not in this conference",
+        g_set_error(error, CLV_CONTROL_ERROR, 0,
+                    who != NULL || leg != 0
+                        ? "'%s' is not in this conference"
+                        : "found '%s', expected sip:NAME@HOST, tel:+DIGITS or a number of the column "
+                          "LEG of conclavectl show",
                     command->args[1]);
         return FALSE;
     }
@@ -354,9 +358,13 @@ admit(ClvHub *hub, const ClvCommand *command, ClvReport *report, GError **error)
         return FALSE;
     n = text == NULL || who != NULL ? count_waiting(room, who) : 0;
     if (n == 0) {
-        g_set_error(error, CLV_CONTROL_ERROR, 0, "%s%s%s does not wait in the lobby",
-                    text != NULL ? "'" : "", text != NULL ? text : "anybody",
-                    text != NULL ? "'" : "");
+        if (text == NULL)
+            g_set_error_literal(error, CLV_CONTROL_ERROR, 0, "nobody waits in the lobby");
+        else if (who == NULL)
+            g_set_error(error, CLV_CONTROL_ERROR, 0,
+                        "found '%s', expected sip:NAME@HOST or tel:+DIGITS", text);
+        else
+            g_set_error(error, CLV_CONTROL_ERROR, 0, "'%s' does not wait in the lobby", text);
         return FALSE;
     }
     clv_report_int(report, "admitted", n);

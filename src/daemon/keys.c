@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "daemon/check.h"
 #include "daemon/hub-private.h"
 #include "daemon/papers.h"
 
@@ -20,14 +21,15 @@ log_decision(const ClvKmsDecision *d, const char *peer, void *user)
 }
 
 static ClvKmsKeyFile *
-load_key_file(const char *path, GError **error)
+load_key_file(const ClvConfig *config, GError **error)
 {
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-    ClvKmsKeyFile *keys = clv_kms_keyfile_load(path, errors);
+    ClvKmsKeyFile *keys = clv_kms_keyfile_load(config->embedded_keys, errors);
     g_autofree char *text = NULL;
 
-    if (keys != NULL)
+    if (keys != NULL && clv_config_check_embedded(config, keys, errors))
         return keys;
+    clv_kms_keyfile_free(keys);
     g_ptr_array_add(errors, NULL);
     text = g_strjoinv("\n", (char **)errors->pdata);
     g_set_error_literal(error, CLV_KMS_ERROR, 0, text);
@@ -66,13 +68,7 @@ read_psk(Kms *kms, const ClvConfig *config, const ClvKmsKeyFile *keys, GError **
         bytes = clv_secret_bytes(secret, &len);
         return take_psk(kms, bytes, len, error);
     }
-    bytes = clv_kms_keyfile_psk(keys, config->kms_user, &len);
-    if (bytes == NULL) {
-        g_set_error(error, CLV_KMS_ERROR, 0,
-                    "%s: found no user '%s', expected the one that [kms] user= names",
-                    config->embedded_keys, config->kms_user);
-        return FALSE;
-    }
+    bytes = clv_kms_keyfile_psk(keys, config->kms_user, &len); /* load_key_file() has found him */
     return take_psk(kms, bytes, len, error);
 }
 
@@ -87,7 +83,7 @@ open_embedded(Kms *kms, const ClvConfig *config, GError **error)
 
     if (config->embedded_keys == NULL)
         return read_psk(kms, config, NULL, error);
-    keys = load_key_file(config->embedded_keys, error);
+    keys = load_key_file(config, error);
     if (keys == NULL)
         return FALSE;
     if (!read_psk(kms, config, keys, error)) {
@@ -98,6 +94,8 @@ open_embedded(Kms *kms, const ClvConfig *config, GError **error)
     if (!clv_kms_service_open_state(kms->service, g_get_real_time(), error))
         return FALSE;
     kms->server = clv_kms_server_new(&server, kms->service, error);
+    if (kms->server == NULL)
+        g_prefix_error(error, "embedded KMS: ");
     return kms->server != NULL;
 }
 
@@ -226,6 +224,10 @@ kms_reload(Kms *kms, const ClvConfig *config, GPtrArray *errors)
         keys = clv_kms_keyfile_load(config->embedded_keys, errors);
         if (keys == NULL)
             return FALSE;
+        if (!clv_config_check_embedded(config, keys, errors)) {
+            clv_kms_keyfile_free(keys);
+            return FALSE;
+        }
     }
     if (!read_psk(kms, config, keys, &error) || !renew_papers(kms, config, &error)) {
         g_ptr_array_add(errors, g_strdup(error->message));

@@ -194,6 +194,14 @@ serve(Process *process)
     return EXIT_SUCCESS;
 }
 
+static void
+say_why(const char *message)
+{
+    g_autofree char *text = clv_config_with_lines(option_config, message);
+
+    fprintf(stderr, "conclaved: cannot start:\n%s\n", text);
+}
+
 static int
 run(const ClvConfig *config)
 {
@@ -211,7 +219,7 @@ run(const ClvConfig *config)
     if (process.hub != NULL)
         status = serve(&process);
     else
-        fprintf(stderr, "conclaved: cannot start:\n%s\n", error->message);
+        say_why(error->message);
     clv_hub_free(process.hub);
     clv_loop_free(process.loop);
     close(process.signals);

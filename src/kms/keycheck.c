@@ -22,6 +22,8 @@ check_user(const Loader *loader, ClvKmsUser *user, GHashTable *digests)
     gsize len = 0;
 
     if (user->psk == NULL) {
+        if (user->psk_refused)
+            return;
         clv_kms_complain(loader, user->line,
                          "[user %s]: found no key, expected psk= or psk-file=", user->name);
         return;
@@ -305,12 +307,12 @@ check_peers(const Loader *loader)
 
     for (guint i = 0; i < keys->peers->len; i++) {
         const ClvKmsPeer *peer = keys->peers->pdata[i];
-        const char *missing = peer->uri == NULL                           ? "uri"
-                              : peer->user->psk == NULL                   ? "psk"
-                              : peer->user->may_request->len == 0         ? "identities"
-                              : peer->urls->len > 0 && peer->ca == NULL   ? "ca"
-                              : peer->urls->len > 0 && peer->cert == NULL ? "client-cert"
-                                                                          : NULL;
+        const char *missing = peer->uri == NULL                                     ? "uri"
+                              : peer->user->psk == NULL && !peer->user->psk_refused ? "psk"
+                              : peer->user->may_request->len == 0                   ? "identities"
+                              : peer->urls->len > 0 && peer->ca == NULL             ? "ca"
+                              : peer->urls->len > 0 && peer->cert == NULL           ? "client-cert"
+                                                                                    : NULL;
 
         if (missing != NULL) {
             clv_kms_complain(loader, peer->user->line, "[%s]: found no %s=, expected one",
@@ -352,7 +354,7 @@ check_http_auth(const Loader *loader)
          keys->http_auth == CLV_KMS_HTTP_AUTH_EITHER) &&
         keys->client_ca == NULL)
         clv_kms_complain(
-            loader, 0,
+            loader, loader->keys->line,
             "[kms]: found http-auth with certificates and no client-ca, expected the file of "
             "those who sign them");
 }
@@ -373,14 +375,14 @@ load_papers(const Loader *loader)
         return;
     if (n != 3) {
         clv_kms_complain(
-            loader, 0,
+            loader, loader->keys->line,
             "[kms]: found some of mikey-cert-file, mikey-key-file and mikey-ca-file, expected "
             "all of them");
         return;
     }
     keys->papers = clv_papers_load(&files, &error);
     if (keys->papers == NULL)
-        clv_kms_complain(loader, 0, "[kms]: %s", error->message);
+        clv_kms_complain(loader, loader->keys->line, "[kms]: %s", error->message);
 }
 
 static void
@@ -392,15 +394,16 @@ check_rotation(const Loader *loader)
     if (keys->tpk_rotate_s == 0)
         return;
     if (keys->tpk_rotate_s < least_s)
-        clv_kms_complain(loader, 0,
+        clv_kms_complain(loader, loader->keys->line,
                          "[kms]: found a tpk-rotate of %" G_GINT64_FORMAT
                          "s, expected at least %" G_GINT64_FORMAT
                          "s, or too many keys have to be kept for the longest max-lifetime",
                          keys->tpk_rotate_s, least_s);
     if (keys->tpks->len > 0)
-        clv_kms_complain(loader, 0, "[kms]: found tpk-file and tpk-rotate, expected one of them");
+        clv_kms_complain(loader, loader->keys->line,
+                         "[kms]: found tpk-file and tpk-rotate, expected one of them");
     if (keys->state_dir == NULL)
-        clv_kms_complain(loader, 0,
+        clv_kms_complain(loader, loader->keys->line,
                          "[kms]: found tpk-rotate without state-dir, expected a folder where "
                          "the keys are kept");
 }
@@ -409,7 +412,7 @@ void
 clv_kms_keys_check_whole(const Loader *loader)
 {
     if (loader->keys->uri == NULL)
-        clv_kms_complain(loader, 0,
+        clv_kms_complain(loader, loader->keys->line,
                          "found no uri= in [kms], expected the name of this KMS, such as "
                          "sip:kms@example.org");
     index_users(loader);

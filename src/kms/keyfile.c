@@ -275,6 +275,8 @@ read_groups(const Loader *loader, const ClvIni *ini)
         guint line = 0;
         const char *group = clv_ini_group(ini, i, &line);
 
+        if (strcmp(group, "kms") == 0)
+            loader->keys->line = line;
         g_hash_table_insert(loader->targets, g_strdup(group), open_group(loader, group, line));
     }
 }
@@ -283,8 +285,15 @@ read_groups(const Loader *loader, const ClvIni *ini)
 static void
 refuse_repetitions(const Loader *loader, const ClvIni *ini)
 {
-    for (guint i = 0; i < clv_ini_n_warnings(ini); i++)
-        g_ptr_array_add(loader->errors, g_strdup(clv_ini_warning(ini, i)));
+    for (guint i = 0; i < clv_ini_n_warnings(ini); i++) {
+        const char *warning = clv_ini_warning(ini, i);
+        const char *mild = strrchr(warning, ';'); /* "; both are taken together": not here */
+
+        g_ptr_array_add(loader->errors,
+                        g_strdup_printf("%.*s, expected it once",
+                                        mild != NULL ? (int)(mild - warning) : (int)strlen(warning),
+                                        warning));
+    }
 }
 
 static void
@@ -321,6 +330,14 @@ clv_kms_keyfile_parse_in(const char *name, const char *folder, const char *text,
     read_entries(&loader, ini);
     clv_kms_keys_check_whole(&loader);
     return errors->len == n_before ? g_steal_pointer(&keys) : NULL;
+}
+
+gboolean
+clv_kms_keyfile_serves(const ClvKmsKeyFile *keys, const char *user, const char *factory)
+{
+    const ClvKmsSystem *system = g_hash_table_lookup(keys->systems_by_factory, factory);
+
+    return system != NULL && (user == NULL || strcmp(system->user->name, user) == 0);
 }
 
 ClvKmsKeyFile *

@@ -38,6 +38,7 @@ typedef struct ClvKmsUser {
     guint line;
     ClvSecret *psk;
     ClvSecret *ticket_key; /* (nullable) of tickets that he makes, or opens, himself */
+    gboolean psk_refused; /* something stands there that is no key; while a file is read */
     GPtrArray *identities; /* (element-type utf8) canonical */
     GArray *may_request;   /* (element-type ClvKmsScope) */
     GPtrArray *purposes;   /* (nullable) (element-type utf8): NULL: any */
@@ -86,8 +87,9 @@ typedef struct ClvKmsPeer {
 } ClvKmsPeer;
 
 struct ClvKmsKeyFile {
-    gint refs; /* atomic */
-    char *uri; /* IDRkms as written */
+    gint refs;  /* atomic */
+    guint line; /* of [kms] */
+    char *uri;  /* IDRkms as written */
     char *canonical_uri;
     gint64 skew_s;
     gint64 max_lifetime_s;

@@ -146,6 +146,7 @@ take_psk(const Loader *loader, const ClvIniEntry *entry, ClvKmsUser *user, const
 {
     const char *wrong = judge_psk(bytes, len);
 
+    user->psk_refused = wrong != NULL;
     if (wrong != NULL)
         clv_kms_complain(loader, entry->line, "%s: %s", entry->key, wrong);
     else if (user->psk != NULL)
@@ -170,11 +171,13 @@ set_psk(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     GError *error = NULL;
     g_autoptr(ClvSecret) secret = clv_secret_parse(entry->value, &error);
+    ClvKmsUser *user = target;
 
+    user->psk_refused = secret == NULL;
     if (secret == NULL)
         complain_error(loader, entry, error);
     else
-        take_secret(loader, entry, target, secret);
+        take_secret(loader, entry, user, secret);
 }
 
 /* Returns: (transfer full) (nullable): key in a file beside the key file */
@@ -201,9 +204,11 @@ static void
 set_psk_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     g_autoptr(ClvSecret) secret = read_key_file(loader, entry, entry->value);
+    ClvKmsUser *user = target;
 
+    user->psk_refused = secret == NULL;
     if (secret != NULL)
-        take_secret(loader, entry, target, secret);
+        take_secret(loader, entry, user, secret);
 }
 
 static void
@@ -423,7 +428,7 @@ static const char *const scope_words[] = {
 };
 
 static gboolean
-read_scope(const char *word, ClvKmsScope *out, GError **error)
+read_scope(const char *word, ClvKmsScope *out)
 {
     ClvKmsScope scope = {CLV_KMS_SCOPE_PATTERN, word[0] == '!', NULL};
 
@@ -432,7 +437,7 @@ read_scope(const char *word, ClvKmsScope *out, GError **error)
         if (strcmp(word, scope_words[i]) == 0)
             scope.kind = (ClvKmsScopeKind)i;
     if (scope.kind == CLV_KMS_SCOPE_PATTERN) {
-        scope.pattern = clv_identity_pattern_canonical(word, error);
+        scope.pattern = clv_identity_pattern_canonical(word, NULL);
         if (scope.pattern == NULL)
             return FALSE;
     }
@@ -448,18 +453,15 @@ set_may_request(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 
     for (guint i = 0; words[i] != NULL; i++) {
         ClvKmsScope scope;
-        GError *error = NULL;
 
-        if (read_scope(words[i], &scope, &error)) {
+        if (read_scope(words[i], &scope))
             g_array_append_val(user->may_request, scope);
-            continue;
-        }
-        clv_kms_complain(
-            loader, entry->line,
-            "%s: found '%s', expected any, users, services, groups, nobody or an identity pattern "
-            "(%s)",
-            entry->key, words[i], error->message);
-        g_error_free(error);
+        else
+            clv_kms_complain(
+                loader, entry->line,
+                "%s: found '%s', expected any, users, services, groups, nobody or an identity "
+                "pattern: sip:user@host, tel:+digits, *@domain, *@*.domain or tel:+prefix*",
+                entry->key, words[i]);
     }
 }
 

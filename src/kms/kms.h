@@ -137,6 +137,8 @@ ClvKmsKeyFile *clv_kms_keyfile_parse(const char *name, const char *text, gsize l
 void clv_kms_keyfile_free(ClvKmsKeyFile *keys);
 guint clv_kms_keyfile_n_users(const ClvKmsKeyFile *keys);
 guint clv_kms_keyfile_n_services(const ClvKmsKeyFile *keys);
+/* Has this user a service with this factory? factory: canonical; user: (nullable): whoever it is */
+gboolean clv_kms_keyfile_serves(const ClvKmsKeyFile *keys, const char *user, const char *factory);
 /* IDRkms, as written in the file */
 const char *clv_kms_keyfile_uri(const ClvKmsKeyFile *keys);
 /* (nullable): state-dir= */
@@ -286,6 +288,8 @@ typedef struct ClvKmsServerConfig {
 /* service: (transfer none): outlives the server */
 ClvKmsServer *clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service,
                                  GError **error);
+/* What can be said of listen= without opening a socket. */
+gboolean clv_kms_server_check(const ClvKmsServerConfig *config, GError **error);
 void clv_kms_server_free(ClvKmsServer *server);
 const char *clv_kms_server_url(const ClvKmsServer *server); /* with the real port */
 

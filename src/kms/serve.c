@@ -11,8 +11,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <microhttpd.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -574,6 +578,66 @@ read_pem(const char *what, const char *path, char **out_pem, GError **error)
 }
 
 static gboolean
+is_private(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    gboolean sound = fd >= 0 && clv_secret_check_mode(fd, path, error);
+
+    if (fd < 0)
+        return fail(error, "KMS key: %s: %s", path, g_strerror(errno));
+    close(fd);
+    return sound;
+}
+
+static int
+no_password(char *buffer, int size, int writing, void *user)
+{
+    return -1;
+}
+
+/* Clients will not like it, but the operator may know why. */
+static void
+warn_of_dates(const char *path, const X509 *certificate)
+{
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+        clv_log(CLV_LOG_WARNING, NULL, "kms-certificate",
+                "%s: found a certificate that is out of date, expected one for today", path);
+    if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
+        clv_log(CLV_LOG_WARNING, NULL, "kms-certificate",
+                "%s: found a certificate that is not valid yet, expected one for today", path);
+}
+
+/* GnuTLS would say no more than that something is wrong. */
+static gboolean
+check_pair(const ClvKmsServer *server, const ClvKmsServerConfig *config, GError **error)
+{
+    BIO *cert_in = BIO_new_mem_buf(server->cert_pem, -1);
+    BIO *key_in = BIO_new_mem_buf(server->key_pem, -1);
+    X509 *certificate = PEM_read_bio_X509(cert_in, NULL, no_password, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_in, NULL, no_password, NULL);
+    gboolean fits = FALSE;
+
+    if (certificate == NULL)
+        fail(error, "%s: found no certificate, expected one in PEM", config->cert_file);
+    else if (key == NULL)
+        fail(error, "%s: found no private key, expected one in PEM, without a password",
+             config->key_file);
+    else if (X509_check_private_key(certificate, key) != 1)
+        fail(error, "%s: found a key that is not that of the first certificate in %s, expected its own",
+             config->key_file, config->cert_file);
+    else
+        fits = TRUE;
+    if (fits)
+        warn_of_dates(config->cert_file, certificate);
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    BIO_free(key_in);
+    BIO_free(cert_in);
+    ERR_clear_error();
+    return fits;
+}
+
+static gboolean
 read_certificate(ClvKmsServer *server, const ClvKmsServerConfig *config, GError **error)
 {
     if (config->cert_file == NULL)
@@ -581,7 +645,9 @@ read_certificate(ClvKmsServer *server, const ClvKmsServerConfig *config, GError 
     if (config->key_file == NULL)
         return fail(error, "KMS certificate '%s' without a key", config->cert_file);
     return read_pem("KMS certificate", config->cert_file, &server->cert_pem, error) &&
-           read_pem("KMS key", config->key_file, &server->key_pem, error);
+           is_private(config->key_file, error) &&
+           read_pem("KMS key", config->key_file, &server->key_pem, error) &&
+           check_pair(server, config, error);
 }
 
 static gboolean
@@ -603,9 +669,17 @@ check_exposure(GInetSocketAddress *address, const ClvKmsServerConfig *config, GE
         g_inet_address_get_is_loopback(g_inet_socket_address_get_address(address)))
         return TRUE;
     return fail(error,
-                "KMS listen address %s: plain HTTP beyond loopback; expected a certificate, a "
+                "KMS listen address: found '%s', plain HTTP beyond loopback, expected a certificate, a "
                 "loopback address, or the explicit permission for insecure transport",
                 config->listen);
+}
+
+gboolean
+clv_kms_server_check(const ClvKmsServerConfig *config, GError **error)
+{
+    g_autoptr(GInetSocketAddress) address = read_listen(config->listen, error);
+
+    return address != NULL && check_exposure(address, config, error);
 }
 
 static struct MHD_Daemon *

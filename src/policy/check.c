@@ -102,8 +102,10 @@ check_ways_in(Loader *loader, const Group *group, const Effective *effective)
 static void
 check_pin(Loader *loader, const Group *group, const Effective *effective)
 {
-    if (rule_of(effective, KEY_PIN)->number == PIN_ADDITIONAL &&
-        rule_of(effective, KEY_PIN_HASH)->text[0] == '\0')
+    const Rule *hash = rule_of(effective, KEY_PIN_HASH);
+
+    if (rule_of(effective, KEY_PIN)->number == PIN_ADDITIONAL && hash->text[0] == '\0' &&
+        !hash->broken)
         fail(loader, group, rule_of(effective, KEY_PIN),
              "found 'additional' without a hash, expected pin-hash= as well");
 }

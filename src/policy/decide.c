@@ -129,14 +129,16 @@ proof_suffices(const Case *in)
 }
 
 /* The table of 5.12 of the conference digest. Who may still prove himself by digest or ticket is
- * not anonymous; check_auth() asks him to. */
+ * not anonymous, unless he says so himself and brings no ticket; check_auth() asks him to. */
 static gboolean
 check_anonymous(const Case *in)
 {
     const ClvPolicyFacts *facts = in->facts;
     gint64 anonymity = view_number(in->view, KEY_ANONYMITY);
-    gboolean nameless = facts->identity == NULL && !facts->ticket_offered &&
-                        clv_policy_min_proof(in->view) == CLV_PROOF_ASSERTED;
+    ClvProof needed = clv_policy_min_proof(in->view);
+    gboolean nameless =
+        facts->identity == NULL && !facts->ticket_offered &&
+        (needed == CLV_PROOF_ASSERTED || (needed == CLV_PROOF_TICKET && facts->anonymous));
     gboolean invalid = facts->identity != NULL && clv_identity_is_anonymous(facts->identity);
     gboolean hides = facts->anonymous && facts->identity != NULL;
 
@@ -174,6 +176,9 @@ check_locked(const Case *in)
     if (!in->facts->locked || identity == NULL || in->facts->n_endpoints > 0 ||
         is_creator(in, identity) || any_clause(in, KEY_OWNERS, identity, NULL))
         return TRUE;
+    /* locked while it ran, against or without a word of the files */
+    if (!view_number(in->view, KEY_LOCKED))
+        return refuse(in, CLV_CODE_FORBIDDEN, "locked", "order");
     return refuse_by(in, CLV_CODE_FORBIDDEN, "locked", KEY_LOCKED);
 }
 

@@ -125,6 +125,7 @@ clv_policy_group_free(gpointer data)
     g_hash_table_unref(group->entries);
     g_ptr_array_unref(group->order);
     g_strfreev(group->uris);
+    g_free(group->match);
     clv_policy_ids_unref(group->ids);
     for (guint i = 0; i < N_KEYS; i++)
         clv_policy_rule_unref(group->rules[i]);

@@ -24,7 +24,11 @@ const char *const clv_policy_id_words[N_ID_WORDS + 1] = {
 static void
 problem(GPtrArray *problems, const char *found, const char *expected)
 {
-    g_ptr_array_add(problems, g_strdup_printf("found '%s', expected %s", found, expected));
+    const char *hint = strstr(found, " #") != NULL  ? "; a comment needs a line of its own"
+                       : strchr(found, ',') != NULL ? "; members are separated by ';'"
+                                                    : "";
+
+    g_ptr_array_add(problems, g_strdup_printf("found '%s', expected %s%s", found, expected, hint));
 }
 
 static gboolean

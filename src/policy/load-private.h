@@ -44,12 +44,12 @@ struct Group {
 
     Rule *rules[N_KEYS]; /* (nullable) own values */
     gboolean final[N_KEYS];
-    const Group *parent;  /* (nullable) template= or inherit= */
-    gboolean broken;      /* inherits from itself, or too deep */
-    gboolean reading;     /* [list]: being read */
-    IdList *ids;          /* [list] */
-    char **uris;          /* canonical; factory: and aliases */
-    const char *match;    /* (nullable) */
+    const Group *parent; /* (nullable) template= or inherit= */
+    gboolean broken;     /* inherits from itself, or too deep */
+    gboolean reading;    /* [list]: being read */
+    IdList *ids;         /* [list] */
+    char **uris;         /* canonical; factory: and aliases */
+    char *match;         /* (nullable) host in lower case, as in the URIs that it is held against */
     const Group *factory; /* (nullable) */
 };
 

@@ -32,6 +32,18 @@ complain(Loader *loader, const Group *group, const char *key, const char *found,
 
 /* ---- what each group says ---- */
 
+static gboolean
+stands_in_main_file(const Loader *loader, const Group *group, const char *key)
+{
+    for (guint i = 0; i < group->order->len; i++) {
+        const Entry *entry = group->order->pdata[i];
+
+        if (strcmp(entry->key, key) == 0 && strcmp(entry->file, loader->main_name) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 read_policy_group(Loader *loader)
 {
@@ -49,6 +61,9 @@ read_policy_group(Loader *loader)
     if (value == NULL || strcmp(value, "1") != 0)
         fail(loader, group, "format", "found %s%s%s, expected 1", value != NULL ? "'" : "",
              value != NULL ? value : "nothing", value != NULL ? "'" : "");
+    else if (!stands_in_main_file(loader, group, "format"))
+        fail(loader, group, "format", "found in a drop-in alone, expected format=1 in %s as well",
+             loader->main_name);
     value = value_of(group, "strict");
     if (value != NULL && !clv_parse_bool(value, &loader->strict, NULL))
         fail(loader, group, "strict", "found '%s', expected yes or no", value);

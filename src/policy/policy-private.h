@@ -210,7 +210,8 @@ typedef struct Rule { /* counted; immutable once made */
     char *place;   /* (nullable) the same for errors: "/etc/policy.conf:12: [factory adhoc] ..." */
     gint64 number; /* BOOL INT TIME ENUM DATE */
     char *text;    /* TEXT HASH */
-    GArray *set;   /* SET: guint8 indices */
+    gboolean broken; /* HASH: something stands there that is none */
+    GArray *set;     /* SET: guint8 indices */
     GArray *clauses; /* IDS: Clause; all (NARROW_AND) or any (NARROW_MAX) of them must match */
     GPtrArray
         *peers; /* PEERS: lists (char **) that all must hold a peer; none: every peer will do */

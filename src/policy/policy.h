@@ -93,7 +93,8 @@ typedef struct ClvPolicyFacts {
     const char *identity;   /* (nullable) canonical */
     ClvProof proof;         /* what proves it so far */
     gboolean ticket_offered; /* a ticket is there but not resolved yet; not for ANSWER */
-    gboolean anonymous;     /* privacy asked for by somebody whose SIP identity is known, 5.12 */
+    gboolean anonymous;     /* privacy asked for: by somebody whose SIP identity is known, or, while
+                               identity is NULL, by nobody that says who he is; 5.12 */
     gboolean diverted;
     gboolean secured, tls;  /* signalling hop */
     const char *creator;    /* (nullable) canonical */

@@ -66,6 +66,15 @@ typedef struct Parsing {
     GPtrArray *problems;
 } Parsing;
 
+/* What other formats take for a comment is part of the value here. */
+static const char *
+comment_hint(const char *value)
+{
+    return strstr(value, " #") != NULL || strstr(value, "\t#") != NULL
+               ? "; a comment needs a line of its own"
+               : "";
+}
+
 static void G_GNUC_PRINTF(3, 4)
     expected(const Parsing *parsing, const char *found, const char *format, ...)
 {
@@ -75,16 +84,31 @@ static void G_GNUC_PRINTF(3, 4)
     va_start(args, format);
     sentence = g_strdup_vprintf(format, args);
     va_end(args);
-    g_ptr_array_add(parsing->problems, g_strdup_printf("found '%s', expected %s", found, sentence));
+    g_ptr_array_add(parsing->problems, g_strdup_printf("found '%s', expected %s%s", found, sentence,
+                                                       comment_hint(found)));
 }
 
-static char *
-alternatives(const char *const *words)
+static gboolean
+is_served(const Key *key, guint word)
 {
-    GString *text = g_string_new(words[0]);
+    return key->served == 0 || (key->served & (1u << word)) != 0;
+}
 
-    for (guint i = 1; words[i] != NULL; i++)
-        g_string_append_printf(text, "%s%s", words[i + 1] != NULL ? ", " : " or ", words[i]);
+/* The words that may stand there in this version. */
+static char *
+alternatives(const Key *key)
+{
+    GString *text = g_string_new(NULL);
+    const char *last = NULL;
+
+    for (guint i = 0; key->words[i] != NULL; i++) {
+        if (!is_served(key, i))
+            continue;
+        if (last != NULL)
+            g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", last);
+        last = key->words[i];
+    }
+    g_string_append_printf(text, "%s%s", text->len > 0 ? " or " : "", last);
     return g_string_free(text, FALSE);
 }
 
@@ -162,11 +186,11 @@ parse_served_word(const Key *key, const char *word, guint *out, const Parsing *p
     g_autofree char *words = NULL;
 
     if (!find_word(key, word, out)) {
-        words = alternatives(key->words);
+        words = alternatives(key);
         expected(parsing, word, "%s", words);
         return FALSE;
     }
-    if (key->served != 0 && (key->served & (1u << *out)) == 0) {
+    if (!is_served(key, *out)) {
         expected(parsing, word, "%s", key->unserved);
         return FALSE;
     }
@@ -278,6 +302,7 @@ parse_hash(Rule *rule, const char *value, const Parsing *parsing)
                  "pbkdf2-sha256$ITERATIONS$SALT$HASH with 100000 to 10000000 iterations, salt "
                  "(8 to 64 octets) and hash (32 octets) in base64");
     rule->text = g_strdup(good ? value : "");
+    rule->broken = !good;
 }
 
 static void

@@ -93,8 +93,8 @@ claim_uri(Loader *loader, Group *group, const char *key, const char *uri)
     const Group *owner = g_hash_table_lookup(loader->by_uri, uri);
 
     if (owner != NULL) {
-        fail(loader, group, key, "found '%s', which [%s] has in line %u, expected a URI of its own",
-             uri, owner->title, owner->line);
+        fail(loader, group, key, "found '%s', which [%s] of %s:%u has, expected a URI of its own",
+             uri, owner->title, owner->file, owner->line);
         return FALSE;
     }
     g_hash_table_insert(loader->by_uri, g_strdup(uri), group);
@@ -201,7 +201,9 @@ tie_match(Loader *loader, Group *group, const char *text)
              text);
     if (g_hash_table_contains(group->entries, "factory"))
         fail(loader, group, "factory", "found together with match=, expected it with uri= alone");
-    group->match = text;
+    group->match = g_strdup(text);
+    for (char *p = strrchr(group->match, '@'); p != NULL && *p != '\0'; p++)
+        *p = g_ascii_tolower(*p);
     g_ptr_array_add(loader->matches, group);
 }
 

@@ -275,8 +275,9 @@ read_option(const ClvDigest *digest, Filing *f, const char *name, const ClvIniEn
         f->has_hash = TRUE;
         f->user->has[i] = from_hex(e->value, f->user->ha1[i], algorithms[i].len);
         if (!f->user->has[i])
-            complain(errors, name, e->line, "%s is not %u hexadecimal digits", e->key,
-                     (guint)(2 * algorithms[i].len));
+            complain(errors, name, e->line,
+                     "%s: found %zu characters, expected %u hexadecimal digits", e->key,
+                     strlen(e->value), (guint)(2 * algorithms[i].len));
         return;
     }
     if (strcmp(e->key, "password") == 0) {

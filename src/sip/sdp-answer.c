@@ -110,10 +110,27 @@ mirrored(ClvDirection theirs)
            ((theirs & CLV_DIR_RECVONLY) != 0 ? CLV_DIR_SENDONLY : CLV_DIR_INACTIVE);
 }
 
+gboolean
+clv_sdp_is_keyed(const ClvSdp *sdp, guint media_index)
+{
+    const ClvSdpMedia *m = &sdp->media[media_index];
+
+    return sdp->n_keymgmt > 0 || m->n_keymgmt > 0 || m->n_crypto > 0 || m->fingerprint != NULL;
+}
+
+/* A line that can be keyed comes before one that cannot; a refresh may leave all keys away. */
+static gboolean
+comes_before(const ClvSdp *offer, guint later, const ClvSdpChoice *chosen)
+{
+    return chosen->media_index == G_MAXUINT ||
+           (clv_sdp_is_keyed(offer, later) && !clv_sdp_is_keyed(offer, chosen->media_index));
+}
+
 ClvCode
 clv_sdp_choose(const ClvSdp *offer, const ClvSdpLocal *local, ClvSdpChoice *out)
 {
     gboolean any_live = FALSE, any_clear = FALSE, any_secured = FALSE;
+    ClvSdpChoice chosen = {.media_index = G_MAXUINT};
 
     g_return_val_if_fail(offer != NULL && local != NULL && out != NULL, CLV_CODE_INTERNAL);
 
@@ -132,12 +149,16 @@ clv_sdp_choose(const ClvSdp *offer, const ClvSdpLocal *local, ClvSdpChoice *out)
         }
         any_secured = TRUE;
         codec = common_codec(m, local);
-        if (codec == NULL || !is_served(m->proto) || !is_reachable(m->rtp.host, local->host))
+        if (codec == NULL || !is_served(m->proto) || !is_reachable(m->rtp.host, local->host) ||
+            !comes_before(offer, i, &chosen))
             continue;
 
-        *out = (ClvSdpChoice){.media_index = i, .codec = *codec};
-        out->dtmf_pt = dtmf_pt(m, codec->rate_hz);
-        out->direction = mirrored(m->direction);
+        chosen = (ClvSdpChoice){.media_index = i, .codec = *codec};
+        chosen.dtmf_pt = dtmf_pt(m, codec->rate_hz);
+        chosen.direction = mirrored(m->direction);
+    }
+    if (chosen.media_index != G_MAXUINT) {
+        *out = chosen;
         return CLV_CODE_OK;
     }
     if (!any_live) {

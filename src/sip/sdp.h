@@ -46,8 +46,10 @@ typedef struct ClvSdpChoice {
     gboolean no_media;      /* the offer has no live m-line at all: creation only (5.1 variant B) */
 } ClvSdpChoice;
 
-/* Picks the first live secured audio m-line with a codec in common (RTP/SAVP, RTP/SAVPF).
- * Codes: OK, UNSECURED, NO_COMMON_MEDIA. The offerer's codec order wins. */
+/* Does the line, or the whole description, bring anything to make keys of? */
+gboolean clv_sdp_is_keyed(const ClvSdp *sdp, guint media_index);
+/* Picks the first live secured audio m-line with a codec in common (RTP/SAVP, RTP/SAVPF); one that
+ * brings keys, if there is one. Codes: OK, UNSECURED, NO_COMMON_MEDIA. The offerer's codec order wins. */
 ClvCode clv_sdp_choose(const ClvSdp *offer, const ClvSdpLocal *local, ClvSdpChoice *out);
 
 /**

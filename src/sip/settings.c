@@ -160,13 +160,29 @@ read_certificate(const char *path, GPtrArray *errors)
     return certificate;
 }
 
+static char *
+format_date(const ASN1_TIME *date)
+{
+    struct tm tm = {0};
+    char text[32] = "(no date)";
+
+    if (ASN1_TIME_to_tm(date, &tm) == 1)
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return g_strdup(text);
+}
+
 static void
 check_dates(const char *path, const X509 *certificate, GPtrArray *warnings)
 {
+    g_autofree char *begin = format_date(X509_get0_notBefore(certificate));
+    g_autofree char *end = format_date(X509_get0_notAfter(certificate));
+
     if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
-        say(warnings, "%s: the certificate is not valid yet", path);
+        say(warnings, "%s: found a certificate that is valid from %s on, expected one for today",
+            path, begin);
     if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
-        say(warnings, "%s: the certificate is out of date", path);
+        say(warnings, "%s: found a certificate that is out of date since %s, expected one for today",
+            path, end);
 }
 
 static void
@@ -178,7 +194,8 @@ check_agent(const char *folder, GPtrArray *errors, GPtrArray *warnings)
 
     if (certificate != NULL) {
         if (X509_check_private_key(certificate, key) != 1)
-            say(errors, "%s: the key is not that of the first certificate", path);
+            say(errors, "%s: found a key that is not that of the first certificate, expected both of a pair",
+                path);
         check_dates(path, certificate, warnings);
     }
     X509_free(certificate);

@@ -244,6 +244,7 @@ write_certificate(const char *cert_path, const char *key_path)
     file = fopen(key_path, "w");
     PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
     fclose(file);
+    g_chmod(key_path, 0600);
     X509_EXTENSION_free(names);
     X509_free(cert);
     EVP_PKEY_free(key);

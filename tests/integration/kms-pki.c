@@ -62,6 +62,7 @@ write_pem(const char *name, X509 *cert, EVP_PKEY *key)
     if (key != NULL)
         g_assert_cmpint(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), ==, 1);
     fclose(file);
+    g_assert_cmpint(g_chmod(path, 0600), ==, 0);
 }
 
 void

@@ -243,6 +243,7 @@ pki_write(const Pki *pki, const char *name, X509 *cert, EVP_PKEY *key)
     else
         g_assert_cmpint(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), ==, 1);
     fclose(file);
+    g_assert_cmpint(g_chmod(path, 0600), ==, 0);
     return path;
 }
 

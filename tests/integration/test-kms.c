@@ -1006,6 +1006,7 @@ pki_open(Pki *pki, gconstpointer unused)
     file = fopen(pki->key, "w");
     g_assert_cmpint(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), ==, 1);
     fclose(file);
+    g_assert_cmpint(g_chmod(pki->key, 0600), ==, 0);
     X509_free(ca);
     X509_free(other_ca);
     X509_free(cert);
@@ -1086,6 +1087,26 @@ test_tls_key_must_fit(Pki *pki, gconstpointer unused)
 
     g_assert_null(clv_kms_server_new(&config, service, &error));
     g_assert_nonnull(error);
+    g_assert_nonnull(strstr(error->message, "found a key that is not that of the first certificate"));
+}
+
+static void
+test_tls_key_is_private(Pki *pki, gconstpointer unused)
+{
+    ClvKmsServerConfig config = {
+        .listen = "127.0.0.1:0", .cert_file = pki->cert, .key_file = pki->key};
+    g_autoptr(ClvKmsService) service = parties_service(NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(g_chmod(pki->key, 0644), ==, 0);
+    g_assert_null(clv_kms_server_new(&config, service, &error));
+    g_assert_nonnull(strstr(error->message, "found mode 0644"));
+    g_clear_error(&error);
+    g_assert_cmpint(g_chmod(pki->key, 0600), ==, 0);
+    config.key_file = pki->cert; /* no key in there */
+    g_assert_cmpint(g_chmod(pki->cert, 0600), ==, 0);
+    g_assert_null(clv_kms_server_new(&config, service, &error));
+    g_assert_nonnull(strstr(error->message, "found no private key"));
 }
 
 static SSL_CTX *
@@ -1775,6 +1796,7 @@ main(int argc, char **argv)
     ADD_PKI_TEST("tls", test_tls);
     ADD_PKI_TEST("tls-name-must-fit", test_tls_name_must_fit);
     ADD_PKI_TEST("tls-key-must-fit", test_tls_key_must_fit);
+    ADD_PKI_TEST("tls-key-is-private", test_tls_key_is_private);
     ADD_PKI_TEST("client-certificate", test_client_certificate);
     ADD_PKI_TEST("old-tls-is-refused", test_old_tls_is_refused);
     ADD_PKI_TEST("server-takes-no-old-tls", test_server_takes_no_old_tls);

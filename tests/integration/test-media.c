@@ -557,6 +557,33 @@ test_ssrcs_are_never_given_twice(void)
     stage_close(&stage);
 }
 
+/* With keys of their own nobody needs the numbers of the others. That two begin with the same number
+ * may happen once in 65,536 times, that four do never. */
+static void
+test_streams_have_numbers_of_their_own(void)
+{
+    gboolean seqs_differ = FALSE, times_differ = FALSE;
+    Stage stage;
+
+    stage_open(&stage, 4, FALSE);
+    stage_fill(&stage, 4, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    stage_publish(&stage, 1, 0xf, 0xf);
+    stage_play(&stage, 15);
+    for (guint i = 0; i < 4; i++) {
+        const Peer *peer = &stage.peers[i];
+
+        g_assert_cmpuint(peer->got, >, 0);
+        for (guint j = 0; j < i; j++)
+            g_assert_cmpuint(peer->mixer_ssrc, !=, stage.peers[j].mixer_ssrc);
+        /* all hear as many packets, give or take one that is under way */
+        seqs_differ |= ABS((gint16)(peer->last_seq - stage.peers[0].last_seq)) > 2;
+        times_differ |= ABS((gint32)(peer->last_timestamp - stage.peers[0].last_timestamp)) > 480;
+    }
+    g_assert_true(seqs_differ);
+    g_assert_true(times_differ);
+    stage_close(&stage);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -596,6 +623,8 @@ main(int argc, char **argv)
                     test_silence_is_told_again_while_it_lasts);
     g_test_add_func("/media/churn-disturbs-nobody", test_churn_disturbs_nobody);
     g_test_add_func("/media/errors-are-sentences", test_errors_are_sentences);
+    g_test_add_func("/media/R076-streams-have-numbers-of-their-own",
+                    test_streams_have_numbers_of_their_own);
     g_test_add_func("/media/ssrcs-are-never-given-twice", test_ssrcs_are_never_given_twice);
     return g_test_run();
 }

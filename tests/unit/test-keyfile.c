@@ -216,7 +216,7 @@ static const Mistake mistakes[] = {
      "keys:7: [peer q]: found uri sip:kms@example.net twice"},
     {"peer-with-the-key-of-a-user", KMS USER_A PEER,
      "keys:5: [peer p]: found the key of user 'a' again, expected one of its own"},
-    {"no-uri", "[kms]\n", "keys: found no uri= in [kms], expected *sip:kms@example.org"},
+    {"no-uri", "[kms]\n", "keys:1: found no uri= in [kms], expected *sip:kms@example.org"},
     {"uri-no-sip", "[kms]\nuri = http://x\n", "keys:2: uri: found 'http://x', expected a SIP URI*"},
     {"unknown-group", KMS "[users]\n",
      "keys:3: found [users], expected [kms], [user NAME], [service NAME], "
@@ -225,11 +225,11 @@ static const Mistake mistakes[] = {
     {"key-of-another-group", KMS USER_A "host = x\n",
      "keys:5: found 'host' in [user a], expected one of: psk,*"},
     {"state-dir-in-text", KMS "state-dir = x\n", "keys:3: state-dir: found a file name*"},
-    {"rotate-without-state", KMS "tpk-rotate = 1h\n", "keys: [kms]: found tpk-rotate without *"},
+    {"rotate-without-state", KMS "tpk-rotate = 1h\n", "keys:1: [kms]: found tpk-rotate without *"},
     {"rotate-too-often", KMS "tpk-rotate = 60s\nmax-lifetime = 30d\n",
-     "keys: [kms]: found a tpk-rotate of 60s, expected at least 10125s,*"},
+     "keys:1: [kms]: found a tpk-rotate of 60s, expected at least 10125s,*"},
     {"http-auth", KMS "http-auth = basic\n", "keys:3: http-auth: found 'basic', expected none,*"},
-    {"http-auth-without-ca", KMS "http-auth = either\n", "keys: [kms]: found http-auth with *"},
+    {"http-auth-without-ca", KMS "http-auth = either\n", "keys:1: [kms]: found http-auth with *"},
     {"http-host", KMS "http-host = a b\n", "keys:3: http-host: found 'a b'*"},
     {"certificate", KMS USER_A "certificate = phone\n", "keys:5: certificate: found 'phone'*"},
     {"certificate-of-another", KMS USER_A "certificate = cn:x\n" USER_B "certificate = cn:x\n",
@@ -241,11 +241,15 @@ static const Mistake mistakes[] = {
     {"strange-name", KMS "[user a b]\n", "keys:3: found the name 'a b', expected *"},
     {"long-name", KMS "[user 0123456789012345678901234567890123456789012345678901234567890123]\n",
      "keys:3: found the name '0123*', expected 1 to 63*"},
-    {"group-twice", KMS USER_A USER_B "[user a]\n", "keys:7: *"},
+    {"group-twice", KMS USER_A USER_B "[user a]\n",
+     "keys:7: the group [user a] stands already in line 3, expected it once"},
     {"key-twice", KMS USER_A "psk = " PSK_B "\n", "keys:5: *"},
     {"no-key", KMS "[user a]\nidentities = sip:a@b\n",
      "keys:3: [user a]: found no key, expected psk= or psk-file="},
     {"psk-short", KMS "[user a]\npsk = 0011\n", "keys:4: psk: *16 to 64 octets"},
+    {"may-request", KMS USER_A "may-request = anybody\n",
+     "keys:5: may-request: found 'anybody', expected any, users, services, groups, nobody or an "
+     "identity pattern: sip:user@host, *"},
     {"psk-odd", KMS "[user a]\npsk = " PSK_A "0\n", "keys:4: psk: *"},
     {"psk-nonsense", KMS "[user a]\npsk = secret\n", "keys:4: psk: *"},
     {"psk-bad-base64", KMS "[user a]\npsk = base64:AAAA*AAA\n", "keys:4: psk: *"},
@@ -318,6 +322,25 @@ test_all_mistakes_are_told(void)
 
     g_assert_null(parse(KMS "a = 1\nb = 2\n[user x]\nc = 3\n", errors));
     g_assert_cmpuint(errors->len, ==, 4); /* three keys, and user x has no key */
+}
+
+/* A key that is no good is not a missing one as well. */
+static void
+test_a_bad_key_is_told_once(void)
+{
+    static const char *const texts[] = {
+        KMS "[user a]\npsk = 0011\n",
+        KMS "[user a]\npsk = nonsense\n",
+        KMS "[user a]\npsk-file = a.psk\n",
+        KMS "[peer p]\nuri = sip:kms@example.net\npsk = 0011\nidentities = any\n",
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+        g_assert_null(parse(texts[i], errors));
+        g_assert_cmpuint(errors->len, ==, 1);
+    }
 }
 
 /* Pieces of keys must not come to light, however the line is broken. */
@@ -808,6 +831,7 @@ main(int argc, char **argv)
         g_test_add_data_func(name, &mistakes[i], test_mistake);
     }
     g_test_add_func("/keyfile/all-mistakes-are-told", test_all_mistakes_are_told);
+    g_test_add_func("/keyfile/a-bad-key-is-told-once", test_a_bad_key_is_told_once);
     g_test_add_func("/keyfile/errors-show-no-key", test_errors_show_no_key);
     g_test_add_func("/keyfile/lists", test_lists);
     g_test_add_func("/keyfile/man-page-knows-every-key", test_man_page_knows_every_key);

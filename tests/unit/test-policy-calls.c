@@ -453,6 +453,31 @@ static const struct {
     {"the ticket names anonymous.invalid", {NOBODY, TICKET, ROOM}, R433, R433},
 };
 
+/* With auth=ticket who brings none hears what is missing; who hides hears that it is the name. */
+static void
+test_anonymity_without_ticket(void)
+{
+    static const struct {
+        const char *lines;
+        ClvPolicyFacts facts;
+        ClvCode code;
+    } cases[] = {
+        {"auth=ticket\n", {NULL, .tls = TRUE, ROOM}, CLV_CODE_KEYMGMT_UNACCEPTABLE},
+        {"auth=ticket\n", {NULL, .tls = TRUE, ROOM, .anonymous = TRUE}, CLV_CODE_ANONYMITY},
+        {"auth=ticket\n",
+         {NULL, .tls = TRUE, ROOM, .anonymous = TRUE, .ticket_offered = TRUE},
+         CLV_CODE_OK},
+        {"auth=digest\n", {NULL, .tls = TRUE, ROOM, .anonymous = TRUE}, CLV_CODE_UNAUTHENTICATED},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(ClvPolicyView) view = view_with(cases[i].lines);
+
+        g_assert_cmpint(clv_policy_decide(view, CLV_OP_JOIN, &cases[i].facts).code, ==,
+                        cases[i].code);
+    }
+}
+
 static void
 test_anonymity(void)
 {
@@ -485,5 +510,6 @@ main(int argc, char **argv)
     g_test_add_func("/policy/trust/whose-word-counts-for-which-name", test_trust);
     g_test_add_func("/policy/trust/the-verdict-names-who-was-judged", test_which_identity);
     g_test_add_func("/policy/anonymity/R061-each-row-of-the-table", test_anonymity);
+    g_test_add_func("/policy/anonymity/who-hides-and-brings-no-ticket", test_anonymity_without_ticket);
     return g_test_run();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test-policy-operator.c - what the operator is shown, the samples, PINs, several files
+/* tests/unit/test-policy-operator.c - what the operator is shown, the samples, PINs, several files,
+ * and what the manual says of each key
  */
 #include "policy/policy-private.h"
 
@@ -305,6 +306,130 @@ test_several_files(void)
     g_rmdir(folder);
 }
 
+/* A drop-in alone does not make a policy of a file that may be none. */
+static void
+test_format_in_main_file(void)
+{
+    static const struct {
+        const char *main, *dropin;
+        gboolean good;
+    } rows[] = {
+        {"[default]\nlobby=no\n", "[policy]\nformat=1\n", FALSE},
+        {"[policy]\nstrict=yes\n", "[policy]\nformat=1\n", FALSE},
+        {"[policy]\nformat=1\n", "[policy]\nformat=1\n", TRUE},
+        {"[policy]\nformat=1\n", "[policy]\nstrict=no\n", TRUE},
+        {"[policy]\nformat=1\n", "[policy]\nformat=2\n", FALSE},
+    };
+    g_autofree char *folder = g_dir_make_tmp("policy-XXXXXX", NULL);
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *main = write_file(folder, "policy.conf", rows[i].main, 0640);
+        g_autofree char *dropin = write_file(folder, "more.conf", rows[i].dropin, 0640);
+        const char *const both[] = {main, dropin, NULL};
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+        clv_policy_unref(clv_policy_load_all(both, errors));
+        g_assert_cmpuint(errors->len, ==, rows[i].good ? 0 : 1);
+        if (!rows[i].good)
+            g_assert_nonnull(strstr(errors->pdata[0], "[policy] format: found "));
+        g_unlink(main);
+        g_unlink(dropin);
+    }
+    g_rmdir(folder);
+}
+
+/* ---- the manual ---- */
+
+static void
+man_says_range(const Key *key, const char *paragraph)
+{
+    g_autofree char *range = NULL;
+
+    if (key->kind == KIND_INT) {
+        range = g_strdup_printf("%d to %d", (int)key->min, (int)key->max);
+    } else if (key->kind == KIND_TIME) {
+        g_autofree char *min = clv_policy_format_time(key->min);
+        g_autofree char *max = clv_policy_format_time(key->max);
+
+        range = g_strdup_printf("%s to %s%s", min, max, key->none_allowed ? " or none" : "");
+    }
+    if (range != NULL && strstr(paragraph, range) == NULL)
+        g_error("%s: %s in %s", key->name, range, paragraph);
+}
+
+/* How two values combine, and what a reload does. */
+static void
+man_says_columns(const Key *key, const char *paragraph)
+{
+    static const char *const lives[] = {
+        [LIVE_ANY] = "any.", [LIVE_TIGHTEN] = "tightens.", [LIVE_NEW] = "new."};
+    static const char *const narrows[][KIND_PEERS + 1] = {
+        [NARROW_AND] = {[KIND_BOOL] = "No wins",
+                        [KIND_IDS] = "Both lists must hold",
+                        [KIND_SET] = "Both sets must hold",
+                        [KIND_PEERS] = "Both lists must hold"},
+        [NARROW_MAX] =
+            {[KIND_BOOL] = "Yes wins", [KIND_IDS] = "Lists unite", [KIND_DATE] = "The later one"},
+        [NARROW_MIN] =
+            {[KIND_INT] = "Minimum", [KIND_TIME] = "Minimum", [KIND_DATE] = "The earlier one"},
+        [NARROW_STRICT] = {[KIND_ENUM] = "Stricter to the right"},
+        [NARROW_NO] = {NULL},
+    };
+    const char *narrow = narrows[key->narrow][key->kind];
+    const char *live = key->live == LIVE_TIGHTEN && key->narrow == NARROW_NO
+                           ? "taken over by .B reload\\-running=all alone."
+                           : lives[key->live];
+    g_autofree char *ending =
+        g_strdup_printf("%s; %s", narrow != NULL ? narrow : "Not combined", live);
+
+    if (!g_str_has_suffix(paragraph, ending))
+        g_error("%s: %s at the end of %s", key->name, ending, paragraph);
+}
+
+static void
+test_manual_names_every_key(void)
+{
+    static const char *const structural[] = {
+        "format", "strict", "reload\\-running", "inherit", "template", "final",
+        "uri",    "match",  "factory",          "members"};
+    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "man", "conclave-policy.5", NULL);
+    g_autofree char *text = NULL;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    for (guint i = 0; i < G_N_ELEMENTS(structural); i++) {
+        g_autofree char *tag = g_strdup_printf("\n.TP\n.B %s\n", structural[i]);
+
+        g_test_message("%s", structural[i]);
+        g_assert_nonnull(strstr(text, tag));
+    }
+    for (guint i = 0; i < N_KEYS; i++) {
+        const Key *key = &clv_policy_keys[i];
+        g_autoptr(GString) name = g_string_new(key->name);
+        g_autoptr(GString) fallback =
+            g_string_new(key->fallback[0] != '\0' ? key->fallback : "empty");
+        g_autofree char *tag = NULL, *paragraph = NULL, *says = NULL;
+        const char *start, *end;
+
+        g_string_replace(name, "-", "\\-", 0);
+        g_string_replace(fallback, "-", "\\-", 0);
+        tag = g_strdup_printf("\n.TP\n.B %s\n", name->str);
+        start = strstr(text, tag);
+        g_test_message("%s", key->name);
+        g_assert_nonnull(start);
+        end = start + strlen(tag);
+        while (end != NULL && !g_str_has_prefix(end, "\n.TP") && !g_str_has_prefix(end, "\n.S"))
+            end = strchr(end + 1, '\n');
+        paragraph = end != NULL ? g_strndup(start, (gsize)(end - start)) : g_strdup(start);
+        g_strdelimit(paragraph, "\n", ' ');
+        man_says_range(key, paragraph);
+        if (i != KEY_MODERATORS && key->served != (1u << SECURE_REQUIRED))
+            man_says_columns(key, paragraph);
+        says = i == KEY_SRTP_SUITES ? g_strdup("(these are the default, in this order)")
+                                    : g_strdup_printf("default %s", fallback->str);
+        g_assert_nonnull(strstr(paragraph, says));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -317,5 +442,7 @@ main(int argc, char **argv)
     g_test_add_func("/policy/pin/is-not-repeated-in-errors", test_pin_is_not_repeated);
     g_test_add_func("/policy/view/values-of-calls-lobby-and-pin", test_values);
     g_test_add_func("/policy/files/R033-several-files-and-who-may-read-a-pin", test_several_files);
+    g_test_add_func("/policy/load/manual-names-every-key", test_manual_names_every_key);
+    g_test_add_func("/policy/files/format-stands-in-the-main-file", test_format_in_main_file);
     return g_test_run();
 }

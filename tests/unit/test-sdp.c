@@ -398,6 +398,11 @@ choices_name_their_reason(void)
         {"", CLV_CODE_OK, G_MAXUINT, NULL, 0},
         {"m=audio 9 RTP/AVP 0\r\nm=audio 0 RTP/SAVP 0\r\nm=audio 9 RTP/SAVP 0 8\r\n", CLV_CODE_OK,
          2, "PCMU", -1},
+        /* 5.14: a line without keys is as good as none, where another one has some */
+        {"m=audio 9 RTP/SAVP 0\r\nm=audio 9 RTP/SAVP 8\r\n"
+         "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n",
+         CLV_CODE_OK, 1, "PCMA", -1},
+        {"m=audio 9 RTP/SAVP 0\r\nm=audio 9 RTP/SAVP 8\r\n", CLV_CODE_OK, 0, "PCMU", -1},
         {"m=audio 9 RTP/SAVP 18 8 0 101 102\r\na=rtpmap:101 telephone-event/16000\r\n"
          "a=rtpmap:102 TELEPHONE-EVENT/8000\r\n",
          CLV_CODE_OK, 0, "PCMA", 102},

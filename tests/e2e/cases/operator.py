@@ -88,18 +88,31 @@ def reload_mistake(bench):
     server.ctl('check-policy', server.path('policy.conf'), expect=1)
 
 
+@test('a factory that is gone from the policy makes nothing more, and what it made lives on')
+def deleted_factory(bench):
+    server = bench.server()
+    alice, uri = running(bench, server)
+    server.write('policy.conf', '[policy]\nformat=1\n[factory other]\ncreate-allow=any\n'
+                                'uri=sip:factory.other@example.org\n')
+    server.ctl('reload')
+    refused(bench.ua(server, 'carol', 'create', duration=1,
+                     more=['--invite', devconfig.identity('bob')]), 404)
+    expect_good(bench.ua(server, 'bob', 'join', uri, duration=1))
+    finish(alice)
+
+
 @test('check-config finds what would stop the start, in the files behind it, too')
 def check_config(bench):
     server = bench.server()
     conf, good = server.path('conclave.conf'), server.read('conclave.conf')
 
-    def check_says(*patterns):
+    def check_says(*patterns, passes=False):
         found, daemon = (
             subprocess.run([bench.program(words[0]), *words[1:]], stderr=subprocess.PIPE,
                            stdout=subprocess.DEVNULL, text=True, timeout=20)
             for words in (('conclavectl', 'check-config', conf),
                           ('conclaved', '--check-config', '--config', conf)))
-        check(found.returncode == daemon.returncode == (1 if patterns else 0),
+        check(found.returncode == daemon.returncode == (1 if patterns and not passes else 0),
               f'the verdict, found {found.stderr}')
         for pattern in patterns:
             check(re.search(pattern, found.stderr) and re.search(pattern, daemon.stderr),
@@ -114,7 +127,19 @@ def check_config(bench):
     server.write('conclave.conf', good.replace('[kms]', '[kms]\nurl=ftp:x')
                  .replace('file=policy.conf', 'file=policies.conf\nstate-file=nowhere/state'))
     check_says(r'conclave\.conf:\d+: \[policy\] state-file: found .*nowhere/state.* No such file', r'conclave\.conf:\d+: \[kms\] url: .*ftp:x', r'policies\.conf.*No such file')
+    # an embedded KMS that goes by another name would resolve nothing, ever
+    server.write('conclave.conf', good.replace('uri=sip:kms@', 'uri=sip:kms.other@').replace(
+        'listen=127.0.0.1:', 'listen=192.0.2.1:'))
+    check_says(r'conclave\.conf:\d+: \[kms\] uri: found .sip:kms\.other@.*expected .sip:kms@',
+               r'conclave\.conf:\d+: \[embedded-kms\] listen: .*plain HTTP beyond loopback')
+    server.write('conclave.conf', good.replace('uri=sip:kms@', 'uri=kms@'))
+    check_says(r'conclave\.conf: \[kms\] uri: found .kms@.*expected')
     server.write('conclave.conf', good)
+    keys = server.read('kms-keys.conf')
+    server.write('kms-keys.conf', keys.replace('[service conf1]', '[service conf2]'), 0o600)
+    check_says(r'policy\.conf: \[factory adhoc\] uri: found .*expected the factory of a \[service\]',
+               passes=True)
+    server.write('kms-keys.conf', keys, 0o600)
     server.write('policy.conf', policy_with('create-alow=*@example.org'))
     os.chmod(server.path('tls/agent.pem'), 0o644)
     os.chmod(server.path('users.conf'), 0o604)

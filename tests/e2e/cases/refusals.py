@@ -216,7 +216,22 @@ def anonymous(bench):
         else:
             event = refused(bob, status)
             check(event['phrase'] == 'Anonymity Disallowed', f'with these words, found {event}')
+        # nobody has said who calls, and no ticket will: who wants to hide that is told so
+        for extra, wanted in (('Privacy: id\n', 433), ('', 488)):
+            answer = sip.invite(sip.Peer(server.tls_port, 'tls'), uri, sdes_offer(), extra=extra)
+            check(sip.status_of(answer) == wanted, f'{wanted} with {extra!r}, found {answer}')
         finish(alice)
+
+
+@test('R044 R063: a secured profile without any keys is unsecured, and hears so')
+def unkeyed(bench):
+    server = bench.server()
+    alice, uri = running(bench, server)
+    offer = re.sub(rb'a=crypto:[^\r]*\r\n', b'', sdes_offer())
+    answer = sip.invite(sip.Peer(server.tls_port, 'tls'), uri, offer)
+    check(sip.status_of(answer) == 488, f'488, found {answer}')
+    check('305 ' in answer and 'secured media required' in answer, f'and why, found {answer}')
+    finish(alice)
 
 
 @test('R065: an m-line that is not secured is refused, and the secured one beside it is taken')
