@@ -557,8 +557,7 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
         return finish(irq);
     }
     d->update = irq;
-    if (d->state == DIALOG_OPENING)
-        d->peer_reserves = clv_sdp_qos_waits(offer);
+    d->update_reserves = clv_sdp_qos_waits(offer);
     emit(d, CLV_SIP_REOFFER, offer, NULL);
     clv_sdp_free(offer);
     return 0;
@@ -912,6 +911,8 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
         code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
     clv_unacked_take(sip, g_steal_pointer(irq));
+    if (irq == &d->update)
+        return;
     d->we_offered = FALSE;
     if (d->state == DIALOG_OPENING)
         clv_dialog_bury(d);
@@ -922,6 +923,7 @@ accept_update(Dialog *d, const char *sdp)
 {
     reply_ok(d, d->update, sdp);
     drop_incoming(&d->update);
+    d->peer_reserves = d->update_reserves;
     emit(d, CLV_SIP_REOFFER_DONE, NULL, NULL);
     finish_early(d);
 }

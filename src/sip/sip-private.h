@@ -82,6 +82,7 @@ struct Dialog {
     gboolean answer_early;   /* the answer goes out in a reliable 183 */
     gboolean answer_sent, answer_known; /* it has been, and its PRACK has come */
     gboolean peer_reserves;  /* preconditions of the peer are not met (RFC 3312) */
+    gboolean update_reserves; /* ... nor when the offer of @update is taken */
     gboolean we_offered;     /* the 200 to invite carries our offer; the answer is in the ACK */
     nta_incoming_t *update;  /* (nullable) UPDATE with an offer, unanswered */
     nta_outgoing_t *request; /* (nullable) our BYE or session refresh */

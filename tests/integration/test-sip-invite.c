@@ -340,6 +340,37 @@ the_answer_waits_until_the_caller_has_reserved(Scene *s, gconstpointer unused)
     world_expect_empty(&s->w);
 }
 
+#define PLAIN                                                                                      \
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"                    \
+    "m=audio 40100 RTP/AVP 8\r\n"
+
+/* UPDATE (plain RTP, curr sendrecv) ->  <- 488, and the call waits on as if nothing had been said */
+static void
+a_refused_update_leaves_an_early_call_alone(Scene *s, gconstpointer unused)
+{
+    g_autofree char *ok = NULL;
+
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    for (guint i = 0; i < 2; i++) {
+        raw_call_send(&s->call, "UPDATE", NULL, PLAIN QOS("sendrecv"));
+        g_free(raw_call_expect(&s->call, 488));
+        world_expect_silence(s->alice, 100);
+    }
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("send"));
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_silence(s->alice, 100);
+    raw_call_send(&s->call, "UPDATE", NULL, WORLD_OFFER QOS("sendrecv"));
+    g_free(raw_call_expect(&s->call, 200));
+    ok = raw_call_expect(&s->call, 200);
+    g_assert_nonnull(strstr(ok, "CSeq: 1 INVITE\r\n"));
+    ack_of(s, 1);
+    raw_call_send(&s->call, "BYE", NULL, NULL);
+    g_free(raw_call_expect(&s->call, 200));
+    world_expect_empty(&s->w);
+}
+
 static void
 met_preconditions_are_answered_at_once(Scene *s, gconstpointer unused)
 {
@@ -460,6 +491,7 @@ main(int argc, char **argv)
     ADD("progress", progress_is_repeated_until_the_answer);
     ADD("redirect", a_redirection_carries_the_key_message);
     ADD("reserving", the_answer_waits_until_the_caller_has_reserved);
+    ADD("reserving-refused", a_refused_update_leaves_an_early_call_alone);
     ADD("reserved", met_preconditions_are_answered_at_once);
     ADD("never-reserved", who_never_reserves_is_refused);
     ADD("early-bye", an_early_answer_can_be_cancelled);
