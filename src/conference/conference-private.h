@@ -162,6 +162,7 @@ struct ClvConference {
 #define REASON_DIVERTED "SIP;cause=403;text=\"diverted\""
 #define REASON_PIN "SIP;cause=403;text=\"PIN not given\""
 #define REASON_MEDIA "SIP;cause=500;text=\"media failed\""
+#define REASON_UNSECURED "SIP;cause=488;text=\"secured media required\""
 #define REASON_REPLACED "SIP;cause=200;text=\"replaced\""
 #define REASON_NO_ANSWER "SIP;cause=408;text=\"no answer\""
 

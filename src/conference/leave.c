@@ -194,11 +194,12 @@ void
 clv_on_media_failed(ClvConference *c, const ClvEvent *event)
 {
     Member *member = clv_roster_find(&c->roster, event->leg);
+    const char *reason = event->code == CLV_CODE_UNSECURED ? REASON_UNSECURED : REASON_MEDIA;
     Removal removal;
 
     if (member == NULL || member->state < MEMBER_SEATED || !member->has_media)
         return;
-    removal = clv_removal_new(event->code, REASON_MEDIA, clv_dial_status_of(event->code));
+    removal = clv_removal_new(event->code, reason, clv_dial_status_of(event->code));
     clv_removal_add(&removal, member, "%s leaves: media failed%s%s", clv_member_name(member),
                     event->cause != NULL ? ", " : "", event->cause != NULL ? event->cause : "");
     clv_removal_finish(c, &removal);

@@ -718,20 +718,19 @@ void
 call_take_answer(Leg *leg, const ClvSdp *answer)
 {
     ClvEvent event = {.kind = CLV_EV_DIRECTION, .leg = leg->id};
-    ClvEvent gone = {.kind = CLV_EV_MEDIA_FAILED,
-                     .leg = leg->id,
-                     .code = CLV_CODE_INTERNAL,
-                     .cause = "answered without audio"};
+    ClvEvent gone = {.kind = CLV_EV_MEDIA_FAILED, .leg = leg->id, .cause = "answered without audio"};
     ClvSdpLocal local = call_sdp_local(leg);
     ClvSdpChoice choice = {0};
     const ClvSdpMedia *media;
+    ClvCode code;
 
     if (leg->media_open)
         clv_media_rekeyed(leg->hub->media, leg->id); /* if there were new keys, the peer has them */
     if (!leg->media_open || answer == NULL)
         return;
-    if (clv_sdp_choose(answer, &local, &choice) != CLV_CODE_OK ||
-        choice.media_index != leg->now.choice.media_index) {
+    code = clv_sdp_choose(answer, &local, &choice);
+    if (code != CLV_CODE_OK || choice.media_index != leg->now.choice.media_index) {
+        gone.code = code != CLV_CODE_OK ? code : CLV_CODE_INTERNAL;
         hub_feed(leg->hub, leg->room, &gone);
         return;
     }

@@ -819,8 +819,10 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
         code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
     clv_unacked_take(sip, g_steal_pointer(irq));
+    if (updates)
+        return; /* and in an early dialog the INVITE waits for its answer as before */
     d->we_offered = FALSE;
-    if (d->state == DIALOG_OPENING && !updates) /* else the INVITE waits for its answer as before */
+    if (d->state == DIALOG_OPENING)
         clv_dialog_bury(d);
 }
 

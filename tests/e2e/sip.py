@@ -40,6 +40,17 @@ class Peer:
             else:
                 context.verify_mode = ssl.CERT_NONE
             self.socket = context.wrap_socket(self.socket, server_hostname='localhost')
+        self._begin()
+
+    @classmethod
+    def accepted(cls, connection, transport):
+        """The peer at a connection that the server has opened."""
+        self = cls.__new__(cls)
+        self.transport, self.socket = transport, connection
+        self._begin()
+        return self
+
+    def _begin(self):
         self.buffer = b''
         own = self.socket.getsockname()
         self.local = f'[{own[0]}]:{own[1]}' if ':' in own[0] else f'{own[0]}:{own[1]}'

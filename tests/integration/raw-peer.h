@@ -30,6 +30,8 @@ void raw_peer_send(RawPeer *peer, const char *text);
 void raw_peer_say(RawPeer *peer, const char *text); /* below TLS */
 /* The next message, or NULL when none came in time. */
 char *raw_peer_receive(RawPeer *peer, gint64 timeout_ms);
+/* Has this message, which has just been received, come before? What is expected passes over those. */
+gboolean raw_peer_had_before(const RawPeer *peer, const char *message);
 gboolean raw_peer_is_closed(RawPeer *peer);
 /* Runs the loop until test says so; FALSE when it did not within the time. */
 gboolean raw_run_until(ClvLoop *loop, gboolean (*test)(void *user), void *user, gint64 timeout_ms);

@@ -56,6 +56,10 @@ expect_notify(Scene *s, const char *state, const char *fragment)
     g_autofree char *got = raw_header(notify, "Subscription-State");
     g_autofree char *type = raw_header(notify, "Content-Type");
 
+    if (raw_peer_had_before(s->alice, notify)) {
+        g_free(notify);
+        return expect_notify(s, state, fragment);
+    }
     if (!g_str_has_prefix(got, state) || !g_str_has_prefix(raw_body(notify), fragment))
         g_error("expected %s and %s, got\n%s", state, fragment, notify);
     g_assert_true(g_str_has_prefix(type, "message/sipfrag"));

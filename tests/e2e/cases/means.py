@@ -158,6 +158,29 @@ def plain_reoffer(bench):
     call.hang_up()
 
 
+@test('R046 R063: who answers an offer of ours in plain RTP gets BYE, and hears why')
+def plain_answer_to_ours(bench):
+    server = bench.server()
+    call = Call(server, server.lounge)
+    check(sip.status_of(call.offer(media())) == 200, 'the call stands')
+    call.cseq += 1
+    call.peer.send(sip.request(call.peer, 'INVITE', call.uri, call.call, call.cseq, '', call.tag))
+    offered = call.peer.receive()
+    while sip.status_of(offered) in range(100, 200):
+        offered = call.peer.receive()
+    check('m=audio' in offered and not re.search(r'(?m)^m=\w+ \d+ RTP/AVP', offered),
+          f'nothing but secured audio is offered, found {offered}')
+    target = re.search(r'<([^>]+)>', sip.header(offered, 'Contact')).group(1)
+    call.peer.send(sip.request(call.peer, 'ACK', target, call.call, call.cseq,
+                               'Content-Type: application/sdp\n', call.tag),
+                   sip.sdp('m=audio 40000 RTP/AVP 8\r\n'))
+    end = call.peer.receive()
+    check(end.startswith('BYE ') and 'secured media required' in sip.header(end, 'Reason'),
+          f'BYE with a Reason, found {end}')
+    check(not server.roster(server.lounge), 'and he is out')
+    call.peer.close()
+
+
 @test('R065: of an offer with secured audio and plain video the audio is taken and the video refused')
 def plain_video(bench):
     server = bench.server()

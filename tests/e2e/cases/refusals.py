@@ -58,6 +58,17 @@ def potentially_secured(bench):
     server.alive()
 
 
+@test('R044 R046: a softphone without encryption is told 488, and is not in')
+def plain_phone(bench):
+    server = bench.server()
+    phone = bench.baresip(server, 'alice', 500, encryption='none')
+    phone.dial(server.lounge)
+    closed = phone.wait('CALL_CLOSED')
+    check('488' in closed['param'], f'it is told 488, found {closed}')
+    check(not server.roster(server.lounge), 'and nobody is in')
+    phone.quit()
+
+
 def sdes_offer(key='A' * 40):
     return sip.sdp('m=audio 40000 RTP/SAVP 8\r\n'
                    f'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n')

@@ -44,6 +44,8 @@ def conference_behind(bench, transport):
         check(scscf.saw(rf'ASSERTS <sip:{name}@{DOMAIN}>'), f'{name} was asserted')
     check(scscf.saw('SAW BYE'), 'BYE follows the recorded route')
     check(scscf.saw(r'SAW ACK'), 'and so does ACK')
+    check(re.search(r'P-Charging-Vector: icid-value=\S', server.process.log()),
+          'what the core adds is logged')
     wait_until(lambda: server.ctl('status')['legs'] == 0, 'no leg is left')
 
 
