@@ -640,6 +640,8 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_LIMIT,
         connections, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0u,
+        MHD_OPTION_DIGEST_AUTH_RANDOM, sizeof server->nonce_seed, server->nonce_seed,
+        MHD_OPTION_NONCE_NC_SIZE, NONCES,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_ARRAY,
         server->cert_pem != NULL ? tls : none, MHD_OPTION_END);
 }

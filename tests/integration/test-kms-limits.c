@@ -201,6 +201,48 @@ test_digest(void)
     assert_ticket(&kms, "bob", BOB);
 }
 
+/* The nonce of a challenge. (transfer full) */
+static char *
+nonce_of(Kms *kms)
+{
+    g_autoptr(GString) challenge = g_string_new(NULL);
+    guint8 first[2];
+    char *nonce;
+
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERFUNCTION, keep_challenge);
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERDATA, challenge);
+    g_assert_cmpint(ask(kms, "alice", ALICE, first), ==, 401);
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERFUNCTION, NULL);
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERDATA, NULL);
+    nonce = strstr(challenge->str, "nonce=\"");
+    g_assert_nonnull(nonce);
+    nonce += strlen("nonce=\"");
+    return g_strndup(nonce, strcspn(nonce, "\""));
+}
+
+/* libmicrohttpd makes a nonce of the time, which stands behind it, of what everybody knows, and of a
+ * secret if it was given one. Without it answers to nonces of tomorrow could be collected today. */
+static void
+test_nonces_cannot_be_computed(void)
+{
+    static const char known[] = ":POST::/keymanagement:3GPP-bootstrapping@example.org";
+    g_auto(Kms) kms = {0};
+    g_autofree char *nonce = NULL, *computed = NULL;
+    g_autoptr(GByteArray) text = g_byte_array_new();
+
+    kms_start(&kms, "http-auth = digest", 0);
+    nonce = nonce_of(&kms);
+    g_assert_cmpuint(strlen(nonce), ==, 32 + 8);
+    for (const char *at = nonce + 32; *at != '\0'; at += 2) {
+        guint8 octet = (guint8)(g_ascii_xdigit_value(at[0]) << 4 | g_ascii_xdigit_value(at[1]));
+
+        g_byte_array_append(text, &octet, 1);
+    }
+    g_byte_array_append(text, (const guint8 *)known, sizeof known - 1);
+    computed = g_compute_checksum_for_data(G_CHECKSUM_MD5, text->data, text->len);
+    g_assert_false(g_str_has_prefix(nonce, computed));
+}
+
 static void
 test_digest_ends_when_revoked(void)
 {
@@ -651,6 +693,7 @@ main(int argc, char **argv)
     curl_global_init(CURL_GLOBAL_ALL);
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kms-limits/digest", test_digest);
+    g_test_add_func("/kms-limits/nonces-cannot-be-computed", test_nonces_cannot_be_computed);
     g_test_add_func("/kms-limits/digest-ends-when-revoked", test_digest_ends_when_revoked);
     g_test_add("/kms-limits/certificate", Pki, NULL, pki_open, test_certificate, pki_close);
     g_test_add("/kms-limits/certificate-or-digest", Pki, NULL, pki_open, test_certificate_or_digest,
