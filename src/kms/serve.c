@@ -26,6 +26,7 @@
 #include "kms/listing.h"
 #include "kms/metrics.h"
 #include "kms/proof.h"
+#include "kms/rate.h"
 #include "kms/relay.h"
 #include "kms/wire.h"
 
@@ -39,6 +40,7 @@
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
+#define STRANGERS_PER_S 200 /* lines about those who have proven nothing: they cost nothing to cause */
 
 struct ClvKmsServer {
     ClvKmsService *service; /* borrowed */
@@ -49,6 +51,8 @@ struct ClvKmsServer {
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
     ClvKmsAudit *audit; /* (nullable) */
+    ClvKmsRates *strangers;
+    gint64 untold; /* atomic: refusals of strangers since the last line about any */
     ClvKmsCrowd *crowd;
     ClvKmsRelays *relays;
     ClvKmsMetrics metrics;
@@ -65,7 +69,9 @@ typedef struct Upload {
     GByteArray *body;
     ClvKmsRequest request;
     gboolean binary;
-    struct MHD_Connection *connection; /* while another KMS is asked: suspended */
+    ClvKmsServer *server;              /* while another KMS is asked: */
+    struct MHD_Connection *connection; /* suspended, */
+    char peer[80];                     /* and whose it is */
     gboolean relayed;                  /* what it came to is here: */
     GByteArray *reply;                 /* (nullable) */
     ClvKmsDecision decision;
@@ -118,12 +124,10 @@ peer_of(struct MHD_Connection *connection, char *out, gsize size)
 }
 
 static void
-tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
+write_line(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
 {
     g_autoptr(GError) error = NULL;
-    char peer[80];
 
-    peer_of(connection, peer, sizeof peer);
     if (server->log != NULL)
         server->log(decision, peer, server->log_user);
     if (server->audit == NULL ||
@@ -131,6 +135,43 @@ tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecisi
         return;
     clv_kms_metrics_add(&server->metrics.audit_failures, 1);
     clv_log(CLV_LOG_ERROR, NULL, "kms-audit", "%s", error->message);
+}
+
+/* One line for all that got none. */
+static void
+tell_untold(ClvKmsServer *server)
+{
+    ClvKmsDecision decision = {.user = "-", .request = "-", .subject = "-"};
+    gint64 n = __atomic_exchange_n(&server->untold, 0, __ATOMIC_RELAXED);
+
+    if (n == 0)
+        return;
+    g_snprintf(decision.rule, sizeof decision.rule,
+               "%" G_GINT64_FORMAT " refusals of strangers without a line, more than %d a second", n,
+               STRANGERS_PER_S);
+    write_line(server, &decision, "-");
+}
+
+/* Who has proven to be a user always has his line. */
+static void
+tell_of(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
+{
+    if (decision->authenticated ||
+        clv_kms_rates_take(server->strangers, "", STRANGERS_PER_S, g_get_monotonic_time())) {
+        write_line(server, decision, peer);
+        return;
+    }
+    __atomic_fetch_add(&server->untold, 1, __ATOMIC_RELAXED);
+    clv_kms_metrics_add(&server->metrics.untold, 1);
+}
+
+static void
+tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
+{
+    char peer[80];
+
+    peer_of(connection, peer, sizeof peer);
+    tell_of(server, decision, peer);
 }
 
 static enum MHD_Result
@@ -223,7 +264,9 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *u
     reply = clv_kms_service_begin(server->service, upload->request, message->data, message->len,
                                   g_get_real_time(), upload->proven, &decision, &relay);
     if (relay != NULL) {
+        upload->server = server;
         upload->connection = connection;
+        peer_of(connection, upload->peer, sizeof upload->peer);
         MHD_suspend_connection(connection);
         clv_kms_relays_post(server->relays, relay, upload);
         return MHD_YES;
@@ -236,7 +279,8 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *u
     return answer_message(connection, http_status(&decision), reply, upload->binary);
 }
 
-/* In a thread of the relays. */
+/* In a thread of the relays. The line is not left to the connection, which may be gone: the answer is
+ * kept for a while, and who sends the same octets again gets it. */
 static void
 on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
 {
@@ -245,6 +289,8 @@ on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
     upload->reply = answer;
     upload->decision = *decision;
     upload->relayed = TRUE;
+    if (answer != NULL)
+        tell_of(upload->server, decision, upload->peer);
     MHD_resume_connection(upload->connection);
 }
 
@@ -253,7 +299,6 @@ serve_relayed(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
 {
     if (upload->reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST, "nothing that could be answered");
-    tell(server, connection, &upload->decision);
     return answer_message(connection, http_status(&upload->decision), upload->reply,
                           upload->binary);
 }
@@ -466,8 +511,11 @@ tend_until_stopped(gpointer data)
     struct pollfd wake = {.fd = server->tender_wake, .events = POLLIN};
     gboolean failing = FALSE;
 
-    while (poll(&wake, 1, TEND_MS) <= 0)
+    while (poll(&wake, 1, TEND_MS) <= 0) {
+        tell_untold(server);
         tend(server, &failing);
+    }
+    tell_untold(server);
     return NULL;
 }
 
@@ -632,6 +680,7 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     if (server->cert_pem != NULL)
         flags |= MHD_USE_TLS;
     server->crowd = clv_kms_crowd_new(connections);
+    server->strangers = clv_kms_rates_new();
     server->relays = clv_kms_relays_new(on_relayed);
     /* each thread has its share of the connections */
     threads = MIN(threads, connections);
@@ -731,6 +780,8 @@ clv_kms_server_free(ClvKmsServer *server)
     clv_kms_audit_close(server->audit);
     clv_kms_relays_free(server->relays);
     clv_kms_crowd_free(server->crowd);
+    if (server->strangers != NULL)
+        clv_kms_rates_free(server->strangers);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
     g_free(server->ca_pem);

@@ -569,6 +569,47 @@ test_audit(void)
     g_assert_null(strstr(text, hex));
 }
 
+/* Whoever has no key must not fill the disk; and what is left out is counted. */
+static void
+test_audit_of_strangers(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *text = NULL, *path = NULL, *root = NULL, *nowhere = NULL, *metrics = NULL;
+    guint n_told = 0, n_untold = 0;
+    const guint n = 1500;
+
+    kms_start(&kms, "audit-file = audit", 0);
+    root = g_strndup(kms.url, strlen(kms.url) - strlen("/keymanagement"));
+    nowhere = g_strconcat(root, "/nowhere", NULL);
+    curl_easy_setopt(kms.curl, CURLOPT_HTTPGET, 1L);
+    for (guint i = 0; i < n; i++) {
+        g_autoptr(GString) body = g_string_new(NULL);
+
+        g_assert_cmpint(perform(&kms, nowhere, body), ==, 404);
+    }
+    assert_ticket(&kms, "alice", ALICE); /* she has her line, whatever they do */
+    metrics = get(&kms, "/metrics");
+    g_assert_null(strstr(metrics, "conclave_kms_untold_total 0\n"));
+    path = g_build_filename(kms.folder, "audit", NULL);
+    clv_kms_server_free(g_steal_pointer(&kms.server)); /* writes what is still untold */
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const char *untold = strstr(line, " refusals of strangers without a line");
+        const char *end = strchr(line, '\n');
+
+        if (untold != NULL && untold < end) {
+            while (g_ascii_isdigit(untold[-1]))
+                untold--;
+            n_untold += (guint)g_ascii_strtoull(untold, NULL, 10);
+        } else if (g_strstr_len(line, end - line, "HTTP 404") != NULL) {
+            n_told++;
+        }
+    }
+    g_assert_cmpuint(n_told + n_untold, ==, n);
+    g_assert_cmpuint(n_told, <, n);
+    g_assert_nonnull(strstr(text, "\"user\":\"alice\""));
+}
+
 /* Strange octets stay in their string; a file that is moved away is followed by a new one. */
 static void
 test_audit_file(void)
@@ -706,6 +747,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/metrics", test_metrics);
     g_test_add_func("/kms-limits/audit", test_audit);
     g_test_add_func("/kms-limits/audit-file", test_audit_file);
+    g_test_add_func("/kms-limits/audit-of-strangers", test_audit_of_strangers);
     g_test_add_func("/kms-limits/silent-connections", test_silent_connections);
     g_test_add_func("/kms-limits/stop-answers-what-is-under-way",
                     test_stop_answers_what_is_under_way);
