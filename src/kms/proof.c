@@ -96,6 +96,8 @@ user_of_name(ClvKmsService *service, const char *prefix, const char *name, gsize
     if (len == 0 || memchr(name, '\0', len) != NULL)
         return NULL;
     text = g_strdup_printf("%s%.*s", prefix, (int)len, name);
+    if (*prefix == '\0' && g_str_has_prefix(text, "cn:"))
+        return NULL; /* a URI that would pass for a common name */
     return clv_kms_service_certificate_user(service, text);
 }
 

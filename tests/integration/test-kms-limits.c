@@ -398,9 +398,10 @@ test_certificate(Pki *pki, gconstpointer unused)
     g_autofree char *by_cn = pki_cert(pki, "cn.pem", "alice phone", NULL, 3600);
     g_autofree char *nobody = pki_cert(pki, "nobody.pem", "nobody", "URI:" BOB, 3600);
     g_autofree char *expired = pki_cert(pki, "expired.pem", "alice phone", NULL, -60);
+    g_autofree char *posing = pki_cert(pki, "posing.pem", "x", "URI:cn:alice phone", 3600);
     X509 *own = make_cert(pki->key, NULL, pki->key, "alice phone", NULL, 3600);
     g_autofree char *forged = pki_write(pki, "forged.pem", own, NULL);
-    const char *const refused[] = {NULL, nobody, expired, forged};
+    const char *const refused[] = {NULL, nobody, expired, forged, posing};
     g_auto(Kms) kms = {0};
     guint8 first[2];
 

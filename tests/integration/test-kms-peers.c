@@ -399,6 +399,8 @@ test_negative(void)
          1},
         {"part of a name", NORMAL_ORG,
          PEER_ORG BETWEEN AS_NET "certificate-name = cn:com.pe;" KMS_URI "x\n", "com.pem", 12, 0},
+        {"a URI that looks like a common name", NORMAL_ORG,
+         PEER_ORG BETWEEN AS_NET "certificate-name = cn:com.pem\n", "posing.pem", 12, 0},
         {"initiator of another", NORMAL_ORG,
          "[peer org]\nuri = " KMS_URI "\nidentities = *@example.com\nca = ca.pem\n" BETWEEN AS_NET,
          "org.pem", 7, 0},
@@ -944,6 +946,7 @@ main(int argc, char **argv)
     pki_issue("org.pem", FALSE, "IP:127.0.0.1,URI:" KMS_URI);
     pki_issue("net.pem", FALSE, "IP:127.0.0.1,URI:" NET_URI);
     pki_issue("com.pem", FALSE, "IP:127.0.0.1,URI:" COM_URI);
+    pki_issue("posing.pem", FALSE, "IP:127.0.0.1,URI:cn:com.pem");
     pki_issue("alice.pem", FALSE, "URI:" ALICE);
     pki_issue("elsewhere.pem", FALSE, "DNS:kms.example.org,URI:" KMS_URI);
     pki_issue("rogue-net.pem", TRUE, "IP:127.0.0.1,URI:" NET_URI);
