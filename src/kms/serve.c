@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <microhttpd.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -34,7 +35,6 @@
 #define DEFAULT_CONNECTIONS 256
 #define DEFAULT_THREADS 2
 #define TEND_MS 1000
-#define NONCES 4096u
 #define STOP_TIMEOUT_US (3 * G_USEC_PER_SEC)
 #define STOP_ANSWER_US (3 * G_USEC_PER_SEC) /* for those who have waited for a peer */
 #define MAX_PEM_BYTES (1u << 20)
@@ -56,7 +56,7 @@ struct ClvKmsServer {
     ClvKmsCrowd *crowd;
     ClvKmsRelays *relays;
     ClvKmsMetrics metrics;
-    char nonce_seed[32];
+    ClvKmsDigest *digest;
     GThread *tender;
     int tender_wake; /* eventfd: stop */
 };
@@ -189,7 +189,7 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
 
 /* The first one of a client is no refusal, but the next may be; each is a line. */
 static enum MHD_Result
-challenge(ClvKmsServer *server, struct MHD_Connection *connection, gboolean stale)
+challenge(ClvKmsServer *server, const ClvKmsProofQuestion *question, gboolean stale)
 {
     ClvKmsDecision decision = {.user = "-", .request = "http", .subject = "-"};
 
@@ -197,8 +197,8 @@ challenge(ClvKmsServer *server, struct MHD_Connection *connection, gboolean stal
               stale ? "HTTP 401: stale nonce" : "HTTP 401: neither name nor key proven",
               sizeof decision.rule);
     clv_kms_metrics_add(&server->metrics.http_refused, 1);
-    tell(server, connection, &decision);
-    return clv_kms_proof_challenge(connection, server->service, stale);
+    tell(server, question->connection, &decision);
+    return clv_kms_proof_challenge(question, stale);
 }
 
 /* ---- the message ---- */
@@ -383,6 +383,7 @@ static enum MHD_Result
 on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
         const char *method, void **state)
 {
+    const ClvKmsProofQuestion question = {connection, server->service, server->digest, method, url};
     ClvKmsRequest request = CLV_KMS_TICKET_REQUEST;
     g_autofree char *proven = NULL;
     const char *why = NULL;
@@ -397,12 +398,12 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     status = judge_head(server, connection, url, method, &request, &why);
     if (status != 0)
         return refuse(server, connection, status, why);
-    proof = clv_kms_proof_check(connection, server->service, &proven);
+    proof = clv_kms_proof_check(&question, &proven);
     if (proof == CLV_KMS_PROOF_REFUSED)
         return refuse(server, connection, MHD_HTTP_FORBIDDEN,
                       "no client certificate of a user of this KMS");
     if (proof == CLV_KMS_PROOF_MISSING || proof == CLV_KMS_PROOF_STALE)
-        return challenge(server, connection, proof == CLV_KMS_PROOF_STALE);
+        return challenge(server, &question, proof == CLV_KMS_PROOF_STALE);
     upload = g_new0(Upload, 1);
     upload->started_us = g_get_monotonic_time();
     upload->body = g_byte_array_new();
@@ -689,8 +690,6 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_LIMIT,
         connections, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0u,
-        MHD_OPTION_DIGEST_AUTH_RANDOM, sizeof server->nonce_seed, server->nonce_seed,
-        MHD_OPTION_NONCE_NC_SIZE, NONCES,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_ARRAY,
         server->cert_pem != NULL ? tls : none, MHD_OPTION_END);
 }
@@ -738,14 +737,17 @@ ClvKmsServer *
 clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GError **error)
 {
     g_autoptr(ClvKmsServer) server = NULL;
+    guint8 seed[CLV_KMS_DIGEST_SEED];
 
     g_return_val_if_fail(config != NULL && config->listen != NULL && service != NULL, NULL);
     server = g_new0(ClvKmsServer, 1);
     server->service = service;
-    if (!clv_random(NULL, (guint8 *)server->nonce_seed, sizeof server->nonce_seed)) {
+    if (!clv_random(NULL, seed, sizeof seed)) {
         fail(error, "KMS server: no random octets");
         return NULL;
     }
+    server->digest = clv_kms_digest_new(seed);
+    OPENSSL_cleanse(seed, sizeof seed);
     server->path = g_strdup(config->path != NULL ? config->path : DEFAULT_PATH);
     server->log = config->log;
     server->log_user = config->log_user;
@@ -780,6 +782,7 @@ clv_kms_server_free(ClvKmsServer *server)
     clv_kms_audit_close(server->audit);
     clv_kms_relays_free(server->relays);
     clv_kms_crowd_free(server->crowd);
+    clv_kms_digest_free(server->digest);
     if (server->strangers != NULL)
         clv_kms_rates_free(server->strangers);
     clv_secret_free_string(server->cert_pem);
