@@ -239,7 +239,10 @@ serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
     status = clv_kms_service_list(server->service, upload->body->data, upload->body->len,
                                   g_get_real_time(), upload->proven, &decision);
     tell(server, connection, &decision);
-    text = g_strdup_printf("%s\n", decision.rule);
+    /* why is for who has proven himself; others do not learn which names there are */
+    text = g_strdup_printf("%s\n", status == MHD_HTTP_FORBIDDEN && !decision.authenticated
+                                       ? "not proven to be a user of this KMS"
+                                       : decision.rule);
     return answer(connection, status, "text/plain", text, strlen(text));
 }
 

@@ -298,6 +298,34 @@ test_client_announces_and_withdraws(void)
     g_assert_cmpint(clv_kms_client_announce(client, &listing, now_us, 1, 1), ==, CLV_CODE_INTERNAL);
 }
 
+/* Whoever has no key cannot find out which users there are. */
+static void
+test_strangers_learn_no_names(void)
+{
+    static const char *const users[] = {"conf1", "nobody"};
+    g_autoptr(ClvKmsService) service = parties_service(SERVICE3);
+    ClvKmsServerConfig config = {.listen = "127.0.0.1:0"};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvKmsServer) server = clv_kms_server_new(&config, service, &error);
+    ClvKmsClientConfig client_config = {.url = clv_kms_server_url(server), .connections = 1};
+    g_autoptr(ClvKmsClient) client = clv_kms_client_new(&client_config, &error);
+    MikeyKey psk = party_psk("alice"); /* of another */
+    g_autofree char *said = NULL;
+
+    for (guint i = 0; i < G_N_ELEMENTS(users); i++) {
+        ClvKmsListing listing = listing_of(users[i], LIST3, &psk);
+        g_autoptr(ClvKmsReply) reply = NULL;
+
+        g_assert_cmpint(clv_kms_client_announce(client, &listing, g_get_real_time(), 1, i), ==,
+                        CLV_CODE_OK);
+        reply = wait_reply(client);
+        g_assert_cmpint(reply->code, ==, CLV_CODE_FORBIDDEN);
+        if (i == 0)
+            said = g_strdup(reply->detail);
+        g_assert_cmpstr(reply->detail, ==, said);
+    }
+}
+
 /* ---- proof by HTTP and TLS, over the wire ---- */
 
 typedef struct Poster {
@@ -429,6 +457,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/kms-list/strangers-learn-no-names", test_strangers_learn_no_names);
     g_test_add_func("/kms-list/announced-by-digest-or-certificate",
                     test_announced_by_digest_or_certificate);
     g_test_add_func("/kms-list/R113-resolves-while-announced", test_resolves_while_announced);
