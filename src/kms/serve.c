@@ -224,6 +224,20 @@ http_status(const ClvKmsDecision *decision)
     return decision->limited ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_OK;
 }
 
+/* HTTP Digest says nothing about a body: without TLS somebody between may have put in another one. */
+static gboolean
+is_protected(const ClvKmsServer *server, const GByteArray *body)
+{
+    gboolean has_mac;
+    ClvKmsList list;
+
+    if (server->cert_pem != NULL || !clv_kms_list_parse(body->data, body->len, &list))
+        return TRUE; /* or is none, and refused for that */
+    has_mac = list.has_mac;
+    clv_kms_list_clear(&list);
+    return has_mac;
+}
+
 static enum MHD_Result
 serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
 {
@@ -236,6 +250,9 @@ serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
         clv_kms_metrics_add(&server->metrics.limited, 1);
         return answer(connection, MHD_HTTP_TOO_MANY_REQUESTS, "text/plain", "too many\n", 9);
     }
+    if (!is_protected(server, upload->body))
+        return refuse(server, connection, MHD_HTTP_FORBIDDEN,
+                      "an announcement without a MAC needs TLS");
     status = clv_kms_service_list(server->service, upload->body->data, upload->body->len,
                                   g_get_real_time(), upload->proven, &decision);
     tell(server, connection, &decision);

@@ -408,6 +408,7 @@ test_announced_by_digest_or_certificate(void)
         Poster by;
         gboolean mac;
         long status;
+        gboolean plain; /* HTTP */
     } cases[] = {
         {"digest", "conf1", LIST3, {"conf1", NULL}, FALSE, 200},
         {"digest", "conf1", LIST3, {"conf1", NULL}, TRUE, 200},
@@ -415,6 +416,8 @@ test_announced_by_digest_or_certificate(void)
         {"digest", "conf1", LIST3, {"conf2", NULL}, TRUE, 403},
         {"digest", "conf1", LIST3, {"conf2", NULL}, FALSE, 403},
         {"digest", "conf2", LIST3, {"conf2", NULL}, FALSE, 403},
+        {"digest", "conf1", LIST3, {"conf1", NULL}, FALSE, 403, TRUE}, /* could be changed */
+        {"digest", "conf1", LIST3, {"conf1", NULL}, TRUE, 200, TRUE},
         {"certificate", "conf4", LIST4, {NULL, "conf4.pem"}, FALSE, 200},
         {"certificate", "conf4", LIST4, {NULL, NULL}, FALSE, 403},
         {"certificate", "conf4", LIST4, {NULL, "rogue.pem"}, FALSE, 403},
@@ -433,8 +436,12 @@ test_announced_by_digest_or_certificate(void)
     pki_issue("rogue.pem", TRUE, "URI:sip:conf4@example.org");
     own = pki_path("own.pem");
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        ClvKmsServerConfig config = {.listen = "127.0.0.1:0", .cert_file = own, .key_file = own};
-        g_autoptr(ClvKmsService) service = service_with_auth(cases[i].auth);
+        ClvKmsServerConfig config = {.listen = "127.0.0.1:0",
+                                     .cert_file = cases[i].plain ? NULL : own,
+                                     .key_file = cases[i].plain ? NULL : own};
+        g_autoptr(ClvKmsService) service =
+            cases[i].plain ? parties_service("http-auth = digest\n" SERVICE3)
+                           : service_with_auth(cases[i].auth);
         g_autoptr(GError) error = NULL;
         g_autoptr(ClvKmsServer) server = clv_kms_server_new(&config, service, &error);
         MikeyKey psk = party_psk(cases[i].user);
