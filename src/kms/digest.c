@@ -30,10 +30,10 @@ typedef struct Use {
 
 struct ClvKmsDigest {
     guint8 seed[CLV_KMS_DIGEST_SEED];
-    GMutex lock;        /* of all below */
-    guint64 last;       /* number of a nonce */
-    GHashTable *uses;   /* nonce -> Use */
-    GQueue order;       /* as they came */
+    GMutex lock;         /* of all below */
+    guint64 last;        /* number of a nonce */
+    GHashTable *uses;    /* nonce -> Use */
+    GQueue order;        /* as they came */
     gint64 forgotten_us; /* whatever was made until then, and is not in the table, is used up */
 };
 
@@ -80,8 +80,8 @@ make_nonce(const ClvKmsDigest *digest, gint64 made_us, guint64 number, char out[
     guint64 head[2] = {GUINT64_TO_BE((guint64)made_us), GUINT64_TO_BE(number)};
     guint8 mac[EVP_MAX_MD_SIZE] = {0};
 
-    if (HMAC(EVP_sha256(), digest->seed, sizeof digest->seed, (const guint8 *)head, sizeof head, mac,
-             NULL) == NULL)
+    if (HMAC(EVP_sha256(), digest->seed, sizeof digest->seed, (const guint8 *)head, sizeof head,
+             mac, NULL) == NULL)
         g_error("libcrypto has no HMAC-SHA256");
     write_hex(out, (const guint8 *)head, sizeof head);
     write_hex(out + 2 * HEAD_LEN, mac, MAC_LEN);
@@ -227,8 +227,8 @@ is_right(const ClvKmsClaim *claim, const char *method, const char *password)
     gboolean same;
 
     clv_kms_digest_response(claim, method, password, right);
-    same = strlen(given) == CLV_KMS_DIGEST_HEX &&
-           CRYPTO_memcmp(given, right, CLV_KMS_DIGEST_HEX) == 0;
+    same =
+        strlen(given) == CLV_KMS_DIGEST_HEX && CRYPTO_memcmp(given, right, CLV_KMS_DIGEST_HEX) == 0;
     OPENSSL_cleanse(right, sizeof right);
     return same;
 }
@@ -298,8 +298,8 @@ put(ClvKmsClaim *claim, const char *name, char **value, gboolean *out_auth, gboo
         const char *name;
         char **place;
     } places[] = {
-        {"username", &claim->user}, {"realm", &claim->realm},   {"nonce", &claim->nonce},
-        {"uri", &claim->uri},       {"cnonce", &claim->cnonce}, {"nc", &claim->nc},
+        {"username", &claim->user},     {"realm", &claim->realm},   {"nonce", &claim->nonce},
+        {"uri", &claim->uri},           {"cnonce", &claim->cnonce}, {"nc", &claim->nc},
         {"response", &claim->response},
     };
 

@@ -25,7 +25,8 @@ typedef enum ClvKmsMemoryVerdict {
     CLV_KMS_MEMORY_FULL,     /* or the owner's part of it is */
 } ClvKmsMemoryVerdict;
 
-/* Waits while another thread is working on the same octets. @owner: who may fill no more than one of
+/* Waits while another thread is working on the same octets. @owner: who may fill no more than one
+ * of
  * @parts, so that nobody alone keeps all others out */
 ClvKmsMemoryVerdict clv_kms_memory_enter(ClvKmsMemory *memory, const char *owner, guint parts,
                                          const guint8 *digest, gint64 now_us, gint64 expires_us,

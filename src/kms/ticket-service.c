@@ -119,7 +119,9 @@ answer_once(Handling *h, MikeyBytes octets)
         verdict = clv_kms_memory_enter(h->service->memory, h->user->name, clv_kms_parts_of(h),
                                        digest, h->now_us, expires_us, &before);
     if (verdict == CLV_KMS_MEMORY_FULL) {
-        make_error(h, octets, clv_kms_because(h, MIKEY_REFUSED, "the replay memory, or this user's part of it, is full"));
+        make_error(h, octets,
+                   clv_kms_because(h, MIKEY_REFUSED,
+                                   "the replay memory, or this user's part of it, is full"));
     } else if (verdict == CLV_KMS_MEMORY_REPLAYED) {
         make_error(h, octets, clv_kms_because(h, MIKEY_REPLAYED, "seen before"));
     } else if (verdict == CLV_KMS_MEMORY_ANSWERED) {

@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define MAX_CHAIN 16u
-#define AUTH_LEVEL 2 /* of OpenSSL, 112 bits: without one certificates by MD5, SHA-1 or RSA-512 will do */
+#define AUTH_LEVEL                                                                                 \
+    2 /* of OpenSSL, 112 bits: without one certificates by MD5, SHA-1 or RSA-512 will do */
 #define MAX_SIGNATURE 0x0fffu
 #define MAX_ENVELOPE 2048u /* octets: an RSA key of 16384 bits */
 

@@ -103,7 +103,7 @@ struct ClvMediaLeg {
 
     bool has_rx_ssrc, rx_gone; /* a live SSRC; it said BYE */
     uint32_t rx_ssrc;
-    uint32_t said_ssrc; /* his by key management, whether he has sent yet or not; 0: none */
+    uint32_t said_ssrc;   /* his by key management, whether he has sent yet or not; 0: none */
     uint64_t lost_before; /* by earlier SSRCs */
     unsigned taken_last;  /* packets of the last tick */
     int64_t heard_ns;     /* last authentic packet */
@@ -141,8 +141,8 @@ const char *clv_loop_cname(const ClvMediaLeg *leg);
 /* Names of those whom the leg can hear, as many as fit; @from: how many it was told before. */
 unsigned clv_room_names(const ClvMediaLeg *leg, unsigned from, ClvRtcpName out[CLV_RTCP_MAX_NAMES]);
 int64_t clv_loop_silence_ns(const ClvShard *shard);
-/* Whether somebody else in the leg's conference uses that SSRC, or has said that he will, we ourselves
- * included. */
+/* Whether somebody else in the leg's conference uses that SSRC, or has said that he will, we
+ * ourselves included. */
 bool clv_room_has_ssrc(const ClvRoom *room, const ClvMediaLeg *but, uint32_t ssrc);
 
 /* ---- on the media thread ------------------------------------------------------------------ */

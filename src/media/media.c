@@ -143,8 +143,8 @@ is_stale(ClvMediaLeg *leg, guint64 over)
     return FALSE;
 }
 
-/* What the media thread wrote stands still until the bit is clear (a key, an SSRC), or may be overtaken by
- * later news of the same kind, which then need no telling of their own. */
+/* What the media thread wrote stands still until the bit is clear (a key, an SSRC), or may be
+ * overtaken by later news of the same kind, which then need no telling of their own. */
 static void
 deliver(const ClvHomecoming *news, ClvMediaHandler handler, void *user)
 {

@@ -326,8 +326,8 @@ test_claims_are_read(void)
     g_autofree char *too_long = g_strconcat("Digest " MUFASA ", qop=auth, opaque=", huge, NULL);
     ClvKmsClaim claim;
 
-    g_assert_true(clv_kms_claim_parse("digest  " MUFASA ",qop=auth,algorithm=\"md5\",\topaque=\"a\\\"\"",
-                                      &claim));
+    g_assert_true(clv_kms_claim_parse(
+        "digest  " MUFASA ",qop=auth,algorithm=\"md5\",\topaque=\"a\\\"\"", &claim));
     clv_kms_digest_response(&claim, "GET", "Circle Of Life", response);
     g_assert_cmpstr(response, ==, claim.response);
     g_assert_cmpstr(claim.user, ==, "Mufasa");
@@ -348,8 +348,8 @@ test_digest_is_for_its_uri(void)
     char response[CLV_KMS_DIGEST_HEX + 1];
     MikeyKey psk = party_psk("alice");
     struct curl_slist *headers = NULL;
-    ClvKmsClaim claim = {"alice", "3GPP-bootstrapping@example.org", NULL,      NULL,
-                         "c",     "00000001",                       response};
+    ClvKmsClaim claim = {"alice", "3GPP-bootstrapping@example.org", NULL, NULL, "c", "00000001",
+                         response};
     static const struct {
         const char *uri;
         long status;

@@ -439,9 +439,9 @@ test_announced_by_digest_or_certificate(void)
         ClvKmsServerConfig config = {.listen = "127.0.0.1:0",
                                      .cert_file = cases[i].plain ? NULL : own,
                                      .key_file = cases[i].plain ? NULL : own};
-        g_autoptr(ClvKmsService) service =
-            cases[i].plain ? parties_service("http-auth = digest\n" SERVICE3)
-                           : service_with_auth(cases[i].auth);
+        g_autoptr(ClvKmsService) service = cases[i].plain
+                                               ? parties_service("http-auth = digest\n" SERVICE3)
+                                               : service_with_auth(cases[i].auth);
         g_autoptr(GError) error = NULL;
         g_autoptr(ClvKmsServer) server = clv_kms_server_new(&config, service, &error);
         MikeyKey psk = party_psk(cases[i].user);

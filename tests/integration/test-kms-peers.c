@@ -964,7 +964,8 @@ main(int argc, char **argv)
     g_test_add_func("/kms-peers/bad-answers-resolve-nothing", test_bad_answers);
     g_test_add_func("/kms-peers/others-are-answered-while-a-peer-is-silent",
                     test_others_are_answered_meanwhile);
-    g_test_add_func("/kms-peers/who-is-gone-has-a-line-all-the-same", test_line_for_one_who_is_gone);
+    g_test_add_func("/kms-peers/who-is-gone-has-a-line-all-the-same",
+                    test_line_for_one_who_is_gone);
     g_test_add_func("/kms-peers/who-waits-at-the-stop-is-told", test_stop_while_one_waits);
     g_test_add_func("/kms-peers/reload-changes-the-peers", test_reload_changes_the_peers);
     g_test_add_func("/kms-peers/workers-of-old-peers-end", test_workers_of_old_peers_end);

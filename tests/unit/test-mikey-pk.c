@@ -294,8 +294,8 @@ a_weakly_signed_certificate_proves_nothing(void)
     static const struct {
         const char *hash;
         MikeyStatus status;
-    } cases[] = {{"SHA256", MIKEY_OK}, {"SHA1", MIKEY_BAD_CERTIFICATE},
-                 {"MD5", MIKEY_BAD_CERTIFICATE}};
+    } cases[] = {
+        {"SHA256", MIKEY_OK}, {"SHA1", MIKEY_BAD_CERTIFICATE}, {"MD5", MIKEY_BAD_CERTIFICATE}};
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         X509 *weak = X509_dup(all.alice.certificate);
@@ -334,13 +334,14 @@ another_signature_is_the_same_message(void)
     g_assert_cmpint(EVP_PKEY_get_bn_param(c.account.key, OSSL_PKEY_PARAM_EC_ORDER, &order), ==, 1);
     half = (gsize)BN_num_bytes(order);
     for (guint i = 0; i < 2; i++) {
-        assert_status(
-            mikey_query_open(mikey_bytes(octets->data, octets->len), &c.w.env, &query[i]), MIKEY_OK);
+        assert_status(mikey_query_open(mikey_bytes(octets->data, octets->len), &c.w.env, &query[i]),
+                      MIKEY_OK);
         assert_status(mikey_query_authenticate_pk(query[i], &c.verifier, &c.w.env, NULL), MIKEY_OK);
         assert_status(mikey_query_digest(query[i], digest[i]), MIKEY_OK);
         s = BN_bin2bn(octets->data + octets->len - half, (int)half, NULL);
         g_assert_cmpint(BN_sub(s, order, s), ==, 1);
-        g_assert_cmpint(BN_bn2binpad(s, octets->data + octets->len - half, (int)half), ==, (int)half);
+        g_assert_cmpint(BN_bn2binpad(s, octets->data + octets->len - half, (int)half), ==,
+                        (int)half);
         BN_free(s);
         mikey_query_free(query[i]);
     }

@@ -572,7 +572,8 @@ test_full_memory_refuses_and_recovers(void)
     static const struct {
         const char *user, *identity;
         guint n;
-    } fillers[] = {{"alice", ALICE, 4}, {"bob", BOB, 4}, {"carol", CAROL, 4}, {"conf1", FOCUS1, 16}};
+    } fillers[] = {
+        {"alice", ALICE, 4}, {"bob", BOB, 4}, {"carol", CAROL, 4}, {"conf1", FOCUS1, 16}};
     g_autoptr(ClvKmsService) service = parties_service("replay-entries = 32");
     g_autoptr(Wanted) wanted = wanted_new(BOB);
     g_autoptr(MikeyRequest) last = NULL, later = NULL;
