@@ -11,7 +11,10 @@
 /* RFC 6043: 128 bits at least; libmikey takes keys up to 64 octets */
 #define KMS_MIN_PSK 16
 #define KMS_MAX_PSK 64
-#define REPLAY_ENTRIES 100000
+/* Two for each call with a ticket, kept until twice the skew is over: 800 calls a second with the
+ * usual 300 s. Room is taken as it is needed, some 90 octets each. When it is full calls get 503.
+ */
+#define REPLAY_ENTRIES 1000000
 
 static void
 log_decision(const ClvKmsDecision *d, const char *peer, void *user)

@@ -90,8 +90,8 @@ list_once(Handling *h, const ClvKmsList *list, const guint8 *octets, gsize len)
         return list_because(h, 409, "made too long ago, or the clocks differ");
     if (mikey_digest(mikey_bytes(octets, len), digest) != MIKEY_OK)
         return list_because(h, 503, "no digest");
-    verdict = clv_kms_memory_enter(h->service->memory, digest, h->now_us, list->made_us + skew_us,
-                                   &before);
+    verdict = clv_kms_memory_enter(h->service->memory, h->user->name, clv_kms_parts_of(h), digest,
+                                   h->now_us, list->made_us + skew_us, &before);
     if (verdict == CLV_KMS_MEMORY_FULL)
         return list_because(h, 503, "the replay memory is full");
     if (verdict == CLV_KMS_MEMORY_REPLAYED)

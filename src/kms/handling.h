@@ -116,4 +116,5 @@ gboolean clv_kms_copy_tpk(ClvKmsService *service, gboolean newest, MikeyBytes wa
 
 MikeyStatus clv_kms_check_proven(Handling *h);
 MikeyStatus clv_kms_check_rate(Handling *h);
+guint clv_kms_parts_of(const Handling *h);
 MikeyStatus clv_kms_remember(Handling *h, const guint8 *digest, gint64 expires_us);

@@ -200,6 +200,8 @@ is_wanted(const ClvKmsHttp *http, const char *prefix, const guint8 *name, gsize 
     if (len == 0 || memchr(name, '\0', len) != NULL)
         return FALSE;
     text = g_strdup_printf("%s%.*s", prefix, (int)len, (const char *)name);
+    if (*prefix == '\0' && g_str_has_prefix(text, "cn:"))
+        return FALSE; /* a URI that would pass for a common name */
     return g_strv_contains((const char *const *)http->server_names, text);
 }
 

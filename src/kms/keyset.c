@@ -317,7 +317,6 @@ set_state_dir(const Loader *loader, gpointer target, const ClvIniEntry *entry)
     ClvKmsKeyFile *keys = target;
 
     g_free(keys->state_dir);
-    g_free(keys->audit_file);
     keys->state_dir = read_path(loader, entry);
 }
 

@@ -7,7 +7,7 @@ libclv_kms_la_SOURCES = %D%/kms.h %D%/terminal.h %D%/http.h %D%/http.c %D%/targe
 # The service: what it keeps over a restart, limits, records
 libclv_kms_la_SOURCES += %D%/tpk.h %D%/tpk.c %D%/keeper.h %D%/keeper.c %D%/rate.h %D%/rate.c \
 	%D%/audit.h %D%/audit.c %D%/metrics.h %D%/metrics.c %D%/crowd.h %D%/crowd.c \
-	%D%/proof.h %D%/proof.c %D%/roster.h %D%/roster.c %D%/listing.h %D%/listing.c \
+	%D%/proof.h %D%/proof.c %D%/digest.h %D%/digest.c %D%/roster.h %D%/roster.c %D%/listing.h %D%/listing.c \
 	%D%/relay.h %D%/relay.c
 libclv_kms_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
 	$(GNUTLS_CFLAGS)

@@ -15,10 +15,16 @@
 #define KEEP_ANSWER_US (16 * G_USEC_PER_SEC)
 #define MAX_ANSWER_BYTES (64u << 20)
 
+typedef struct Owner {
+    char *name;
+    gsize n; /* entries */
+} Owner;
+
 typedef struct Entry Entry;
 struct Entry {
     guint8 digest[CLV_KMS_MEMORY_DIGEST]; /* first: the table looks at it */
     Entry *next_in_bucket;
+    Owner *owner; /* (nullable) */
     gboolean pending;
     gboolean parked;
     GByteArray *answer; /* (nullable) */
@@ -31,6 +37,7 @@ struct ClvKmsMemory {
     pthread_cond_t settled;
     gsize max_entries;
     GHashTable *entries;
+    GHashTable *owners; /* name -> Owner, while there are entries of his */
     Entry *buckets[N_BUCKETS];
     gint64 swept_s; /* buckets up to this second are empty */
     GQueue answered;
@@ -54,6 +61,15 @@ equal_digest(gconstpointer a, gconstpointer b)
     return memcmp(a, b, CLV_KMS_MEMORY_DIGEST) == 0;
 }
 
+static void
+owner_free(gpointer data)
+{
+    Owner *owner = data;
+
+    g_free(owner->name);
+    g_free(owner);
+}
+
 ClvKmsMemory *
 clv_kms_memory_new(gsize max_entries)
 {
@@ -63,6 +79,7 @@ clv_kms_memory_new(gsize max_entries)
     pthread_cond_init(&memory->settled, NULL);
     memory->max_entries = max_entries;
     memory->entries = g_hash_table_new(hash_digest, equal_digest);
+    memory->owners = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, owner_free);
     return memory;
 }
 
@@ -76,6 +93,35 @@ drop_answer(ClvKmsMemory *memory, Entry *entry)
     g_clear_pointer(&entry->answer, g_byte_array_unref);
 }
 
+/* With the lock held. */
+static gsize
+count_of(const ClvKmsMemory *memory, const char *name)
+{
+    const Owner *owner = g_hash_table_lookup(memory->owners, name);
+
+    return owner != NULL ? owner->n : 0;
+}
+
+static void
+own(ClvKmsMemory *memory, Entry *entry, const char *name)
+{
+    entry->owner = g_hash_table_lookup(memory->owners, name);
+    if (entry->owner == NULL) {
+        entry->owner = g_new0(Owner, 1);
+        entry->owner->name = g_strdup(name);
+        g_hash_table_insert(memory->owners, entry->owner->name, entry->owner);
+    }
+    entry->owner->n++;
+}
+
+static void
+disown(ClvKmsMemory *memory, Entry *entry)
+{
+    if (entry->owner != NULL && --entry->owner->n == 0)
+        g_hash_table_remove(memory->owners, entry->owner->name);
+    entry->owner = NULL;
+}
+
 static void
 empty_bucket(ClvKmsMemory *memory, guint i)
 {
@@ -86,6 +132,7 @@ empty_bucket(ClvKmsMemory *memory, guint i)
         Entry *next = entry->next_in_bucket;
 
         drop_answer(memory, entry);
+        disown(memory, entry);
         g_hash_table_remove(memory->entries, entry->digest);
         g_free(entry);
         entry = next;
@@ -100,6 +147,7 @@ clv_kms_memory_free(ClvKmsMemory *memory)
     for (guint i = 0; i < N_BUCKETS; i++)
         empty_bucket(memory, i);
     g_hash_table_unref(memory->entries);
+    g_hash_table_unref(memory->owners);
     pthread_cond_destroy(&memory->settled);
     pthread_mutex_destroy(&memory->lock);
     g_free(memory);
@@ -172,8 +220,8 @@ find_settled(ClvKmsMemory *memory, const guint8 *digest)
 }
 
 static ClvKmsMemoryVerdict
-enter(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us, gint64 expires_us,
-      GByteArray **out_answer)
+enter(ClvKmsMemory *memory, const char *owner, guint parts, const guint8 *digest, gint64 now_us,
+      gint64 expires_us, GByteArray **out_answer)
 {
     const Entry *entry;
 
@@ -186,20 +234,21 @@ enter(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us, gint64 expires_
                                           entry->answer->data, entry->answer->len);
         return CLV_KMS_MEMORY_ANSWERED;
     }
-    if (g_hash_table_size(memory->entries) >= memory->max_entries)
+    if (g_hash_table_size(memory->entries) >= memory->max_entries ||
+        count_of(memory, owner) >= MAX(memory->max_entries / parts, 1))
         return CLV_KMS_MEMORY_FULL;
-    insert(memory, digest, now_us, expires_us);
+    own(memory, insert(memory, digest, now_us, expires_us), owner);
     return CLV_KMS_MEMORY_FRESH;
 }
 
 ClvKmsMemoryVerdict
-clv_kms_memory_enter(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us, gint64 expires_us,
-                     GByteArray **out_answer)
+clv_kms_memory_enter(ClvKmsMemory *memory, const char *owner, guint parts, const guint8 *digest,
+                     gint64 now_us, gint64 expires_us, GByteArray **out_answer)
 {
     ClvKmsMemoryVerdict verdict;
 
     pthread_mutex_lock(&memory->lock);
-    verdict = enter(memory, digest, now_us, expires_us, out_answer);
+    verdict = enter(memory, owner, parts, digest, now_us, expires_us, out_answer);
     pthread_mutex_unlock(&memory->lock);
     return verdict;
 }

@@ -22,12 +22,15 @@ typedef enum ClvKmsMemoryVerdict {
     CLV_KMS_MEMORY_FRESH,    /* entered; clv_kms_memory_settle() must follow */
     CLV_KMS_MEMORY_ANSWERED, /* the same octets again: *out_answer is what they got */
     CLV_KMS_MEMORY_REPLAYED, /* the same octets again, too late */
-    CLV_KMS_MEMORY_FULL,
+    CLV_KMS_MEMORY_FULL,     /* or the owner's part of it is */
 } ClvKmsMemoryVerdict;
 
-/* Waits while another thread is working on the same octets. */
-ClvKmsMemoryVerdict clv_kms_memory_enter(ClvKmsMemory *memory, const guint8 *digest, gint64 now_us,
-                                         gint64 expires_us, GByteArray **out_answer);
+/* Waits while another thread is working on the same octets. @owner: who may fill no more than one
+ * of
+ * @parts, so that nobody alone keeps all others out */
+ClvKmsMemoryVerdict clv_kms_memory_enter(ClvKmsMemory *memory, const char *owner, guint parts,
+                                         const guint8 *digest, gint64 now_us, gint64 expires_us,
+                                         GByteArray **out_answer);
 /* answer: (nullable): copied */
 void clv_kms_memory_settle(ClvKmsMemory *memory, const guint8 *digest, const guint8 *answer,
                            gsize len, gint64 now_us);

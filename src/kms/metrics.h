@@ -18,6 +18,7 @@ typedef struct ClvKmsMetrics {
     gint64 cut;          /* connections that made room for others */
     gint64 connections;
     gint64 audit_failures;
+    gint64 untold; /* refusals of strangers without a line of their own */
 } ClvKmsMetrics;
 
 void clv_kms_metrics_add(gint64 *counter, gint64 n);

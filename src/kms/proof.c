@@ -15,7 +15,6 @@
 
 #include "base/secret.h"
 
-#define NONCE_LIFE_S 300u
 #define MAX_NAMES 32u
 
 /* ---- digest ---- */
@@ -28,36 +27,62 @@ realm_of(ClvKmsService *service)
     return g_strconcat("3GPP-bootstrapping@", host, NULL);
 }
 
+/* The resource that was asked for: its path, and what is to be done there. */
+static gboolean
+is_meant(struct MHD_Connection *connection, const char *url, const char *uri)
+{
+    const char *wanted =
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "requesttype");
+    const char *query = strchr(uri, '?');
+    g_autofree char *path = query != NULL ? g_strndup(uri, (gsize)(query - uri)) : g_strdup(uri);
+    g_auto(GStrv) words = g_strsplit(query != NULL ? query + 1 : "", "&", 32);
+    g_autofree char *word = g_strconcat("requesttype=", wanted != NULL ? wanted : "", NULL);
+
+    return strcmp(path, url) == 0 && g_strv_contains((const char *const *)words, word);
+}
+
 /* Somebody who is not known costs as much as a wrong password. */
 static ClvKmsProof
-check_digest(struct MHD_Connection *connection, ClvKmsService *service, char **out_user)
+check_claim(const ClvKmsProofQuestion *question, const ClvKmsClaim *claim, char **out_user)
 {
-    char *name = MHD_digest_auth_get_username(connection);
-    g_autofree char *realm = realm_of(service);
-    char *password;
-    gboolean known;
-    int verdict;
+    g_autofree char *realm = realm_of(question->service);
+    char *password = clv_kms_service_digest_password(question->service, claim->user);
+    gboolean known = password != NULL && strcmp(claim->realm, realm) == 0 &&
+                     is_meant(question->connection, question->url, claim->uri);
+    ClvKmsDigestVerdict verdict =
+        clv_kms_digest_check(question->digest, claim, question->method, known ? password : "nobody",
+                             g_get_monotonic_time());
 
-    if (name == NULL)
-        return CLV_KMS_PROOF_MISSING;
-    password = clv_kms_service_digest_password(service, name);
-    known = password != NULL;
-    verdict = MHD_digest_auth_check2(connection, realm, name, known ? password : "nobody",
-                                     NONCE_LIFE_S, MHD_DIGEST_ALG_MD5);
     clv_secret_free_string(password);
-    if (known && verdict == MHD_YES)
-        *out_user = g_strdup(name);
-    MHD_free(name);
-    if (*out_user != NULL)
+    if (known && verdict == CLV_KMS_DIGEST_RIGHT) {
+        *out_user = g_strdup(claim->user);
         return CLV_KMS_PROOF_GIVEN;
-    return verdict == MHD_INVALID_NONCE ? CLV_KMS_PROOF_STALE : CLV_KMS_PROOF_MISSING;
+    }
+    return known && verdict == CLV_KMS_DIGEST_STALE ? CLV_KMS_PROOF_STALE : CLV_KMS_PROOF_MISSING;
+}
+
+static ClvKmsProof
+check_digest(const ClvKmsProofQuestion *question, char **out_user)
+{
+    const char *header = MHD_lookup_connection_value(question->connection, MHD_HEADER_KIND,
+                                                     MHD_HTTP_HEADER_AUTHORIZATION);
+    ClvKmsClaim claim;
+    ClvKmsProof proof;
+
+    if (header == NULL || !clv_kms_claim_parse(header, &claim))
+        return CLV_KMS_PROOF_MISSING;
+    proof = check_claim(question, &claim, out_user);
+    clv_kms_claim_clear(&claim);
+    return proof;
 }
 
 enum MHD_Result
-clv_kms_proof_challenge(struct MHD_Connection *connection, ClvKmsService *service, gboolean stale)
+clv_kms_proof_challenge(const ClvKmsProofQuestion *question, gboolean stale)
 {
     static char text[] = "expected the name and key of a user of this KMS\n";
-    g_autofree char *realm = realm_of(service);
+    g_autofree char *realm = realm_of(question->service);
+    g_autofree char *challenge =
+        clv_kms_digest_challenge(question->digest, realm, stale, g_get_monotonic_time());
     struct MHD_Response *response =
         MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
     enum MHD_Result result;
@@ -66,8 +91,8 @@ clv_kms_proof_challenge(struct MHD_Connection *connection, ClvKmsService *servic
         return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    result = MHD_queue_auth_fail_response2(connection, realm, "conclave-kms", response, stale,
-                                           MHD_DIGEST_ALG_MD5);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
+    result = MHD_queue_response(question->connection, MHD_HTTP_UNAUTHORIZED, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -96,6 +121,8 @@ user_of_name(ClvKmsService *service, const char *prefix, const char *name, gsize
     if (len == 0 || memchr(name, '\0', len) != NULL)
         return NULL;
     text = g_strdup_printf("%s%.*s", prefix, (int)len, name);
+    if (*prefix == '\0' && g_str_has_prefix(text, "cn:"))
+        return NULL; /* a URI that would pass for a common name */
     return clv_kms_service_certificate_user(service, text);
 }
 
@@ -154,8 +181,10 @@ check_certificate(struct MHD_Connection *connection, ClvKmsService *service, cha
 }
 
 ClvKmsProof
-clv_kms_proof_check(struct MHD_Connection *connection, ClvKmsService *service, char **out_user)
+clv_kms_proof_check(const ClvKmsProofQuestion *question, char **out_user)
 {
+    struct MHD_Connection *connection = question->connection;
+    ClvKmsService *service = question->service;
     ClvKmsHttpAuth wanted = clv_kms_service_http_auth(service);
 
     *out_user = NULL;
@@ -171,5 +200,5 @@ clv_kms_proof_check(struct MHD_Connection *connection, ClvKmsService *service, c
         return CLV_KMS_PROOF_GIVEN;
     if (wanted == CLV_KMS_HTTP_AUTH_CERTIFICATE)
         return CLV_KMS_PROOF_REFUSED;
-    return check_digest(connection, service, out_user);
+    return check_digest(question, out_user);
 }

@@ -4,6 +4,7 @@
 
 #include <microhttpd.h>
 
+#include "kms/digest.h"
 #include "kms/kms.h"
 
 typedef enum ClvKmsProof {
@@ -14,9 +15,14 @@ typedef enum ClvKmsProof {
     CLV_KMS_PROOF_REFUSED, /* 403: no certificate, or nobody's */
 } ClvKmsProof;
 
+typedef struct ClvKmsProofQuestion {
+    struct MHD_Connection *connection;
+    ClvKmsService *service;
+    ClvKmsDigest *digest;
+    const char *method, *url;
+} ClvKmsProofQuestion;
+
 /* To be asked once for each request. @out_user: (transfer full): with GIVEN, name of the user */
-ClvKmsProof clv_kms_proof_check(struct MHD_Connection *connection, ClvKmsService *service,
-                                char **out_user);
+ClvKmsProof clv_kms_proof_check(const ClvKmsProofQuestion *question, char **out_user);
 /* 401 for MISSING and STALE */
-enum MHD_Result clv_kms_proof_challenge(struct MHD_Connection *connection, ClvKmsService *service,
-                                        gboolean stale);
+enum MHD_Result clv_kms_proof_challenge(const ClvKmsProofQuestion *question, gboolean stale);

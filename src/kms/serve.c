@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <microhttpd.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -30,6 +31,7 @@
 #include "kms/listing.h"
 #include "kms/metrics.h"
 #include "kms/proof.h"
+#include "kms/rate.h"
 #include "kms/relay.h"
 #include "kms/wire.h"
 
@@ -37,12 +39,12 @@
 #define DEFAULT_CONNECTIONS 256
 #define DEFAULT_THREADS 2
 #define TEND_MS 1000
-#define NONCES 4096u
 #define STOP_TIMEOUT_US (3 * G_USEC_PER_SEC)
 #define STOP_ANSWER_US (3 * G_USEC_PER_SEC) /* for those who have waited for a peer */
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
+#define STRANGERS_PER_S 200 /* lines about those who have proven nothing: they cost nothing to cause */
 
 struct ClvKmsServer {
     ClvKmsService *service; /* borrowed */
@@ -53,10 +55,12 @@ struct ClvKmsServer {
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
     ClvKmsAudit *audit; /* (nullable) */
+    ClvKmsRates *strangers;
+    gint64 untold; /* atomic: refusals of strangers since the last line about any */
     ClvKmsCrowd *crowd;
     ClvKmsRelays *relays;
     ClvKmsMetrics metrics;
-    char nonce_seed[32];
+    ClvKmsDigest *digest;
     GThread *tender;
     int tender_wake; /* eventfd: stop */
 };
@@ -69,7 +73,9 @@ typedef struct Upload {
     GByteArray *body;
     ClvKmsRequest request;
     gboolean binary;
-    struct MHD_Connection *connection; /* while another KMS is asked: suspended */
+    ClvKmsServer *server;              /* while another KMS is asked: */
+    struct MHD_Connection *connection; /* suspended, */
+    char peer[80];                     /* and whose it is */
     gboolean relayed;                  /* what it came to is here: */
     GByteArray *reply;                 /* (nullable) */
     ClvKmsDecision decision;
@@ -122,12 +128,10 @@ peer_of(struct MHD_Connection *connection, char *out, gsize size)
 }
 
 static void
-tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
+write_line(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
 {
     g_autoptr(GError) error = NULL;
-    char peer[80];
 
-    peer_of(connection, peer, sizeof peer);
     if (server->log != NULL)
         server->log(decision, peer, server->log_user);
     if (server->audit == NULL ||
@@ -135,6 +139,43 @@ tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecisi
         return;
     clv_kms_metrics_add(&server->metrics.audit_failures, 1);
     clv_log(CLV_LOG_ERROR, NULL, "kms-audit", "%s", error->message);
+}
+
+/* One line for all that got none. */
+static void
+tell_untold(ClvKmsServer *server)
+{
+    ClvKmsDecision decision = {.user = "-", .request = "-", .subject = "-"};
+    gint64 n = __atomic_exchange_n(&server->untold, 0, __ATOMIC_RELAXED);
+
+    if (n == 0)
+        return;
+    g_snprintf(decision.rule, sizeof decision.rule,
+               "%" G_GINT64_FORMAT " refusals of strangers without a line, more than %d a second", n,
+               STRANGERS_PER_S);
+    write_line(server, &decision, "-");
+}
+
+/* Who has proven to be a user always has his line. */
+static void
+tell_of(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
+{
+    if (decision->authenticated ||
+        clv_kms_rates_take(server->strangers, "", STRANGERS_PER_S, g_get_monotonic_time())) {
+        write_line(server, decision, peer);
+        return;
+    }
+    __atomic_fetch_add(&server->untold, 1, __ATOMIC_RELAXED);
+    clv_kms_metrics_add(&server->metrics.untold, 1);
+}
+
+static void
+tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
+{
+    char peer[80];
+
+    peer_of(connection, peer, sizeof peer);
+    tell_of(server, decision, peer);
 }
 
 static enum MHD_Result
@@ -152,7 +193,7 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
 
 /* The first one of a client is no refusal, but the next may be; each is a line. */
 static enum MHD_Result
-challenge(ClvKmsServer *server, struct MHD_Connection *connection, gboolean stale)
+challenge(ClvKmsServer *server, const ClvKmsProofQuestion *question, gboolean stale)
 {
     ClvKmsDecision decision = {.user = "-", .request = "http", .subject = "-"};
 
@@ -160,8 +201,8 @@ challenge(ClvKmsServer *server, struct MHD_Connection *connection, gboolean stal
               stale ? "HTTP 401: stale nonce" : "HTTP 401: neither name nor key proven",
               sizeof decision.rule);
     clv_kms_metrics_add(&server->metrics.http_refused, 1);
-    tell(server, connection, &decision);
-    return clv_kms_proof_challenge(connection, server->service, stale);
+    tell(server, question->connection, &decision);
+    return clv_kms_proof_challenge(question, stale);
 }
 
 /* ---- the message ---- */
@@ -187,6 +228,20 @@ http_status(const ClvKmsDecision *decision)
     return decision->limited ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_OK;
 }
 
+/* HTTP Digest says nothing about a body: without TLS somebody between may have put in another one. */
+static gboolean
+is_protected(const ClvKmsServer *server, const GByteArray *body)
+{
+    gboolean has_mac;
+    ClvKmsList list;
+
+    if (server->cert_pem != NULL || !clv_kms_list_parse(body->data, body->len, &list))
+        return TRUE; /* or is none, and refused for that */
+    has_mac = list.has_mac;
+    clv_kms_list_clear(&list);
+    return has_mac;
+}
+
 static enum MHD_Result
 serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upload *upload)
 {
@@ -199,10 +254,16 @@ serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
         clv_kms_metrics_add(&server->metrics.limited, 1);
         return answer(connection, MHD_HTTP_TOO_MANY_REQUESTS, "text/plain", "too many\n", 9);
     }
+    if (!is_protected(server, upload->body))
+        return refuse(server, connection, MHD_HTTP_FORBIDDEN,
+                      "an announcement without a MAC needs TLS");
     status = clv_kms_service_list(server->service, upload->body->data, upload->body->len,
                                   g_get_real_time(), upload->proven, &decision);
     tell(server, connection, &decision);
-    text = g_strdup_printf("%s\n", decision.rule);
+    /* why is for who has proven himself; others do not learn which names there are */
+    text = g_strdup_printf("%s\n", status == MHD_HTTP_FORBIDDEN && !decision.authenticated
+                                       ? "not proven to be a user of this KMS"
+                                       : decision.rule);
     return answer(connection, status, "text/plain", text, strlen(text));
 }
 
@@ -227,7 +288,9 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *u
     reply = clv_kms_service_begin(server->service, upload->request, message->data, message->len,
                                   g_get_real_time(), upload->proven, &decision, &relay);
     if (relay != NULL) {
+        upload->server = server;
         upload->connection = connection;
+        peer_of(connection, upload->peer, sizeof upload->peer);
         MHD_suspend_connection(connection);
         clv_kms_relays_post(server->relays, relay, upload);
         return MHD_YES;
@@ -240,7 +303,8 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *u
     return answer_message(connection, http_status(&decision), reply, upload->binary);
 }
 
-/* In a thread of the relays. */
+/* In a thread of the relays. The line is not left to the connection, which may be gone: the answer is
+ * kept for a while, and who sends the same octets again gets it. */
 static void
 on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
 {
@@ -249,6 +313,8 @@ on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
     upload->reply = answer;
     upload->decision = *decision;
     upload->relayed = TRUE;
+    if (answer != NULL)
+        tell_of(upload->server, decision, upload->peer);
     MHD_resume_connection(upload->connection);
 }
 
@@ -257,7 +323,6 @@ serve_relayed(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
 {
     if (upload->reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST, "nothing that could be answered");
-    tell(server, connection, &upload->decision);
     return answer_message(connection, http_status(&upload->decision), upload->reply,
                           upload->binary);
 }
@@ -342,6 +407,7 @@ static enum MHD_Result
 on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
         const char *method, void **state)
 {
+    const ClvKmsProofQuestion question = {connection, server->service, server->digest, method, url};
     ClvKmsRequest request = CLV_KMS_TICKET_REQUEST;
     g_autofree char *proven = NULL;
     const char *why = NULL;
@@ -356,12 +422,12 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     status = judge_head(server, connection, url, method, &request, &why);
     if (status != 0)
         return refuse(server, connection, status, why);
-    proof = clv_kms_proof_check(connection, server->service, &proven);
+    proof = clv_kms_proof_check(&question, &proven);
     if (proof == CLV_KMS_PROOF_REFUSED)
         return refuse(server, connection, MHD_HTTP_FORBIDDEN,
                       "no client certificate of a user of this KMS");
     if (proof == CLV_KMS_PROOF_MISSING || proof == CLV_KMS_PROOF_STALE)
-        return challenge(server, connection, proof == CLV_KMS_PROOF_STALE);
+        return challenge(server, &question, proof == CLV_KMS_PROOF_STALE);
     upload = g_new0(Upload, 1);
     upload->started_us = g_get_monotonic_time();
     upload->body = g_byte_array_new();
@@ -470,8 +536,11 @@ tend_until_stopped(gpointer data)
     struct pollfd wake = {.fd = server->tender_wake, .events = POLLIN};
     gboolean failing = FALSE;
 
-    while (poll(&wake, 1, TEND_MS) <= 0)
+    while (poll(&wake, 1, TEND_MS) <= 0) {
+        tell_untold(server);
         tend(server, &failing);
+    }
+    tell_untold(server);
     return NULL;
 }
 
@@ -706,6 +775,7 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     if (server->cert_pem != NULL)
         flags |= MHD_USE_TLS;
     server->crowd = clv_kms_crowd_new(connections);
+    server->strangers = clv_kms_rates_new();
     server->relays = clv_kms_relays_new(on_relayed);
     /* each thread has its share of the connections */
     threads = MIN(threads, connections);
@@ -761,14 +831,17 @@ ClvKmsServer *
 clv_kms_server_new(const ClvKmsServerConfig *config, ClvKmsService *service, GError **error)
 {
     g_autoptr(ClvKmsServer) server = NULL;
+    guint8 seed[CLV_KMS_DIGEST_SEED];
 
     g_return_val_if_fail(config != NULL && config->listen != NULL && service != NULL, NULL);
     server = g_new0(ClvKmsServer, 1);
     server->service = service;
-    if (!clv_random(NULL, (guint8 *)server->nonce_seed, sizeof server->nonce_seed)) {
+    if (!clv_random(NULL, seed, sizeof seed)) {
         fail(error, "KMS server: no random octets");
         return NULL;
     }
+    server->digest = clv_kms_digest_new(seed);
+    OPENSSL_cleanse(seed, sizeof seed);
     server->path = g_strdup(config->path != NULL ? config->path : DEFAULT_PATH);
     server->log = config->log;
     server->log_user = config->log_user;
@@ -803,6 +876,9 @@ clv_kms_server_free(ClvKmsServer *server)
     clv_kms_audit_close(server->audit);
     clv_kms_relays_free(server->relays);
     clv_kms_crowd_free(server->crowd);
+    clv_kms_digest_free(server->digest);
+    if (server->strangers != NULL)
+        clv_kms_rates_free(server->strangers);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
     g_free(server->ca_pem);

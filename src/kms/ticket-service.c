@@ -93,6 +93,17 @@ clv_kms_check_rate(Handling *h)
                            per_s);
 }
 
+/* What a user may fill of the memory of messages: one of so many parts. A conference system and
+ * another KMS ask for all of their users. */
+guint
+clv_kms_parts_of(const Handling *h)
+{
+    for (guint i = 0; i < h->keys->systems->len; i++)
+        if (((const ClvKmsSystem *)h->keys->systems->pdata[i])->user == h->user)
+            return 2;
+    return h->peer != NULL ? 2 : 8;
+}
+
 /* Answers an authentic message, or repeats what it was answered before. */
 static void
 answer_once(Handling *h, MikeyBytes octets)
@@ -105,9 +116,12 @@ answer_once(Handling *h, MikeyBytes octets)
     MikeyStatus status = mikey_query_digest(h->query, digest);
 
     if (status == MIKEY_OK)
-        verdict = clv_kms_memory_enter(h->service->memory, digest, h->now_us, expires_us, &before);
+        verdict = clv_kms_memory_enter(h->service->memory, h->user->name, clv_kms_parts_of(h),
+                                       digest, h->now_us, expires_us, &before);
     if (verdict == CLV_KMS_MEMORY_FULL) {
-        make_error(h, octets, clv_kms_because(h, MIKEY_REFUSED, "the replay memory is full"));
+        make_error(h, octets,
+                   clv_kms_because(h, MIKEY_REFUSED,
+                                   "the replay memory, or this user's part of it, is full"));
     } else if (verdict == CLV_KMS_MEMORY_REPLAYED) {
         make_error(h, octets, clv_kms_because(h, MIKEY_REPLAYED, "seen before"));
     } else if (verdict == CLV_KMS_MEMORY_ANSWERED) {

@@ -454,7 +454,12 @@ mikey_query_policy(const MikeyQuery *query)
 MikeyStatus
 mikey_query_digest(const MikeyQuery *query, uint8_t out_digest[MIKEY_DIGEST_LEN])
 {
-    return mikey_digest(mikey_message_octets(query->init), out_digest);
+    const MikeyPayload *sign = mikey_message_find(query->init, MIKEY_SIGN, 0);
+    MikeyReader r = mikey_reader(mikey_message_octets(query->init));
+    size_t varies = sign != NULL ? sign->u.sign.signature.len : 0;
+
+    /* of an ECDSA signature anybody can make another one that is right */
+    return mikey_digest(mikey_read_bytes(&r, r.left - varies), out_digest);
 }
 
 MikeyNtp

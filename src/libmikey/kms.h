@@ -34,7 +34,8 @@ MikeyIdentity mikey_query_identity(const MikeyQuery *query);
 MikeyIdentity mikey_query_kms(const MikeyQuery *query);
 /* What is asked for, or what the ticket says (proven by mikey_query_open_ticket()) */
 const MikeyPolicy *mikey_query_policy(const MikeyQuery *query);
-/* For the replay cache: keep it until T plus the skew has passed, once authenticated */
+/* For the replay cache: keep it until T plus the skew has passed, once authenticated. A signature
+ * itself is not in it. */
 MikeyStatus mikey_query_digest(const MikeyQuery *query, uint8_t out_digest[MIKEY_DIGEST_LEN]);
 MikeyNtp mikey_query_timestamp(const MikeyQuery *query);
 

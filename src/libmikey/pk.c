@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define MAX_CHAIN 16u
+#define AUTH_LEVEL                                                                                 \
+    2 /* of OpenSSL, 112 bits: without one certificates by MD5, SHA-1 or RSA-512 will do */
 #define MAX_SIGNATURE 0x0fffu
 #define MAX_ENVELOPE 2048u /* octets: an RSA key of 16384 bits */
 
@@ -83,6 +85,7 @@ check_chain(X509_STORE *store, X509 *certificate, STACK_OF(X509) * more, const M
         return MIKEY_CRYPTO;
     }
     X509_STORE_CTX_set_time(ctx, 0, (time_t)(mikey_ntp_to_unix_us(env->now) / 1000000));
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
     good = X509_verify_cert(ctx) == 1;
     error = X509_STORE_CTX_get_error(ctx);
     X509_STORE_CTX_free(ctx);

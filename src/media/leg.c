@@ -22,6 +22,7 @@
 #define MAX_REPORTS 8                /* at a time */
 #define GRACE_NS (2 * NS_PER_S)      /* old receive keys after a re-key */
 #define TALK_PAUSE_NS (NS_PER_S / 2) /* between two events about talking */
+#define COLLISION_PAUSE_NS (10 * NS_PER_S)
 #define REPORT_NS (5 * NS_PER_S)
 #define QUIET_POWER 3000 /* about -53 dBov: a frame that nobody misses */
 #define UNVOICED_MARK 10 /* ticks of silence after which speech gets a marker */
@@ -199,14 +200,36 @@ forget_audio(ClvMediaLeg *leg)
     clv_plc_init(&leg->plc);
 }
 
-/* False when somebody else in the conference has that SSRC: the later one loses. */
+void
+clv_leg_said_ssrc(ClvMediaLeg *leg, uint32_t ssrc)
+{
+    leg->said_ssrc = clv_room_has_ssrc(leg->room, leg, ssrc) ? 0 : ssrc;
+}
+
+/* He may send a packet each 20 ms, and each would be a line in the log. */
+static void
+tell_collision(ClvMediaLeg *leg, uint32_t ssrc, const ClvNow *now)
+{
+    const uint32_t told = 1u << CLV_MEDIA_COLLISION;
+
+    if ((leg->collision_told_ns != 0 &&
+         now->monotonic_ns - leg->collision_told_ns < COLLISION_PAUSE_NS) ||
+        (atomic_load_explicit(&leg->pending, memory_order_acquire) & told) != 0)
+        return;
+    leg->collision_told_ns = now->monotonic_ns;
+    set(leg, CLV_LEG_COLLISION, ssrc);
+    clv_loop_tell(leg, CLV_MEDIA_COLLISION);
+}
+
+/* False when somebody else in the conference has that SSRC: the later one loses. Where offers go in
+ * the clear, everybody can know whose SSRC will be which; to have said it counts as having come. */
 static bool
-adopt_ssrc(ClvMediaLeg *leg, uint32_t ssrc)
+adopt_ssrc(ClvMediaLeg *leg, uint32_t ssrc, const ClvNow *now)
 {
     if (leg->has_rx_ssrc && leg->rx_ssrc == ssrc)
         return true;
     if (ssrc == leg->tx_ssrc || clv_room_has_ssrc(leg->room, leg, ssrc)) {
-        clv_loop_tell(leg, CLV_MEDIA_COLLISION);
+        tell_collision(leg, ssrc, now);
         return false;
     }
     if (clv_rtcp_source_lost(&leg->source) > 0)
@@ -321,7 +344,7 @@ receive_rtp(ClvMediaLeg *leg, Incoming *in, const ClvNow *now)
         drop(leg, CLV_LEG_MALFORMED);
         return;
     }
-    if (!adopt_ssrc(leg, packet.ssrc)) {
+    if (!adopt_ssrc(leg, packet.ssrc, now)) {
         add(leg, CLV_LEG_DROPPED, 1);
         return;
     }

@@ -54,6 +54,7 @@ typedef enum ClvLegCounter {
     CLV_LEG_TALKING,
     CLV_LEG_KEY,         /* the one that is being told */
     CLV_LEG_PROMPT_OVER, /* serial number << 32 | prompt, of the latest that is over */
+    CLV_LEG_COLLISION,   /* the SSRC that is somebody else's */
     CLV_N_LEG_COUNTERS
 } ClvLegCounter;
 
@@ -102,11 +103,13 @@ struct ClvMediaLeg {
 
     bool has_rx_ssrc, rx_gone; /* a live SSRC; it said BYE */
     uint32_t rx_ssrc;
+    uint32_t said_ssrc;   /* his by key management, whether he has sent yet or not; 0: none */
     uint64_t lost_before; /* by earlier SSRCs */
     unsigned taken_last;  /* packets of the last tick */
     int64_t heard_ns;     /* last authentic packet */
     int64_t silent_told_ns;
     bool first_told;
+    int64_t collision_told_ns;
     ClvRtcpSource source;
     ClvJitter jitter;
     ClvPlc plc;
@@ -139,7 +142,8 @@ const char *clv_loop_cname(const ClvMediaLeg *leg);
 /* Names of those whom the leg can hear, as many as fit; @from: how many it was told before. */
 unsigned clv_room_names(const ClvMediaLeg *leg, unsigned from, ClvRtcpName out[CLV_RTCP_MAX_NAMES]);
 int64_t clv_loop_silence_ns(const ClvShard *shard);
-/* Whether somebody else in the leg's conference uses that SSRC, we ourselves included. */
+/* Whether somebody else in the leg's conference uses that SSRC, or has said that he will, we
+ * ourselves included. */
 bool clv_room_has_ssrc(const ClvRoom *room, const ClvMediaLeg *but, uint32_t ssrc);
 
 /* ---- on the media thread ------------------------------------------------------------------ */
@@ -160,6 +164,8 @@ void clv_leg_change(ClvMediaLeg *leg, const ClvLegTerms *terms);
 void clv_leg_prompt(ClvMediaLeg *leg, const ClvPromptSound *sound, uint32_t serial);
 /* Swaps in new contexts; the old ones are in *rx and *tx afterwards, and rx is still used. */
 void clv_leg_rekey(ClvMediaLeg *leg, ClvSrtp **rx, ClvSrtp **tx, const ClvNow *now);
+/* What key management said of his SSRC; it is his if nobody has it yet. */
+void clv_leg_said_ssrc(ClvMediaLeg *leg, uint32_t ssrc);
 /* The peer has the new keys; nothing when they are in use already. */
 void clv_leg_send_new(ClvMediaLeg *leg);
 

@@ -135,7 +135,8 @@ clv_room_has_ssrc(const ClvRoom *room, const ClvMediaLeg *but, uint32_t ssrc)
     for (const ClvMediaLeg *leg = room->legs; leg != NULL; leg = leg->next) {
         if (leg->tx_ssrc == ssrc)
             return true;
-        if (leg != but && leg->has_rx_ssrc && leg->rx_ssrc == ssrc)
+        if (leg != but && ((leg->has_rx_ssrc && leg->rx_ssrc == ssrc) ||
+                           (leg->said_ssrc != 0 && leg->said_ssrc == ssrc)))
             return true;
     }
     return false;
@@ -193,6 +194,7 @@ do_open(ClvShard *shard, ClvCommand *command, const ClvNow *now)
     leg->room->legs = leg;
     leg->talks = command->talks;
     leg->hears = command->hears;
+    clv_leg_said_ssrc(leg, command->said_ssrc);
     (void)epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD, leg->rtcp_fd, &want);
     clv_leg_start(leg, now);
     send_home(shard, command);
@@ -240,6 +242,8 @@ do_rekey(ClvShard *shard, ClvCommand *command, const ClvNow *now)
 
     end_rekeying(shard, leg);
     clv_leg_rekey(leg, &command->rx, &command->tx, now);
+    if (command->said_ssrc != 0)
+        clv_leg_said_ssrc(leg, command->said_ssrc);
     leg->rekeying = command; /* goes home when the old keys are no longer heard */
 }
 

@@ -33,6 +33,7 @@ struct ClvCommand {
     ClvLegTerms terms;
     bool talks, hears; /* of a leg that a plan named before it was open */
     ClvSrtp *rx, *tx;
+    guint32 said_ssrc;            /* the peer's, by key management; 0: it does not say */
     const ClvPromptSound *prompt; /* the room's */
     guint32 prompt_serial;
     int dtmf_pt;

@@ -143,13 +143,14 @@ is_stale(ClvMediaLeg *leg, guint64 over)
     return FALSE;
 }
 
-/* What the media thread wrote stands still until the bit is clear (a key), or may be overtaken by
- * later news of the same kind, which then need no telling of their own. */
+/* What the media thread wrote stands still until the bit is clear (a key, an SSRC), or may be
+ * overtaken by later news of the same kind, which then need no telling of their own. */
 static void
 deliver(const ClvHomecoming *news, ClvMediaHandler handler, void *user)
 {
     ClvMediaLeg *leg = news->leg;
     guint64 key = clv_leg_count(leg, CLV_LEG_KEY), over;
+    guint64 collision = clv_leg_count(leg, CLV_LEG_COLLISION);
     guint32 value = 0;
 
     atomic_fetch_and_explicit(&leg->pending, ~(1u << news->kind), memory_order_acq_rel);
@@ -161,6 +162,8 @@ deliver(const ClvHomecoming *news, ClvMediaHandler handler, void *user)
         value = (guint32)clv_leg_count(leg, CLV_LEG_TALKING);
     else if (news->kind == CLV_MEDIA_DTMF)
         value = (guint32)key;
+    else if (news->kind == CLV_MEDIA_COLLISION)
+        value = (guint32)collision;
     else if (news->kind == CLV_MEDIA_PROMPTED)
         value = (guint32)over;
     handler(news->kind, leg->id, value, user);
@@ -298,9 +301,14 @@ lane_clear(Lane *lane)
     clv_shard_free(lane->shard);
 }
 
+/* The keys that one was changing from come home at the change's end, which it never saw. */
 static void
-free_leg_entry(gpointer key, gpointer leg, gpointer unused)
+free_leg_entry(gpointer key, gpointer data, gpointer unused)
 {
+    ClvMediaLeg *leg = data;
+
+    if (leg->rekeying != NULL)
+        command_free(leg->rekeying);
     leg_free(leg);
 }
 
@@ -572,8 +580,14 @@ may_open(ClvMedia *media, const ClvMediaSetup *setup, GError **error)
     return TRUE;
 }
 
+static guint32
+said_ssrc(const ClvSrtpKeys *rx)
+{
+    return rx->has_ssrc ? rx->ssrc : 0;
+}
+
 static void
-lend(ClvMedia *media, ClvMediaLeg *leg, ClvRoom *room)
+lend(ClvMedia *media, ClvMediaLeg *leg, ClvRoom *room, guint32 said_ssrc)
 {
     Lane *lane = lane_of(media, room->shard);
     ClvCommand *command = command_new(CLV_COMMAND_OPEN, leg, NULL, 0);
@@ -586,6 +600,7 @@ lend(ClvMedia *media, ClvMediaLeg *leg, ClvRoom *room)
     g_hash_table_insert(media->legs, &leg->id, leg);
     command->talks = member != NULL && member->talks;
     command->hears = member != NULL && member->hears;
+    command->said_ssrc = said_ssrc;
     lane_send(lane, command);
 }
 
@@ -622,7 +637,7 @@ clv_media_open(ClvMedia *media, const ClvMediaSetup *setup, ClvMediaPorts *ports
     g_free(ports);
     atomic_init(&leg->counters[CLV_LEG_TX_SSRC], leg->tx_ssrc);
     atomic_init(&leg->counters[CLV_LEG_SUITE], (guint64)setup->rx.suite);
-    lend(media, leg, room);
+    lend(media, leg, room, said_ssrc(&setup->rx));
     return TRUE;
 }
 
@@ -681,6 +696,7 @@ clv_media_rekey(ClvMedia *media, ClvLegId id, const ClvSrtpKeys *rx, const ClvSr
     command = command_new(CLV_COMMAND_REKEY, leg, NULL, 0);
     command->rx = receive;
     command->tx = send;
+    command->said_ssrc = said_ssrc(rx);
     atomic_store_explicit(&leg->counters[CLV_LEG_SUITE], (guint64)rx->suite, memory_order_relaxed);
     lane_send(lane_of(media, leg->shard), command);
     return TRUE;

@@ -46,7 +46,8 @@ typedef enum ClvMediaEventKind {
     CLV_MEDIA_FIRST_PACKET, /* first authentic packet: the peer's address is latched */
     CLV_MEDIA_SILENT,       /* no authentic packet for silence_ms, and for that long again */
     CLV_MEDIA_BYE,          /* RTCP BYE for the last live SSRC */
-    CLV_MEDIA_COLLISION,    /* the peer uses an SSRC that somebody else in the conference has */
+    CLV_MEDIA_COLLISION,    /* the peer uses an SSRC that somebody else in the conference has, or has
+                               said to be his: value; told every 10 s at most */
     CLV_MEDIA_TALKING,      /* started or stopped talking (value 1 or 0); at most 2 a second and leg */
     CLV_MEDIA_DTMF,         /* a key was pressed (RFC 4733, in the secured stream): value is '0'-'9',
                                '*', '#', 'A'-'D'; once a key press, however often it was sent */

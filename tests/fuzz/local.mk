@@ -89,6 +89,18 @@ tests_fuzz_fuzz_keyfile_CFLAGS = $(FUZZ_CFLAGS) -I$(top_srcdir)/tests
 tests_fuzz_fuzz_keyfile_LDFLAGS = $(LIBFUZZER)
 tests_fuzz_fuzz_keyfile_LDADD = $(KMS_TEST_LDADD)
 
+# ---- kms-digest: Authorization of HTTP, before anybody is known ----
+fuzz_replays += %D%/replay-kms-digest
+fuzz_programs += %D%/fuzz-kms-digest
+EXTRA_DIST += %D%/corpus/kms-digest
+tests_fuzz_replay_kms_digest_SOURCES = %D%/fuzz-kms-digest.c $(REPLAY_MAIN)
+tests_fuzz_replay_kms_digest_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_kms_digest_LDADD = $(KMS_TEST_LDADD)
+tests_fuzz_fuzz_kms_digest_SOURCES = %D%/fuzz-kms-digest.c
+tests_fuzz_fuzz_kms_digest_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_kms_digest_LDFLAGS = $(LIBFUZZER)
+tests_fuzz_fuzz_kms_digest_LDADD = $(KMS_TEST_LDADD)
+
 # ---- kms-list: what announces a conference to the KMS ----
 fuzz_replays += %D%/replay-kms-list
 fuzz_programs += %D%/fuzz-kms-list

@@ -20,6 +20,7 @@
 
 #include "kms/audit.h"
 #include "kms/crowd.h"
+#include "kms/digest.h"
 #include "kms/keyfile.h"
 #include "kms/rate.h"
 #include "unit/kms-parties.h"
@@ -203,6 +204,218 @@ test_digest(void)
     assert_ticket(&kms, "bob", BOB);
 }
 
+/* The nonce of a challenge. (transfer full) */
+static char *
+nonce_of(Kms *kms)
+{
+    g_autoptr(GString) challenge = g_string_new(NULL);
+    guint8 first[2];
+    char *nonce;
+
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERFUNCTION, keep_challenge);
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERDATA, challenge);
+    g_assert_cmpint(ask(kms, "alice", ALICE, first), ==, 401);
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERFUNCTION, NULL);
+    curl_easy_setopt(kms->curl, CURLOPT_HEADERDATA, NULL);
+    nonce = strstr(challenge->str, "nonce=\"");
+    g_assert_nonnull(nonce);
+    nonce += strlen("nonce=\"");
+    return g_strndup(nonce, strcspn(nonce, "\""));
+}
+
+/* Otherwise answers to nonces of tomorrow could be collected today. */
+static void
+test_nonces_are_of_this_start(void)
+{
+    const guint8 seed[CLV_KMS_DIGEST_SEED] = {1}, other[CLV_KMS_DIGEST_SEED] = {2};
+    ClvKmsDigest *ours = clv_kms_digest_new(seed), *theirs = clv_kms_digest_new(other);
+    g_autofree char *challenge = clv_kms_digest_challenge(theirs, "r", FALSE, NOW_US);
+    g_autofree char *mine = clv_kms_digest_challenge(ours, "r", FALSE, NOW_US);
+    g_autofree char *again = clv_kms_digest_challenge(ours, "r", FALSE, NOW_US);
+
+    g_assert_cmpstr(mine, !=, again);
+    for (guint i = 0; i < 3; i++) {
+        const char *at = strstr(i == 0 ? challenge : mine, "nonce=\"") + strlen("nonce=\"");
+        g_autofree char *nonce = g_strndup(at, strcspn(at, "\""));
+        char response[CLV_KMS_DIGEST_HEX + 1];
+        ClvKmsClaim claim = {"u", "r", nonce, "/", "c", "00000001", response};
+        gint64 late_us = i == 1 ? (CLV_KMS_DIGEST_LIFE_S + 1) * G_USEC_PER_SEC : 0;
+
+        clv_kms_digest_response(&claim, "POST", "secret", response);
+        g_assert_cmpint(clv_kms_digest_check(ours, &claim, "POST", "secret", NOW_US + late_us), ==,
+                        i == 2 ? CLV_KMS_DIGEST_RIGHT : CLV_KMS_DIGEST_STALE);
+    }
+    clv_kms_digest_free(ours);
+    clv_kms_digest_free(theirs);
+}
+
+static ClvKmsDigestVerdict
+count(ClvKmsDigest *digest, const char *challenge, const char *nc)
+{
+    const char *at = strstr(challenge, "nonce=\"") + strlen("nonce=\"");
+    g_autofree char *nonce = g_strndup(at, strcspn(at, "\""));
+    char response[CLV_KMS_DIGEST_HEX + 1];
+    ClvKmsClaim claim = {"u", "r", nonce, "/", "c", (char *)nc, response};
+
+    clv_kms_digest_response(&claim, "POST", "secret", response);
+    return clv_kms_digest_check(digest, &claim, "POST", "secret", NOW_US);
+}
+
+/* Over some connections counts overtake each other, and none counts twice, not even when its nonce
+ * has made way for others. */
+static void
+test_no_count_counts_twice(void)
+{
+    static const struct {
+        const char *nc;
+        ClvKmsDigestVerdict verdict;
+    } steps[] = {
+        {"00000001", CLV_KMS_DIGEST_RIGHT}, {"00000001", CLV_KMS_DIGEST_STALE},
+        {"00000003", CLV_KMS_DIGEST_RIGHT}, {"00000002", CLV_KMS_DIGEST_RIGHT},
+        {"00000002", CLV_KMS_DIGEST_STALE}, {"00000000", CLV_KMS_DIGEST_STALE},
+        {"0000004x", CLV_KMS_DIGEST_STALE}, {"00000042", CLV_KMS_DIGEST_RIGHT},
+        {"00000003", CLV_KMS_DIGEST_STALE}, {"00000002", CLV_KMS_DIGEST_STALE},
+        {"00000004", CLV_KMS_DIGEST_RIGHT}, {"ffffffff", CLV_KMS_DIGEST_RIGHT},
+        {"00000042", CLV_KMS_DIGEST_STALE},
+    };
+    const guint8 seed[CLV_KMS_DIGEST_SEED] = {1};
+    ClvKmsDigest *digest = clv_kms_digest_new(seed);
+    g_autofree char *first = clv_kms_digest_challenge(digest, "r", FALSE, NOW_US - 2);
+
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        g_test_message("step %u", i);
+        g_assert_cmpint(count(digest, first, steps[i].nc), ==, steps[i].verdict);
+    }
+    for (guint i = 0; i < 5000; i++) {
+        g_autofree char *other = clv_kms_digest_challenge(digest, "r", FALSE, NOW_US - 1);
+
+        if (count(digest, other, "00000001") != CLV_KMS_DIGEST_RIGHT)
+            break; /* made before one that has made way */
+    }
+    g_assert_cmpint(count(digest, first, "00000005"), ==, CLV_KMS_DIGEST_STALE);
+    g_free(first);
+    first = clv_kms_digest_challenge(digest, "r", FALSE, NOW_US);
+    g_assert_cmpint(count(digest, first, "00000001"), ==, CLV_KMS_DIGEST_RIGHT);
+    clv_kms_digest_free(digest);
+}
+
+/* RFC 2617 section 3.5 */
+static void
+test_claims_are_read(void)
+{
+#define MUFASA                                                                                     \
+    "username=\"Mufasa\", realm=\"testrealm@host.com\", "                                          \
+    "nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", uri=\"/dir/index.html\", nc=00000001, "         \
+    "cnonce=\"0a4f113b\", response=\"6629fae49393a05397450978507c4ef1\""
+    static const char *const unreadable[] = {
+        "",
+        "Digest",
+        "Digest ",
+        "Basic dXNlcjpwYXNz",
+        "Digestive " MUFASA ", qop=auth",
+        "Digest " MUFASA,
+        "Digest " MUFASA ", qop=auth-int",
+        "Digest " MUFASA ", qop=auth, algorithm=SHA-256",
+        "Digest " MUFASA ", qop=auth, username=\"Scar\"",
+        "Digest " MUFASA ", qop=auth, opaque=\"no end",
+        "Digest " MUFASA ", qop=auth, opaque=\"no end\\",
+        "Digest " MUFASA ", qop=auth, =x",
+        "Digest " MUFASA ", qop=auth, opaque \"x\"",
+        "Digest username=\"Mufasa\", qop=auth",
+    };
+    char response[CLV_KMS_DIGEST_HEX + 1];
+    g_autofree char *huge = g_strnfill(CLV_KMS_DIGEST_MAX, 'x');
+    g_autofree char *too_long = g_strconcat("Digest " MUFASA ", qop=auth, opaque=", huge, NULL);
+    ClvKmsClaim claim;
+
+    g_assert_true(clv_kms_claim_parse(
+        "digest  " MUFASA ",qop=auth,algorithm=\"md5\",\topaque=\"a\\\"\"", &claim));
+    clv_kms_digest_response(&claim, "GET", "Circle Of Life", response);
+    g_assert_cmpstr(response, ==, claim.response);
+    g_assert_cmpstr(claim.user, ==, "Mufasa");
+    clv_kms_claim_clear(&claim);
+    for (guint i = 0; i < G_N_ELEMENTS(unreadable); i++) {
+        g_test_message("%s", unreadable[i]);
+        g_assert_false(clv_kms_claim_parse(unreadable[i], &claim));
+    }
+    g_assert_false(clv_kms_claim_parse(too_long, &claim));
+}
+
+/* What was proven for one resource is not good for another. */
+static void
+test_digest_is_for_its_uri(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *nonce = NULL, *header = NULL, *password = NULL;
+    char response[CLV_KMS_DIGEST_HEX + 1];
+    MikeyKey psk = party_psk("alice");
+    struct curl_slist *headers = NULL;
+    ClvKmsClaim claim = {"alice", "3GPP-bootstrapping@example.org", NULL, NULL, "c", "00000001",
+                         response};
+    static const struct {
+        const char *uri;
+        long status;
+    } cases[] = {
+        {"/keymanagement?requesttype=ticketrequest", 400}, /* in, and then the body is none */
+        {"/keymanagement?requesttype=ticketresolve", 401},
+        {"/keymanagement", 401},
+        {"/other?requesttype=ticketrequest", 401},
+    };
+
+    kms_start(&kms, "http-auth = digest", 0);
+    password = g_base64_encode(psk.bytes, psk.len);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *url = g_strconcat(kms.url, "?requesttype=ticketrequest", NULL);
+        g_autoptr(GString) body = g_string_new(NULL);
+
+        g_test_message("%s", cases[i].uri);
+        claim.nonce = nonce = nonce_of(&kms);
+        claim.uri = (char *)cases[i].uri;
+        clv_kms_digest_response(&claim, "POST", password, response);
+        header = g_strdup_printf("Authorization: Digest username=\"alice\",realm=\"%s\","
+                                 "nonce=\"%s\",uri=\"%s\",cnonce=\"c\",nc=00000001,qop=auth,"
+                                 "response=\"%s\"",
+                                 claim.realm, nonce, claim.uri, response);
+        headers = curl_slist_append(NULL, "Content-Type: application/mikey");
+        headers = curl_slist_append(headers, header);
+        curl_easy_setopt(kms.curl, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(kms.curl, CURLOPT_POSTFIELDSIZE, 4L);
+        curl_easy_setopt(kms.curl, CURLOPT_COPYPOSTFIELDS, "none");
+        g_assert_cmpint(perform(&kms, url, body), ==, cases[i].status);
+        curl_easy_setopt(kms.curl, CURLOPT_HTTPHEADER, NULL);
+        curl_slist_free_all(headers);
+        g_clear_pointer(&nonce, g_free);
+        g_clear_pointer(&header, g_free);
+    }
+}
+
+/* Several who begin in one second do not take each other for a replay, and strangers who ask for
+ * challenges do not push out the nonces of those who have a key. */
+static void
+test_nonces_do_not_meet(void)
+{
+    static const char *const users[][2] = {{"alice", ALICE}, {"bob", BOB}};
+    g_auto(Kms) kms = {0};
+    Kms guests[20];
+    g_autoptr(GString) seen = g_string_new(NULL);
+
+    kms_start(&kms, "http-auth = digest", 0);
+    for (guint i = 0; i < G_N_ELEMENTS(guests); i++) {
+        guests[i] = (Kms){.url = kms.url, .curl = curl_easy_init()};
+        log_in(&guests[i], users[i % 2][0], users[i % 2][0]);
+        assert_ticket(&guests[i], users[i % 2][0], users[i % 2][1]);
+    }
+    for (guint i = 0; i < 64; i++)
+        g_free(nonce_of(&kms));
+    for (guint i = 0; i < G_N_ELEMENTS(guests); i++) {
+        curl_easy_setopt(guests[i].curl, CURLOPT_HEADERFUNCTION, keep_challenge);
+        curl_easy_setopt(guests[i].curl, CURLOPT_HEADERDATA, seen);
+        assert_ticket(&guests[i], users[i % 2][0], users[i % 2][1]);
+        curl_easy_cleanup(guests[i].curl);
+    }
+    g_assert_cmpstr(seen->str, ==, ""); /* nobody is challenged again */
+}
+
 static void
 test_digest_ends_when_revoked(void)
 {
@@ -359,9 +572,10 @@ test_certificate(Pki *pki, gconstpointer unused)
     g_autofree char *by_cn = pki_cert(pki, "cn.pem", "alice phone", NULL, 3600);
     g_autofree char *nobody = pki_cert(pki, "nobody.pem", "nobody", "URI:" BOB, 3600);
     g_autofree char *expired = pki_cert(pki, "expired.pem", "alice phone", NULL, -60);
+    g_autofree char *posing = pki_cert(pki, "posing.pem", "x", "URI:cn:alice phone", 3600);
     X509 *own = make_cert(pki->key, NULL, pki->key, "alice phone", NULL, 3600);
     g_autofree char *forged = pki_write(pki, "forged.pem", own, NULL);
-    const char *const refused[] = {NULL, nobody, expired, forged};
+    const char *const refused[] = {NULL, nobody, expired, forged, posing};
     g_auto(Kms) kms = {0};
     guint8 first[2];
 
@@ -530,6 +744,47 @@ test_audit(void)
     g_assert_null(strstr(text, hex));
 }
 
+/* Whoever has no key must not fill the disk; and what is left out is counted. */
+static void
+test_audit_of_strangers(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *text = NULL, *path = NULL, *root = NULL, *nowhere = NULL, *metrics = NULL;
+    guint n_told = 0, n_untold = 0;
+    const guint n = 1500;
+
+    kms_start(&kms, "audit-file = audit", 0);
+    root = g_strndup(kms.url, strlen(kms.url) - strlen("/keymanagement"));
+    nowhere = g_strconcat(root, "/nowhere", NULL);
+    curl_easy_setopt(kms.curl, CURLOPT_HTTPGET, 1L);
+    for (guint i = 0; i < n; i++) {
+        g_autoptr(GString) body = g_string_new(NULL);
+
+        g_assert_cmpint(perform(&kms, nowhere, body), ==, 404);
+    }
+    assert_ticket(&kms, "alice", ALICE); /* she has her line, whatever they do */
+    metrics = get(&kms, "/metrics");
+    g_assert_null(strstr(metrics, "conclave_kms_untold_total 0\n"));
+    path = g_build_filename(kms.folder, "audit", NULL);
+    clv_kms_server_free(g_steal_pointer(&kms.server)); /* writes what is still untold */
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const char *untold = strstr(line, " refusals of strangers without a line");
+        const char *end = strchr(line, '\n');
+
+        if (untold != NULL && untold < end) {
+            while (g_ascii_isdigit(untold[-1]))
+                untold--;
+            n_untold += (guint)g_ascii_strtoull(untold, NULL, 10);
+        } else if (g_strstr_len(line, end - line, "HTTP 404") != NULL) {
+            n_told++;
+        }
+    }
+    g_assert_cmpuint(n_told + n_untold, ==, n);
+    g_assert_cmpuint(n_told, <, n);
+    g_assert_nonnull(strstr(text, "\"user\":\"alice\""));
+}
+
 /* Strange octets stay in their string; a file that is moved away is followed by a new one. */
 /* What is cut off by a full disk is not what the next line goes on with. */
 static void
@@ -690,6 +945,11 @@ main(int argc, char **argv)
     curl_global_init(CURL_GLOBAL_ALL);
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kms-limits/digest", test_digest);
+    g_test_add_func("/kms-limits/nonces-are-of-this-start", test_nonces_are_of_this_start);
+    g_test_add_func("/kms-limits/no-count-counts-twice", test_no_count_counts_twice);
+    g_test_add_func("/kms-limits/claims-are-read", test_claims_are_read);
+    g_test_add_func("/kms-limits/digest-is-for-its-uri", test_digest_is_for_its_uri);
+    g_test_add_func("/kms-limits/nonces-do-not-meet", test_nonces_do_not_meet);
     g_test_add_func("/kms-limits/digest-ends-when-revoked", test_digest_ends_when_revoked);
     g_test_add("/kms-limits/certificate", Pki, NULL, pki_open, test_certificate, pki_close);
     g_test_add("/kms-limits/certificate-or-digest", Pki, NULL, pki_open, test_certificate_or_digest,
@@ -703,6 +963,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/audit", test_audit);
     g_test_add_func("/kms-limits/audit-on-a-full-disk", test_audit_on_a_full_disk);
     g_test_add_func("/kms-limits/audit-file", test_audit_file);
+    g_test_add_func("/kms-limits/audit-of-strangers", test_audit_of_strangers);
     g_test_add_func("/kms-limits/silent-connections", test_silent_connections);
     g_test_add_func("/kms-limits/stop-answers-what-is-under-way",
                     test_stop_answers_what_is_under_way);

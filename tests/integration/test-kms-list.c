@@ -301,6 +301,34 @@ test_client_announces_and_withdraws(void)
     g_assert_cmpint(clv_kms_client_announce(client, &listing, now_us, 1, 1), ==, CLV_CODE_INTERNAL);
 }
 
+/* Whoever has no key cannot find out which users there are. */
+static void
+test_strangers_learn_no_names(void)
+{
+    static const char *const users[] = {"conf1", "nobody"};
+    g_autoptr(ClvKmsService) service = parties_service(SERVICE3);
+    ClvKmsServerConfig config = {.listen = "127.0.0.1:0"};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvKmsServer) server = clv_kms_server_new(&config, service, &error);
+    ClvKmsClientConfig client_config = {.url = clv_kms_server_url(server), .connections = 1};
+    g_autoptr(ClvKmsClient) client = clv_kms_client_new(&client_config, &error);
+    MikeyKey psk = party_psk("alice"); /* of another */
+    g_autofree char *said = NULL;
+
+    for (guint i = 0; i < G_N_ELEMENTS(users); i++) {
+        ClvKmsListing listing = listing_of(users[i], LIST3, &psk);
+        g_autoptr(ClvKmsReply) reply = NULL;
+
+        g_assert_cmpint(clv_kms_client_announce(client, &listing, g_get_real_time(), 1, i), ==,
+                        CLV_CODE_OK);
+        reply = wait_reply(client);
+        g_assert_cmpint(reply->code, ==, CLV_CODE_FORBIDDEN);
+        if (i == 0)
+            said = g_strdup(reply->detail);
+        g_assert_cmpstr(reply->detail, ==, said);
+    }
+}
+
 /* ---- proof by HTTP and TLS, over the wire ---- */
 
 typedef struct Poster {
@@ -383,6 +411,7 @@ test_announced_by_digest_or_certificate(void)
         Poster by;
         gboolean mac;
         long status;
+        gboolean plain; /* HTTP */
     } cases[] = {
         {"digest", "conf1", LIST3, {"conf1", NULL}, FALSE, 200},
         {"digest", "conf1", LIST3, {"conf1", NULL}, TRUE, 200},
@@ -390,6 +419,8 @@ test_announced_by_digest_or_certificate(void)
         {"digest", "conf1", LIST3, {"conf2", NULL}, TRUE, 403},
         {"digest", "conf1", LIST3, {"conf2", NULL}, FALSE, 403},
         {"digest", "conf2", LIST3, {"conf2", NULL}, FALSE, 403},
+        {"digest", "conf1", LIST3, {"conf1", NULL}, FALSE, 403, TRUE}, /* could be changed */
+        {"digest", "conf1", LIST3, {"conf1", NULL}, TRUE, 200, TRUE},
         {"certificate", "conf4", LIST4, {NULL, "conf4.pem"}, FALSE, 200},
         {"certificate", "conf4", LIST4, {NULL, NULL}, FALSE, 403},
         {"certificate", "conf4", LIST4, {NULL, "rogue.pem"}, FALSE, 403},
@@ -408,8 +439,12 @@ test_announced_by_digest_or_certificate(void)
     pki_issue("rogue.pem", TRUE, "URI:sip:conf4@example.org");
     own = pki_path("own.pem");
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        ClvKmsServerConfig config = {.listen = "127.0.0.1:0", .cert_file = own, .key_file = own};
-        g_autoptr(ClvKmsService) service = service_with_auth(cases[i].auth);
+        ClvKmsServerConfig config = {.listen = "127.0.0.1:0",
+                                     .cert_file = cases[i].plain ? NULL : own,
+                                     .key_file = cases[i].plain ? NULL : own};
+        g_autoptr(ClvKmsService) service = cases[i].plain
+                                               ? parties_service("http-auth = digest\n" SERVICE3)
+                                               : service_with_auth(cases[i].auth);
         g_autoptr(GError) error = NULL;
         g_autoptr(ClvKmsServer) server = clv_kms_server_new(&config, service, &error);
         MikeyKey psk = party_psk(cases[i].user);
@@ -473,6 +508,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/kms-list/strangers-learn-no-names", test_strangers_learn_no_names);
     g_test_add_func("/kms-list/announced-by-digest-or-certificate",
                     test_announced_by_digest_or_certificate);
     g_test_add_func("/kms-list/R113-resolves-while-announced", test_resolves_while_announced);

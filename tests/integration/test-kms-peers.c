@@ -160,6 +160,8 @@ world_close(World *w)
 
 /* ---- who asks ---- */
 
+static gint64 patience_ms = PATIENCE_MS; /* of terminals */
+
 static ClvTerminal *
 terminal_of(const Side *side, const char *user, const char *identity)
 {
@@ -168,7 +170,7 @@ terminal_of(const Side *side, const char *user, const char *identity)
     ClvTerminalConfig config = {
         .http = {.url = clv_kms_server_url(side->server),
                  .ca_file = trust,
-                 .timeout_ms = PATIENCE_MS},
+                 .timeout_ms = patience_ms},
         .kms_uri = NET_URI,
         .identity = identity,
         .user = user,
@@ -397,6 +399,8 @@ test_negative(void)
          1},
         {"part of a name", NORMAL_ORG,
          PEER_ORG BETWEEN AS_NET "certificate-name = cn:com.pe;" KMS_URI "x\n", "com.pem", 12, 0},
+        {"a URI that looks like a common name", NORMAL_ORG,
+         PEER_ORG BETWEEN AS_NET "certificate-name = cn:com.pem\n", "posing.pem", 12, 0},
         {"initiator of another", NORMAL_ORG,
          "[peer org]\nuri = " KMS_URI "\nidentities = *@example.com\nca = ca.pem\n" BETWEEN AS_NET,
          "org.pem", 7, 0},
@@ -779,6 +783,32 @@ test_others_are_answered_meanwhile(void)
     side_close(&w.org);
 }
 
+/* Who hangs up meanwhile may come for the answer later, so it counts as given. */
+static void
+test_line_for_one_who_is_gone(void)
+{
+    World w;
+    Fake fake;
+    g_autoptr(MikeyOffer) offer = NULL;
+    g_autoptr(ClvTerminal) erin = NULL;
+    MikeyPeerError refusal = {255, false};
+
+    world_open_with(&w, &fake, SILENT, "30s");
+    offer = offer_for(&w, ERIN);
+    patience_ms = 300;
+    erin = terminal_of(&w.net, "erin", ERIN);
+    patience_ms = PATIENCE_MS;
+    g_assert_null(clv_terminal_resolve(erin, offer, g_get_real_time(), &refusal, NULL));
+    g_assert_cmpuint(decisions(&w.net), ==, 0);
+    fake_close(&fake);
+    for (guint n = 0; decisions(&w.net) == 0 && n < PATIENCE_MS; n++)
+        g_usleep(1000);
+    g_assert_cmpuint(decisions(&w.net), ==, 1);
+    g_assert_cmpstr(w.net.last.user, ==, "erin");
+    side_close(&w.net);
+    side_close(&w.org);
+}
+
 /* Whoever waits when the server stops is told, and the stop does not wait. */
 static void
 test_stop_while_one_waits(void)
@@ -916,6 +946,7 @@ main(int argc, char **argv)
     pki_issue("org.pem", FALSE, "IP:127.0.0.1,URI:" KMS_URI);
     pki_issue("net.pem", FALSE, "IP:127.0.0.1,URI:" NET_URI);
     pki_issue("com.pem", FALSE, "IP:127.0.0.1,URI:" COM_URI);
+    pki_issue("posing.pem", FALSE, "IP:127.0.0.1,URI:cn:com.pem");
     pki_issue("alice.pem", FALSE, "URI:" ALICE);
     pki_issue("elsewhere.pem", FALSE, "DNS:kms.example.org,URI:" KMS_URI);
     pki_issue("rogue-net.pem", TRUE, "IP:127.0.0.1,URI:" NET_URI);
@@ -933,6 +964,8 @@ main(int argc, char **argv)
     g_test_add_func("/kms-peers/bad-answers-resolve-nothing", test_bad_answers);
     g_test_add_func("/kms-peers/others-are-answered-while-a-peer-is-silent",
                     test_others_are_answered_meanwhile);
+    g_test_add_func("/kms-peers/who-is-gone-has-a-line-all-the-same",
+                    test_line_for_one_who_is_gone);
     g_test_add_func("/kms-peers/who-waits-at-the-stop-is-told", test_stop_while_one_waits);
     g_test_add_func("/kms-peers/reload-changes-the-peers", test_reload_changes_the_peers);
     g_test_add_func("/kms-peers/workers-of-old-peers-end", test_workers_of_old_peers_end);

@@ -306,6 +306,57 @@ test_an_ssrc_belongs_to_who_came_first(void)
     stage_close(&stage);
 }
 
+/* The SSRC of who joins stands in his offer, where others may read it; they do not get it before he
+ * has said a word. */
+static void
+test_an_ssrc_belongs_to_who_said_so(void)
+{
+    Stage stage;
+    Peer *victim, *thief;
+    GError *error = NULL;
+
+    stage_fill(&stage, 3, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    victim = &stage.peers[0];
+    thief = &stage.peers[2];
+    victim->mute = TRUE;
+    victim->to_mixer.has_ssrc = TRUE;
+    victim->to_mixer.ssrc = victim->ssrc;
+    g_assert_true(clv_media_rekey(stage.media, victim->leg, &victim->to_mixer, &victim->from_mixer,
+                                  &error));
+    thief->to_mixer.has_ssrc = TRUE; /* to say so later is of no use */
+    thief->to_mixer.ssrc = victim->ssrc;
+    thief->ssrc = victim->ssrc;
+    stage_play(&stage, 5);
+    g_assert_true(
+        clv_media_rekey(stage.media, thief->leg, &thief->to_mixer, &thief->from_mixer, &error));
+    stage_play(&stage, 50);
+    g_assert_cmpuint(stage.events[CLV_MEDIA_COLLISION], ==, 1); /* and not one for each packet */
+    g_assert_cmpuint(stage.last[CLV_MEDIA_COLLISION], ==, thief->leg);
+    g_assert_cmphex(stage.value[CLV_MEDIA_COLLISION], ==, victim->ssrc);
+    victim->mute = FALSE;
+    stage_forget_heard(&stage);
+    stage_play(&stage, 120);
+    assert_hears(&stage.peers[1], victim, TRUE);
+    assert_hears(&stage.peers[1], thief, FALSE);
+    stage_close(&stage);
+}
+
+/* Nothing is left of the keys, as LeakSanitizer sees, when all ends amid a change of them. */
+static void
+test_the_end_amid_a_change_of_keys(void)
+{
+    Stage stage;
+    GError *error = NULL;
+    Peer fresh;
+
+    stage_fill(&stage, 1, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
+    peer_init(&fresh, 50, 1, CLV_SRTP_AEAD_AES_256_GCM, CLV_G711_ULAW, 0);
+    g_assert_true(clv_media_rekey(stage.media, 1, &fresh.to_mixer, &fresh.from_mixer, &error));
+    stage_play(&stage, 5);
+    stage_close(&stage);
+    peer_clear(&fresh);
+}
+
 static void
 test_one_key_for_both_ways_is_refused(void)
 {
@@ -614,6 +665,8 @@ main(int argc, char **argv)
                     test_an_ssrc_belongs_to_who_came_first);
     g_test_add_func("/media/one-key-for-both-ways-is-refused",
                     test_one_key_for_both_ways_is_refused);
+    g_test_add_func("/media/an-ssrc-belongs-to-who-said-so", test_an_ssrc_belongs_to_who_said_so);
+    g_test_add_func("/media/the-end-amid-a-change-of-keys", test_the_end_amid_a_change_of_keys);
     g_test_add_func("/media/rekeying-loses-nothing", test_rekeying_loses_nothing);
     g_test_add_func("/media/who-sends-by-new-keys-gets-them",
                     test_who_sends_by_new_keys_gets_them);

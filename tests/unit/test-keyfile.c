@@ -817,6 +817,30 @@ test_lists(void)
 #define ADD_FILE_TEST(name, function)                                                              \
     g_test_add("/keyfile/" name, Folder, NULL, folder_open, function, folder_close)
 
+/* Each path is its own, in whatever order they come and however often. */
+static void
+test_paths_in_any_order(void)
+{
+    static const char *const orders[] = {
+        "state-dir = s\naudit-file = a\nclient-ca = c\n",
+        "audit-file = a\nstate-dir = s\nclient-ca = c\n",
+        "client-ca = c\naudit-file = a\nstate-dir = s\n",
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(orders); i++) {
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *text = g_strconcat("[kms]\nuri = sip:kms@example.org\n", orders[i], NULL);
+        g_autoptr(ClvKmsKeyFile) keys =
+            clv_kms_keyfile_parse_in("keys", "/etc/x", text, strlen(text), errors);
+
+        g_test_message("%s", orders[i]);
+        g_assert_cmpuint(errors->len, ==, 0);
+        g_assert_cmpstr(keys->state_dir, ==, "/etc/x/s");
+        g_assert_cmpstr(keys->audit_file, ==, "/etc/x/a");
+        g_assert_cmpstr(keys->client_ca, ==, "/etc/x/c");
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -848,5 +872,6 @@ main(int argc, char **argv)
     ADD_FILE_TEST("revoke-and-restore", test_revoke_and_restore);
     ADD_FILE_TEST("edits-at-once", test_edits_at_once);
     ADD_FILE_TEST("link-is-followed", test_link_is_followed);
+    g_test_add_func("/keyfile/paths-in-any-order", test_paths_in_any_order);
     return g_test_run();
 }

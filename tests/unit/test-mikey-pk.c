@@ -4,6 +4,8 @@
 #include "tests/unit/mikey-draft.h"
 #include "tests/unit/mikey-world.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
@@ -285,6 +287,69 @@ certificates_must_be_in_order(void)
     c.w.policy.end_unix += 48 * 3600;
     assert_status(granted_to(&c, &(PartySpec){.uri = uri, .from_h = -1, .to_h = 90}),
                   MIKEY_BAD_CERTIFICATE); /* now it is the one that certifies */
+    call_clear(&c);
+}
+
+/* Of a certificate by a broken hash there may be two. */
+static void
+a_weakly_signed_certificate_proves_nothing(void)
+{
+    static const struct {
+        const char *hash;
+        MikeyStatus status;
+    } cases[] = {
+        {"SHA256", MIKEY_OK}, {"SHA1", MIKEY_BAD_CERTIFICATE}, {"MD5", MIKEY_BAD_CERTIFICATE}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        X509 *weak = X509_dup(all.alice.certificate);
+        Call c;
+
+        g_test_message("%s", cases[i].hash);
+        g_assert_cmpint(X509_sign(weak, all.ca.key, EVP_get_digestbyname(cases[i].hash)), >, 0);
+        call_init(&c);
+        c.chain[0] = weak;
+        assert_status(granted(&c), cases[i].status);
+        g_assert_cmpint(c.x509_error, ==,
+                        cases[i].status == MIKEY_OK ? X509_V_OK : X509_V_ERR_CA_MD_TOO_WEAK);
+        call_clear(&c);
+        X509_free(weak);
+    }
+}
+
+/* (r, n - s) is as good as (r, s), and needs no key. */
+static void
+another_signature_is_the_same_message(void)
+{
+    MikeyQuery *query[2] = {NULL, NULL};
+    guint8 digest[2][MIKEY_DIGEST_LEN];
+    BIGNUM *order = BN_new(), *s;
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    gsize half;
+    Call c;
+
+    call_init(&c);
+    c.account.sign_type = ECDSA_TYPE;
+    c.account.key = all.alice_ec.key;
+    c.chain[0] = all.alice_ec.certificate;
+    ask(&c);
+    octets = g_byte_array_append(octets, mikey_request_octets(c.w.request).data,
+                                 (guint)mikey_request_octets(c.w.request).len);
+    g_assert_cmpint(EVP_PKEY_get_bn_param(c.account.key, OSSL_PKEY_PARAM_EC_ORDER, &order), ==, 1);
+    half = (gsize)BN_num_bytes(order);
+    for (guint i = 0; i < 2; i++) {
+        assert_status(mikey_query_open(mikey_bytes(octets->data, octets->len), &c.w.env, &query[i]),
+                      MIKEY_OK);
+        assert_status(mikey_query_authenticate_pk(query[i], &c.verifier, &c.w.env, NULL), MIKEY_OK);
+        assert_status(mikey_query_digest(query[i], digest[i]), MIKEY_OK);
+        s = BN_bin2bn(octets->data + octets->len - half, (int)half, NULL);
+        g_assert_cmpint(BN_sub(s, order, s), ==, 1);
+        g_assert_cmpint(BN_bn2binpad(s, octets->data + octets->len - half, (int)half), ==,
+                        (int)half);
+        BN_free(s);
+        mikey_query_free(query[i]);
+    }
+    g_assert_cmpmem(digest[0], MIKEY_DIGEST_LEN, digest[1], MIKEY_DIGEST_LEN);
+    BN_free(order);
     call_clear(&c);
 }
 
@@ -762,6 +827,8 @@ main(int argc, char **argv)
     ADD("a-known-certificate-need-not-be-sent", a_known_certificate_need_not_be_sent);
     ADD("pk-is-refused-unless-allowed", pk_is_refused_unless_allowed);
     ADD("certificates-must-be-in-order", certificates_must_be_in_order);
+    ADD("a-weakly-signed-certificate-proves-nothing", a_weakly_signed_certificate_proves_nothing);
+    ADD("another-signature-is-the-same-message", another_signature_is_the_same_message);
     ADD("an-untrusted-root-proves-nothing", an_untrusted_root_proves_nothing);
     ADD("a-revoked-certificate-is-refused", a_revoked_certificate_is_refused);
     ADD("the-certificate-of-the-kms-can-be-checked", the_certificate_of_the_kms_can_be_checked);

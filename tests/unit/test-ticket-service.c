@@ -565,20 +565,39 @@ test_memory_takes_authentic_messages_alone(void)
     g_assert_cmpuint(state.refused, ==, 1);
 }
 
+/* Nobody alone keeps all others out: a user has one eighth, a conference system one half. */
 static void
 test_full_memory_refuses_and_recovers(void)
 {
-    g_autoptr(ClvKmsService) service = parties_service("replay-entries = 16");
+    static const struct {
+        const char *user, *identity;
+        guint n;
+    } fillers[] = {
+        {"alice", ALICE, 4}, {"bob", BOB, 4}, {"carol", CAROL, 4}, {"conf1", FOCUS1, 16}};
+    g_autoptr(ClvKmsService) service = parties_service("replay-entries = 32");
     g_autoptr(Wanted) wanted = wanted_new(BOB);
     g_autoptr(MikeyRequest) last = NULL, later = NULL;
     ClvKmsServiceState state;
 
-    for (guint i = 0; i < 16; i++) {
-        MikeyGrant *grant = party_grant(service, "alice", ALICE, wanted, NOW_US);
+    for (guint i = 0; i < G_N_ELEMENTS(fillers); i++) {
+        g_autoptr(MikeyRequest) more =
+            party_request(fillers[i].user, fillers[i].identity, wanted, NOW_US);
 
-        mikey_grant_free(grant);
+        for (guint n = 0; n < fillers[i].n; n++) {
+            ClvKmsDecision decision;
+            g_autoptr(MikeyRequest) request =
+                party_request(fillers[i].user, fillers[i].identity, wanted, NOW_US);
+            g_autoptr(GByteArray) answer = ask_request(service, request, NOW_US, &decision);
+
+            g_assert_cmpstr(decision.user, ==, fillers[i].user);
+            g_assert_null(strstr(decision.rule, "is full"));
+        }
+        assert_request_refused(service, more, NOW_US, 12, TRUE);
     }
-    last = party_request("alice", ALICE, wanted, NOW_US);
+    clv_kms_service_state(service, &state);
+    g_assert_cmpuint(state.replay_entries, ==, 28);
+    clv_kms_service_reload(service, parties_keys("replay-entries = 28"));
+    last = party_request("conf2", FOCUS2, wanted, NOW_US);
     assert_request_refused(service, last, NOW_US, 12, TRUE);
 
     later = party_request("alice", ALICE, wanted, NOW_US + MINUTES(6));
