@@ -11,5 +11,6 @@ TESTS += tests/unit/test-conference
 tests_unit_test_conference_SOURCES = tests/unit/test-conference.c tests/unit/conference-law.c \
 	tests/unit/conference-law.h tests/unit/conference-play.c tests/unit/conference-play.h tests/unit/conference-print.c
 tests_unit_test_conference_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) -I$(srcdir)/tests/unit
+tests_unit_test_conference_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=g_free
 tests_unit_test_conference_LDADD = libclv-conference.la libclv-policy.la libclv-base.la $(TEST_LIBS)
 EXTRA_DIST += tests/vectors/transcripts

@@ -702,6 +702,58 @@ test_tries_are_bounded(void)
     clv_pin_tries_unref(tries);
 }
 
+/* What is given back stands here as it was, if it is this. */
+static const char *watched;
+static char given_back[8];
+
+void __real_g_free(gpointer block);
+void __wrap_g_free(gpointer block) __attribute__((visibility("default")));
+
+void
+__wrap_g_free(gpointer block)
+{
+    if (block != NULL && block == watched) {
+        memcpy(given_back, block, 5);
+        watched = NULL;
+    }
+    __real_g_free(block);
+}
+
+/* His leg is gone, so nobody has looked at it. */
+static void
+test_pin_is_wiped(void)
+{
+    ClvPinTries *tries = clv_pin_tries_new();
+    g_autoptr(GArray) out = clv_actions_new();
+    const ClvAction *action;
+    Play play;
+
+    pin_play_init(&play, tries);
+    play_event(&play, "join bob ticket");
+    play_event(&play, "keys 1 bob");
+    play_event(&play, "media-ready 1");
+    play_event(&play, "confirmed 1");
+    play_event(&play, "dtmf 1 1234");
+    clv_conference_step(play.conference,
+                        &(ClvEvent){.kind = CLV_EV_DTMF,
+                                    .now_us = play.now_us,
+                                    .wall_us = play.wall_us,
+                                    .leg = 1,
+                                    .digit = '#'},
+                        out);
+    g_assert_cmpuint(out->len, ==, 1);
+    action = &g_array_index(out, ClvAction, 0);
+    g_assert_cmpint(action->kind, ==, CLV_ACT_CHECK_PIN);
+    g_assert_cmpstr(action->text, ==, "1234");
+    watched = action->text;
+    memset(given_back, 'x', sizeof given_back);
+    g_array_set_size(out, 0);
+    g_assert_null(watched);
+    g_assert_cmpmem(given_back, 5, "\0\0\0\0", 5);
+    play_clear(&play);
+    clv_pin_tries_unref(tries);
+}
+
 /* ---- factory ---- */
 
 static gboolean
@@ -747,6 +799,7 @@ main(int argc, char **argv)
     g_test_add_func("/conference/wrong-pins-count-in-every-conference-with-that-pin",
                     test_shared_tries);
     g_test_add_func("/conference/memory-of-wrong-pins-is-bounded", test_tries_are_bounded);
+    g_test_add_func("/conference/pin-of-a-leg-that-is-gone-is-wiped", test_pin_is_wiped);
     g_test_add_func("/conference/R114-factory-uri-has-a-hundred-random-bits", test_factory_uri);
     return g_test_run();
 }

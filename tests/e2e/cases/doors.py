@@ -210,14 +210,16 @@ def pin(bench):
     check('403' in end['reason'] and 'PIN' in end['reason'], f'the third ends the call: {end}')
     end = carol.wait('ended')
     check('403' in end['reason'] and 7 < time.monotonic() - asked < 40, f'no PIN in time: {end}')
-    bob = bench.ua(server, 'bob', 'join', uri, **hearing(660, 440),
-                   more=['--interactive', '--measure-from', '4'])
-    bob.wait('connected')
-    bob.say(f'dtmf 5*{digits}#')
-    wait_until(lambda: server.roster(uri)['bob']['state'] == 'connected', 'bob is in')
+    refused(bench.ua(server, 'bob', 'join', uri), 403)
+    check('pin-tries' in server.process.log(), 'he has no tries left in another call')
+    dave = bench.ua(server, 'dave', 'join', uri, **hearing(660, 440),
+                    more=['--interactive', '--measure-from', '4'])
+    dave.wait('connected')
+    dave.say(f'dtmf 5*{digits}#')
+    wait_until(lambda: server.roster(uri)['dave']['state'] == 'connected', 'dave is in')
     check(loudest(alice, 660) > HEARD, 'alice hears him')
-    bob.say('sleep 3.5')
-    bye(bob, alice)
+    dave.say('sleep 3.5')
+    bye(dave, alice)
 
 
 @test('a creator without media who adds them in the same dialog is asked for the PIN, too')
