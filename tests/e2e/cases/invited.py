@@ -528,6 +528,9 @@ def flood(bench):
     check(status['kms-requests'] - asked <= 16 and status['kms-outstanding'] <= 16,
           f'the KMS was asked for 16 at most, found {status}, {attacker.answered}')
     check(status['kms-outstanding'] > 0, f'and for some, found {status}')
+    # 3.5, 5.5: what the KMS is not asked for is refused at once, and costs no NOTIFY
+    check(attacker.answered.get(202, 0) <= 16 and attacker.answered.get(503, 0) > 300 and
+          attacker.answered.get(488, 0) >= 200, f'few 202, found {attacker.answered}')
     net.untouched('carol')
     net.server.kms.thaw()
     wait_until(lambda: net.server.ctl('status')['kms-outstanding'] == 0, 'the KMS has answered')
