@@ -348,12 +348,31 @@ ask(int fd, char **words)
     return EXIT_NO_SERVER;
 }
 
+/* What no server would understand needs none. */
+static gboolean
+is_understood(char **words)
+{
+    g_autofree char *line = g_strjoinv(" ", words);
+    g_autoptr(GError) error = NULL;
+    ClvCommand command;
+
+    if (clv_command_parse(line, strlen(line), &command, &error)) {
+        clv_command_clear(&command);
+        return TRUE;
+    }
+    complain(EXIT_USAGE, "%s", error->message);
+    return FALSE;
+}
+
 static int
 ask_server(char **words)
 {
-    g_autofree char *path = socket_path();
+    g_autofree char *path = NULL;
     int fd, status;
 
+    if (!is_understood(words))
+        return EXIT_USAGE;
+    path = socket_path();
     if (path == NULL)
         return EXIT_REFUSED;
     fd = connect_to(path);
@@ -376,6 +395,25 @@ run_policy(int n, char **words)
         return ask_server(reload);
     if (n >= 3 && strcmp(words[1], "show") == 0 && option_files != NULL)
         return show_policy(n - 2, words + 2);
+    if (n < 3 || strcmp(words[1], "show") != 0)
+        return complain(EXIT_USAGE, "expected: policy show CONFERENCE, policy show factory NAME, "
+                                    "policy check FILE... or policy reload");
+    return ask_server(words);
+}
+
+/* What is done here, but not in these words. */
+static const char *const own_usages[] = {"check-config [FILE]", "check-policy FILE...", "pin-hash",
+                                         "sample-config"};
+
+static int
+run_otherwise(char **words)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(own_usages); i++) {
+        gsize len = strcspn(own_usages[i], " ");
+
+        if (strlen(words[0]) == len && strncmp(words[0], own_usages[i], len) == 0)
+            return complain(EXIT_USAGE, "expected: %s", own_usages[i]);
+    }
     return ask_server(words);
 }
 
@@ -397,7 +435,7 @@ run(int n, char **words)
         return pin_hash();
     if (strcmp(words[0], "sample-config") == 0 && n == 1)
         return sample_config();
-    return ask_server(words);
+    return run_otherwise(words);
 }
 
 int

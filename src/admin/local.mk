@@ -14,7 +14,7 @@ conclavectl_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 conclavectl_LDADD = libclv-report.la $(CHECK_LIBS) $(GLIB_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
 
 noinst_LTLIBRARIES += libclv-report.la
-libclv_report_la_SOURCES = %D%/report.h %D%/report.c
+libclv_report_la_SOURCES = %D%/report.h %D%/report.c %D%/command.h %D%/command.c
 libclv_report_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
 
 check_PROGRAMS += tests/unit/test-report tests/unit/test-control tests/unit/test-metrics

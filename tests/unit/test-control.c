@@ -186,7 +186,7 @@ a_refusal_is_one_sentence(Fixture *f, gconstpointer data)
     g_autofree char *unknown = ask(f, "nonsense\n");
 
     g_assert_cmpstr(refused, ==, "error no such conference\n");
-    g_assert_cmpstr(unknown, ==, "error unknown command 'nonsense'\n");
+    g_assert_cmpstr(unknown, ==, "error unknown command 'nonsense', see conclavectl --help\n");
     g_assert_cmpuint(f->handled, ==, 1);
 }
 

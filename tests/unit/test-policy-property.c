@@ -245,8 +245,9 @@ random_facts(GRand *rand, ClvAnswerer *answerer)
         .locked = g_rand_int_range(rand, 0, 6) == 0,
         .n_by_creator = (guint)g_rand_int_range(rand, 0, 5),
         .n_total = (guint)g_rand_int_range(rand, 0, 8),
-        .expires_us =
-            g_rand_boolean(rand) ? NOON_US + g_rand_int_range(rand, 0, 90000) * G_USEC_PER_SEC : 0,
+        .expires_us = g_rand_boolean(rand)
+                          ? NOON_US + (gint64)g_rand_int_range(rand, 0, 90000) * G_USEC_PER_SEC
+                          : 0,
     };
 
     if (g_rand_int_range(rand, 0, 8) == 0) { /* somebody unproven */

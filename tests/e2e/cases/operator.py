@@ -30,6 +30,8 @@ def control(bench):
     refused(bench.ua(server, 'bob', 'join', uri), 403)
     server.ctl('kick', uri, devconfig.identity('bob'), expect=1)
     server.ctl('show', 'sip:nothing@127.0.0.1', expect=1)
+    for words in (['lock'], ['sing'], ['check-policy'], ['kms', 'all'], ['policy', 'shwo', 'x']):
+        check('expected: ' in (told := server.ctl(*words, expect=2)) or 'unknown' in told, told)
     server.ctl('end', uri)
     check(alice.wait('ended')['cause'] == 'bye', 'alice is gone')
     socket = server.path('control')
