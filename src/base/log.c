@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,13 +30,13 @@ static const LevelName levels[] = {
 };
 
 static struct {
-    GMutex lock; /* keeps lines whole */
+    pthread_mutex_t lock; /* keeps lines whole */
     ClvLogLevel level;
     gboolean privacy;
     gboolean to_journal;
     int fd;
     guint8 salt[16];
-} state = {.level = CLV_LOG_NOTICE, .fd = -1};
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = CLV_LOG_NOTICE, .fd = -1};
 
 void
 clv_log_init(ClvLogLevel level, gboolean privacy, gboolean to_journal)
@@ -182,12 +183,12 @@ emit(const Line *line)
 {
     g_autoptr(GString) text = format_line(line);
 
-    g_mutex_lock(&state.lock);
+    pthread_mutex_lock(&state.lock);
     if (!state.to_journal || !send_to_journal(line))
         write_fully(STDERR_FILENO, text->str, text->len);
     if (state.fd >= 0)
         write_fully(state.fd, text->str, text->len);
-    g_mutex_unlock(&state.lock);
+    pthread_mutex_unlock(&state.lock);
 }
 
 static char *

@@ -4,7 +4,9 @@
 
 #include "kms/crowd.h"
 
+#include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define SLOW_US G_USEC_PER_SEC /* a request that takes longer may be cut as well */
 
@@ -17,8 +19,8 @@ struct ClvKmsGuest {
 
 struct ClvKmsCrowd {
     guint places;
-    GMutex lock; /* of all below */
-    GCond settled;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t settled; /* by the monotonic clock */
     GQueue guests; /* longest without activity first */
     guint n_busy, n_cut;
 };
@@ -27,10 +29,14 @@ ClvKmsCrowd *
 clv_kms_crowd_new(guint places)
 {
     ClvKmsCrowd *crowd = g_new0(ClvKmsCrowd, 1);
+    pthread_condattr_t attributes;
 
     crowd->places = places;
-    g_mutex_init(&crowd->lock);
-    g_cond_init(&crowd->settled);
+    pthread_mutex_init(&crowd->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&crowd->settled, &attributes);
+    pthread_condattr_destroy(&attributes);
     return crowd;
 }
 
@@ -39,8 +45,8 @@ clv_kms_crowd_free(ClvKmsCrowd *crowd)
 {
     if (crowd == NULL)
         return;
-    g_mutex_clear(&crowd->lock);
-    g_cond_clear(&crowd->settled);
+    pthread_mutex_destroy(&crowd->lock);
+    pthread_cond_destroy(&crowd->settled);
     g_free(crowd);
 }
 
@@ -75,10 +81,10 @@ clv_kms_crowd_enter(ClvKmsCrowd *crowd, int fd, gint64 now_us, gboolean *out_cut
     guest->fd = fd;
     guest->active_us = now_us;
     guest->link.data = guest;
-    g_mutex_lock(&crowd->lock);
+    pthread_mutex_lock(&crowd->lock);
     *out_cut = make_room(crowd, now_us);
     g_queue_push_tail_link(&crowd->guests, &guest->link);
-    g_mutex_unlock(&crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
     return guest;
 }
 
@@ -91,29 +97,29 @@ set_busy(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gboolean busy)
     guest->busy = busy;
     crowd->n_busy += busy ? 1 : -1u;
     if (crowd->n_busy == 0)
-        g_cond_broadcast(&crowd->settled);
+        pthread_cond_broadcast(&crowd->settled);
 }
 
 void
 clv_kms_crowd_leave(ClvKmsCrowd *crowd, ClvKmsGuest *guest)
 {
-    g_mutex_lock(&crowd->lock);
+    pthread_mutex_lock(&crowd->lock);
     set_busy(crowd, guest, FALSE);
     crowd->n_cut -= guest->cut ? 1 : 0;
     g_queue_unlink(&crowd->guests, &guest->link);
-    g_mutex_unlock(&crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
     g_free(guest);
 }
 
 static void
 note(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gboolean busy, gint64 now_us)
 {
-    g_mutex_lock(&crowd->lock);
+    pthread_mutex_lock(&crowd->lock);
     set_busy(crowd, guest, busy);
     guest->active_us = now_us;
     g_queue_unlink(&crowd->guests, &guest->link);
     g_queue_push_tail_link(&crowd->guests, &guest->link);
-    g_mutex_unlock(&crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
 }
 
 void
@@ -131,13 +137,15 @@ clv_kms_crowd_end(ClvKmsCrowd *crowd, ClvKmsGuest *guest, gint64 now_us)
 gboolean
 clv_kms_crowd_settle(ClvKmsCrowd *crowd, gint64 deadline_us)
 {
+    struct timespec deadline = {.tv_sec = deadline_us / G_USEC_PER_SEC,
+                                .tv_nsec = deadline_us % G_USEC_PER_SEC * 1000};
     gboolean settled;
 
-    g_mutex_lock(&crowd->lock);
+    pthread_mutex_lock(&crowd->lock);
     while (crowd->n_busy > 0)
-        if (!g_cond_wait_until(&crowd->settled, &crowd->lock, deadline_us))
+        if (pthread_cond_timedwait(&crowd->settled, &crowd->lock, &deadline) != 0)
             break;
     settled = crowd->n_busy == 0;
-    g_mutex_unlock(&crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
     return settled;
 }

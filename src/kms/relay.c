@@ -5,6 +5,7 @@
 #include "kms/relay.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ struct ClvKmsRelays {
     ClvKmsRelayDone done;
     GThread *thread;
     int wake;
-    GMutex lock; /* of all below */
+    pthread_mutex_t lock; /* of all below */
     gboolean stopping;
     GPtrArray *outposts; /* only the thread removes any, so it may poll what it has seen */
     GHashTable *tallies; /* name of the peer -> Tally */
@@ -72,7 +73,7 @@ tally(ClvKmsRelays *relays, const char *peer, gint64 posted_us, ClvKmsRelayVerdi
 {
     Tally *of_peer;
 
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     of_peer = g_hash_table_lookup(relays->tallies, peer);
     if (of_peer == NULL) {
         of_peer = g_new0(Tally, 1);
@@ -81,7 +82,7 @@ tally(ClvKmsRelays *relays, const char *peer, gint64 posted_us, ClvKmsRelayVerdi
     of_peer->asked++;
     of_peer->verdicts[verdict]++;
     of_peer->latency_sum_us += g_get_monotonic_time() - posted_us;
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
 }
 
 static void
@@ -103,12 +104,12 @@ take_waiting(ClvKmsRelays *relays, guint64 token)
 {
     gpointer key = NULL, waiting = NULL;
 
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     if (g_hash_table_steal_extended(relays->waiting, &token, &key, &waiting)) {
         ((Waiting *)waiting)->outpost->waiting--;
         g_free(key);
     }
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
     return waiting;
 }
 
@@ -155,7 +156,7 @@ run(gpointer data)
         nfds_t n = 0;
         gboolean stopping;
 
-        g_mutex_lock(&relays->lock);
+        pthread_mutex_lock(&relays->lock);
         ended = take_retired(relays);
         stopping = relays->stopping;
         for (guint i = 0; i < relays->outposts->len; i++) {
@@ -163,7 +164,7 @@ run(gpointer data)
             fds[n] = (struct pollfd){.fd = clv_kms_client_event_fd(clients[n]), .events = POLLIN};
             n++;
         }
-        g_mutex_unlock(&relays->lock);
+        pthread_mutex_unlock(&relays->lock);
         if (stopping)
             return NULL;
         fds[n] = (struct pollfd){.fd = relays->wake, .events = POLLIN};
@@ -184,7 +185,7 @@ clv_kms_relays_new(ClvKmsRelayDone done)
 
     relays->done = done;
     relays->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g_mutex_init(&relays->lock);
+    pthread_mutex_init(&relays->lock, NULL);
     relays->outposts = g_ptr_array_new_with_free_func(outpost_free);
     relays->waiting = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     relays->tallies = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -305,12 +306,12 @@ clv_kms_relays_post(ClvKmsRelays *relays, ClvKmsRelay *relay, gpointer user)
     waiting->relay = relay;
     waiting->user = user;
     waiting->posted_us = g_get_monotonic_time();
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     if (!relays->stopping)
         outpost = outpost_for(relays, clv_kms_relay_peer(relay), &detail);
     if (outpost != NULL)
         code = post_to(relays, outpost, waiting);
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
     if (code != CLV_CODE_OK)
         settle(relays, waiting, code, NULL, detail != NULL ? detail : "the peer is left alone");
 }
@@ -323,14 +324,14 @@ clv_kms_relays_keep(ClvKmsRelays *relays, const GPtrArray *peers)
 
     for (guint i = 0; i < peers->len; i++)
         g_hash_table_add(names, name_of(peers->pdata[i]));
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     for (guint i = 0; i < relays->outposts->len; i++) {
         Outpost *outpost = relays->outposts->pdata[i];
 
         outpost->retired = !g_hash_table_contains(names, outpost->name);
         any = any || outpost->retired;
     }
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
     if (any)
         eventfd_write(relays->wake, 1);
 }
@@ -340,9 +341,9 @@ clv_kms_relays_n_outposts(ClvKmsRelays *relays)
 {
     guint n;
 
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     n = relays->outposts->len;
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
     return n;
 }
 
@@ -352,14 +353,14 @@ clv_kms_relays_tallies(ClvKmsRelays *relays, ClvKmsTallyFunc each, gpointer user
     GHashTableIter iter;
     gpointer peer, of_peer;
 
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     g_hash_table_iter_init(&iter, relays->tallies);
     while (g_hash_table_iter_next(&iter, &peer, &of_peer)) {
         const Tally *t = of_peer;
 
         each(peer, t->asked, t->verdicts, t->latency_sum_us, user);
     }
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
 }
 
 void
@@ -367,16 +368,16 @@ clv_kms_relays_stop(ClvKmsRelays *relays)
 {
     g_autoptr(GList) left = NULL;
 
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     relays->stopping = TRUE;
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
     eventfd_write(relays->wake, 1);
     if (relays->thread != NULL)
         g_thread_join(g_steal_pointer(&relays->thread));
-    g_mutex_lock(&relays->lock);
+    pthread_mutex_lock(&relays->lock);
     left = g_hash_table_get_values(relays->waiting);
     g_hash_table_remove_all(relays->waiting);
-    g_mutex_unlock(&relays->lock);
+    pthread_mutex_unlock(&relays->lock);
     for (GList *at = left; at != NULL; at = at->next)
         settle(relays, at->data, CLV_CODE_KMS_DOWN, NULL, "this KMS stops");
 }
@@ -390,7 +391,7 @@ clv_kms_relays_free(ClvKmsRelays *relays)
     g_ptr_array_unref(relays->outposts);
     g_hash_table_unref(relays->waiting);
     g_hash_table_unref(relays->tallies);
-    g_mutex_clear(&relays->lock);
+    pthread_mutex_destroy(&relays->lock);
     close(relays->wake);
     g_free(relays);
 }

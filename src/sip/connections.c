@@ -10,7 +10,6 @@
 
 #include "sip/connections.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -222,12 +221,11 @@ has_room(ClvConnections *c)
 int
 accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict len)
 {
-    static int (*real)(int, struct sockaddr *, socklen_t *);
+    int (*real)(int, struct sockaddr *, socklen_t *);
     ClvConnections *c = the_connections;
     int connection;
 
-    if (real == NULL)
-        real = dlsym(RTLD_NEXT, "accept");
+    CLV_FIND_REAL(real, "accept");
     connection = real(fd, address.__sockaddr__, len);
     if (c == NULL || !g_hash_table_contains(c->listeners, GINT_TO_POINTER(fd)))
         return connection;

@@ -9,9 +9,24 @@
 
 #include "sip/loop.h"
 
+#include <dlfcn.h>
+
 /* A function that a library's calls find before the real one. Weak, so that a program may stand
  * before us in turn: the dynamic linker does not care. */
 #define CLV_STANDS_BEFORE __attribute__((visibility("default"), weak))
+
+/* fn = the function behind ours; threads may ask at the same time. */
+#define CLV_FIND_REAL(fn, name)                                                                    \
+    do {                                                                                           \
+        static void *found;                                                                        \
+        void *at = g_atomic_pointer_get(&found);                                                   \
+                                                                                                   \
+        if (G_UNLIKELY(at == NULL)) {                                                              \
+            at = dlsym(RTLD_NEXT, name);                                                           \
+            g_atomic_pointer_set(&found, at);                                                      \
+        }                                                                                          \
+        *(void **)&(fn) = at;                                                                      \
+    } while (0)
 
 typedef struct ClvConnections ClvConnections;
 

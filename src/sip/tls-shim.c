@@ -22,7 +22,6 @@
 
 #include "sip/connections.h"
 
-#include <dlfcn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -30,13 +29,6 @@
 #define DEFAULT_CIPHERS                                                                            \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"     \
     "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
-
-/* The real function of the same name; fn must have its type. */
-#define FIND_REAL(fn, name)                                                                        \
-    do {                                                                                           \
-        if (G_UNLIKELY((fn) == NULL))                                                              \
-            *(void **)&(fn) = dlsym(RTLD_NEXT, name);                                              \
-    } while (0)
 
 static int mark = -1; /* ex_data index of adopted contexts */
 
@@ -56,11 +48,11 @@ is_ours(const SSL_CTX *ctx)
 CLV_STANDS_BEFORE SSL_CTX *
 SSL_CTX_new(const SSL_METHOD *method)
 {
-    static SSL_CTX *(*real)(const SSL_METHOD *);
+    SSL_CTX *(*real)(const SSL_METHOD *);
     static const char adopted[] = "adopted";
     SSL_CTX *ctx;
 
-    FIND_REAL(real, "SSL_CTX_new");
+    CLV_FIND_REAL(real, "SSL_CTX_new");
     ctx = real(method);
     if (ctx == NULL || clv_connections_adopting() == NULL)
         return ctx;
@@ -78,9 +70,9 @@ SSL_CTX_new(const SSL_METHOD *method)
 CLV_STANDS_BEFORE int
 SSL_CTX_use_certificate_file(SSL_CTX *ctx, const char *file, int type)
 {
-    static int (*real)(SSL_CTX *, const char *, int);
+    int (*real)(SSL_CTX *, const char *, int);
 
-    FIND_REAL(real, "SSL_CTX_use_certificate_file");
+    CLV_FIND_REAL(real, "SSL_CTX_use_certificate_file");
     if (is_ours(ctx) && type == SSL_FILETYPE_PEM)
         return SSL_CTX_use_certificate_chain_file(ctx, file);
     return real(ctx, file, type);
@@ -89,10 +81,10 @@ SSL_CTX_use_certificate_file(SSL_CTX *ctx, const char *file, int type)
 CLV_STANDS_BEFORE int
 SSL_CTX_set_cipher_list(SSL_CTX *ctx, const char *list)
 {
-    static int (*real)(SSL_CTX *, const char *);
+    int (*real)(SSL_CTX *, const char *);
     const ClvTlsWishes *wishes = clv_connections_adopting();
 
-    FIND_REAL(real, "SSL_CTX_set_cipher_list");
+    CLV_FIND_REAL(real, "SSL_CTX_set_cipher_list");
     if (is_ours(ctx) && wishes != NULL)
         list = wishes->ciphers != NULL ? wishes->ciphers : DEFAULT_CIPHERS;
     return real(ctx, list);
@@ -104,10 +96,10 @@ SSL_CTX_set_cipher_list(SSL_CTX *ctx, const char *list)
 CLV_STANDS_BEFORE void
 SSL_CTX_set_verify(SSL_CTX *ctx, int mode, SSL_verify_cb callback)
 {
-    static void (*real)(SSL_CTX *, int, SSL_verify_cb);
+    void (*real)(SSL_CTX *, int, SSL_verify_cb);
     const ClvTlsWishes *wishes = clv_connections_adopting();
 
-    FIND_REAL(real, "SSL_CTX_set_verify");
+    CLV_FIND_REAL(real, "SSL_CTX_set_verify");
     if (is_ours(ctx) && wishes != NULL)
         real(ctx, wishes->ask_client_cert ? mode | SSL_VERIFY_PEER : mode, NULL);
     else
@@ -123,10 +115,10 @@ is_our_connection(const SSL *ssl)
 CLV_STANDS_BEFORE int
 SSL_accept(SSL *ssl)
 {
-    static int (*real)(SSL *);
+    int (*real)(SSL *);
     int result;
 
-    FIND_REAL(real, "SSL_accept");
+    CLV_FIND_REAL(real, "SSL_accept");
     if (!is_our_connection(ssl))
         return real(ssl);
 
@@ -140,10 +132,10 @@ SSL_accept(SSL *ssl)
 CLV_STANDS_BEFORE int
 SSL_connect(SSL *ssl)
 {
-    static int (*real)(SSL *);
+    int (*real)(SSL *);
     int result;
 
-    FIND_REAL(real, "SSL_connect");
+    CLV_FIND_REAL(real, "SSL_connect");
     if (!is_our_connection(ssl))
         return real(ssl);
 
@@ -157,10 +149,10 @@ SSL_connect(SSL *ssl)
 CLV_STANDS_BEFORE int
 SSL_read(SSL *ssl, void *buffer, int len)
 {
-    static int (*real)(SSL *, void *, int);
+    int (*real)(SSL *, void *, int);
     int n;
 
-    FIND_REAL(real, "SSL_read");
+    CLV_FIND_REAL(real, "SSL_read");
     if (!is_our_connection(ssl))
         return real(ssl, buffer, len);
 
@@ -174,9 +166,9 @@ SSL_read(SSL *ssl, void *buffer, int len)
 CLV_STANDS_BEFORE int
 SSL_write(SSL *ssl, const void *buffer, int len)
 {
-    static int (*real)(SSL *, const void *, int);
+    int (*real)(SSL *, const void *, int);
 
-    FIND_REAL(real, "SSL_write");
+    CLV_FIND_REAL(real, "SSL_write");
     if (is_our_connection(ssl))
         ERR_clear_error();
     return real(ssl, buffer, len);
@@ -205,11 +197,11 @@ static STACK_OF(CONF_VALUE) *
 CLV_STANDS_BEFORE const X509V3_EXT_METHOD *
 X509V3_EXT_get(X509_EXTENSION *extension)
 {
-    static const X509V3_EXT_METHOD *(*real)(X509_EXTENSION *);
+    const X509V3_EXT_METHOD *(*real)(X509_EXTENSION *);
     static X509V3_EXT_METHOD ours;
     const X509V3_EXT_METHOD *theirs;
 
-    FIND_REAL(real, "X509V3_EXT_get");
+    CLV_FIND_REAL(real, "X509V3_EXT_get");
     theirs = real(extension);
     if (!names.looking || theirs == NULL || theirs->ext_nid != NID_subject_alt_name)
         return theirs;
@@ -223,9 +215,9 @@ X509V3_EXT_get(X509_EXTENSION *extension)
 CLV_STANDS_BEFORE void *
 X509V3_EXT_d2i(X509_EXTENSION *extension)
 {
-    static void *(*real)(X509_EXTENSION *);
+    void *(*real)(X509_EXTENSION *);
 
-    FIND_REAL(real, "X509V3_EXT_d2i");
+    CLV_FIND_REAL(real, "X509V3_EXT_d2i");
     if (!names.looking || OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_subject_alt_name)
         return real(extension);
 
@@ -237,9 +229,9 @@ X509V3_EXT_d2i(X509_EXTENSION *extension)
 CLV_STANDS_BEFORE long
 SSL_get_verify_result(const SSL *ssl)
 {
-    static long (*real)(const SSL *);
+    long (*real)(const SSL *);
 
-    FIND_REAL(real, "SSL_get_verify_result");
+    CLV_FIND_REAL(real, "SSL_get_verify_result");
     if (names.looking && is_our_connection(ssl)) {
         free_names();
         names.looking = FALSE;
@@ -252,10 +244,10 @@ SSL_get_verify_result(const SSL *ssl)
 CLV_STANDS_BEFORE int
 SSL_shutdown(SSL *ssl)
 {
-    static int (*real)(SSL *);
+    int (*real)(SSL *);
     BIO *bio;
 
-    FIND_REAL(real, "SSL_shutdown");
+    CLV_FIND_REAL(real, "SSL_shutdown");
     if (!is_our_connection(ssl))
         return real(ssl);
 

@@ -12,7 +12,6 @@
 #include "sip/connections.h"
 #include "sip/loop-private.h"
 
-#include <dlfcn.h>
 #include <sys/epoll.h>
 
 static __thread gboolean is_loop_thread;
@@ -32,9 +31,8 @@ clv_wait_shim_leave(void)
 CLV_STANDS_BEFORE int
 epoll_wait(int fd, struct epoll_event *events, int max_events, int timeout_ms)
 {
-    static int (*real)(int, struct epoll_event *, int, int);
+    int (*real)(int, struct epoll_event *, int, int);
 
-    if (G_UNLIKELY(real == NULL))
-        *(void **)&real = dlsym(RTLD_NEXT, "epoll_wait");
+    CLV_FIND_REAL(real, "epoll_wait");
     return real(fd, events, max_events, is_loop_thread && timeout_ms == 0 ? 1 : timeout_ms);
 }

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <curl/curl.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
@@ -851,8 +852,8 @@ test_reload_changes_the_peers(void)
 }
 
 typedef struct Done {
-    GMutex lock;
-    GCond cond;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
     guint n;
 } Done;
 
@@ -863,10 +864,10 @@ on_done(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
 
     g_assert_false(decision->granted);
     g_byte_array_unref(answer);
-    g_mutex_lock(&done->lock);
+    pthread_mutex_lock(&done->lock);
     done->n++;
-    g_cond_signal(&done->cond);
-    g_mutex_unlock(&done->lock);
+    pthread_cond_signal(&done->cond);
+    pthread_mutex_unlock(&done->lock);
 }
 
 static guint
@@ -891,8 +892,8 @@ test_workers_of_old_peers_end(void)
     Done done = {.n = 0};
     guint n_threads = threads_of_process();
 
-    g_mutex_init(&done.lock);
-    g_cond_init(&done.cond);
+    pthread_mutex_init(&done.lock, NULL);
+    pthread_cond_init(&done.cond, NULL);
     for (guint i = 0; i < 80; i++) {
         g_autofree char *url = g_strdup_printf("https://127.0.0.1:1/%u", i);
         g_autofree char *net = net_text(PEER_ORG BETWEEN AS_NET, url, "");
@@ -918,10 +919,10 @@ test_workers_of_old_peers_end(void)
         g_assert_null(clv_kms_service_begin(service, CLV_KMS_TICKET_RESOLVE, octets.data,
                                             octets.len, now_us, NULL, &decision, &relay));
         clv_kms_relays_post(relays, relay, &done);
-        g_mutex_lock(&done.lock);
+        pthread_mutex_lock(&done.lock);
         while (done.n <= i)
-            g_cond_wait(&done.cond, &done.lock);
-        g_mutex_unlock(&done.lock);
+            pthread_cond_wait(&done.cond, &done.lock);
+        pthread_mutex_unlock(&done.lock);
         clv_kms_service_keep_relays(service, relays);
         for (guint n = 0; clv_kms_relays_n_outposts(relays) > 1 && n < PATIENCE_MS; n++)
             g_usleep(1000);
@@ -931,8 +932,8 @@ test_workers_of_old_peers_end(void)
     g_assert_cmpuint(threads_of_process(), <=, n_threads + 2 * 4);
     clv_kms_relays_free(relays);
     clv_kms_service_free(at_org);
-    g_mutex_clear(&done.lock);
-    g_cond_clear(&done.cond);
+    pthread_mutex_destroy(&done.lock);
+    pthread_cond_destroy(&done.cond);
 }
 
 int
