@@ -28,7 +28,7 @@ typedef struct Member {
     char *peer;
     char *peer_name;    /* (nullable) */
     char *referred_by;  /* (nullable) canonical: who had him invited */
-    GPtrArray *list;    /* (nullable) of a creation: whom to call when it is confirmed */
+    GPtrArray *list;    /* (nullable) ClvUriEntry: whom to call when he is in */
     ClvLegId replaces;  /* whose seat he takes; 0: none */
     guint dial;         /* the call of ours that brings him, until he is connected; 0: none */
     char *dialed;       /* (nullable) whom we called; set: he was dialled out */
@@ -97,6 +97,7 @@ typedef struct Dial {
     char *referrer;    /* (nullable) canonical: who asked for it */
     char *referred_by; /* (nullable) header value */
     char *replaces;    /* (nullable) header value */
+    GPtrArray *history; /* (nullable) ClvUriEntry: the list he stands on, which he is shown */
     gboolean hidden;   /* others are not told who this is */
     gboolean by_refer;
     gint64 deadline_us; /* monotonic */
@@ -131,8 +132,7 @@ struct ClvConference {
     GPtrArray *dials;       /* Dial, in order of the wish */
     GPtrArray *refers;      /* Refer */
     guint last_dial;
-    GPtrArray *list;        /* (nullable) ClvUriEntry: to be called when the creator is in */
-    GPtrArray *history;     /* (nullable) ClvUriEntry: shown to who is called */
+    GPtrArray *list;        /* (nullable) ClvUriEntry: of the creation, to be called when the creator is in */
     gint64 life_us;         /* monotonic: since when max-duration counts; 0: it does not */
     gboolean scheduled;     /* exists by the file: stays when it is empty, until not-after */
     gint64 knocked_us;      /* when those who may admit were last told */
@@ -290,8 +290,8 @@ ClvPolicyVerdict clv_dial_judge(const ClvConference *c, const char *target);
 /* Calls that have taken too long. */
 void clv_dial_expire(ClvConference *c);
 /* The list of the creation, now that its creator is in. */
-void clv_dial_start_list(ClvConference *c);
-void clv_dial_take_list(ClvConference *c, Member *creation);
+/* list: (nullable) (transfer full) */
+void clv_dial_start_list(ClvConference *c, GPtrArray *list);
 /* Somebody whom we asked by REFER has come. */
 void clv_dial_fulfil(ClvConference *c, Member *member);
 guint clv_dial_status_of(ClvCode code);

@@ -17,6 +17,7 @@ clv_dial_free(gpointer data)
     g_free(dial->referrer);
     g_free(dial->referred_by);
     g_free(dial->replaces);
+    g_clear_pointer(&dial->history, g_ptr_array_unref);
     g_free(dial);
 }
 
@@ -196,8 +197,8 @@ call(ClvConference *c, Dial *dial)
     order->by_refer = dial->by_refer;
     if (clv_policy_pass_referred_by(c->view))
         order->referred_by = g_strdup(dial->referred_by);
-    if (c->history != NULL)
-        order->history = g_ptr_array_ref(c->history);
+    if (dial->history != NULL)
+        order->history = g_ptr_array_ref(dial->history);
     clv_say(c, (ClvAction){.kind = CLV_ACT_DIAL, .dial = dial->id, .order = order});
 }
 
@@ -254,14 +255,6 @@ clv_dial_pump(ClvConference *c)
 
 /* ---- URI lists (5.7) ---- */
 
-void
-clv_dial_take_list(ClvConference *c, Member *creation)
-{
-    c->list = g_steal_pointer(&creation->list);
-    if (c->list != NULL && clv_policy_share_uri_list(c->view))
-        c->history = g_ptr_array_ref(c->list);
-}
-
 /* NULL: he is to be called. */
 static const char *
 why_left_out(const ClvConference *c, const ClvUriEntry *entry)
@@ -272,6 +265,8 @@ why_left_out(const ClvConference *c, const ClvUriEntry *entry)
         return "it is this conference";
     if (clv_dial_find_target(c, entry->uri) != NULL)
         return "called already";
+    if (clv_roster_n_endpoints(&c->roster, entry->uri, NULL) > 0)
+        return "he is in";
     if (entry->leg != 0 && clv_roster_find(&c->roster, entry->leg) != NULL)
         return "the dialog it names is in";
     return NULL;
@@ -280,9 +275,10 @@ why_left_out(const ClvConference *c, const ClvUriEntry *entry)
 /* Nothing in the protocol tells the creator whom we leave out: the 200 says that the list was
  * understood and no more (RFC 5366 3.1). So the log does. */
 void
-clv_dial_start_list(ClvConference *c)
+clv_dial_start_list(ClvConference *c, GPtrArray *list)
 {
-    g_autoptr(GPtrArray) list = g_steal_pointer(&c->list);
+    g_autoptr(GPtrArray) mine = list;
+    gboolean shared = clv_policy_share_uri_list(c->view);
 
     for (guint i = 0; list != NULL && i < list->len; i++) {
         const ClvUriEntry *entry = list->pdata[i];
@@ -295,6 +291,8 @@ clv_dial_start_list(ClvConference *c)
         }
         dial = clv_dial_add(c, entry->uri, NULL);
         dial->hidden = entry->anonymize;
+        if (shared)
+            dial->history = g_ptr_array_ref(list);
     }
     if (list != NULL)
         go_on(c);

@@ -21,8 +21,6 @@ is_misplaced(const ClvConference *c, const Member *member, ClvPolicyVerdict *ver
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_INTERNAL, .reason = "exists already"};
     else if (!member->creates && !member->has_media)
         *verdict = (ClvPolicyVerdict){.code = CLV_CODE_NO_COMMON_MEDIA, .reason = "no-media"};
-    else if (member->list != NULL && !member->creates)
-        *verdict = (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "uri-list"};
     else if (member->list != NULL && (member->list->len > limit || limit == 0))
         *verdict = (ClvPolicyVerdict){
             .code = CLV_CODE_FORBIDDEN, .reason = "too-many", .rule = "max-uri-list"};
@@ -98,7 +96,7 @@ static void
 found_conference(ClvConference *c, Member *member)
 {
     c->creator = g_strdup(member->identity);
-    clv_dial_take_list(c, member);
+    c->list = g_steal_pointer(&member->list);
 }
 
 static void
@@ -208,6 +206,22 @@ admit(ClvConference *c, Member *member, const ClvEvKeys *keys, const ClvPolicyVe
         clv_step_seat(c, member);
 }
 
+/* A list is for who creates, and afterwards for creator and owners; others may use REFER (5.7). */
+static gboolean
+brings_list(const ClvConference *c, const Member *member, ClvPolicyVerdict *verdict)
+{
+    ClvPolicyVerdict may;
+
+    if (member->list == NULL || member->creates)
+        return FALSE;
+    may = clv_judge_member(c, member, CLV_OP_ALLOW_CHANGE, NULL);
+    if (may.allow)
+        return FALSE;
+    *verdict = (ClvPolicyVerdict){.code = CLV_CODE_FORBIDDEN, .reason = "uri-list"};
+    g_strlcpy(verdict->rule, may.rule, sizeof verdict->rule);
+    return TRUE;
+}
+
 static void
 on_keys(ClvConference *c, const ClvEvent *event)
 {
@@ -228,7 +242,8 @@ on_keys(ClvConference *c, const ClvEvent *event)
     take_proof(member, keys);
     verdict = clv_judge_member(c, member, member->creates ? CLV_OP_CREATE : CLV_OP_JOIN,
                                keys->ticket_names);
-    if (!verdict.allow || takes_wrong_seat(c, member, &verdict)) {
+    if (!verdict.allow || takes_wrong_seat(c, member, &verdict) ||
+        brings_list(c, member, &verdict)) {
         clv_leave_turn_away(c, member, &verdict);
         return;
     }
@@ -318,11 +333,27 @@ clv_step_let_in(ClvConference *c, Member *member)
     clv_wait_come_in(c, member);
 }
 
+/* That of the creation when the creator is in, and the one that he brings himself. */
+static void
+start_lists(ClvConference *c, ClvLegId leg)
+{
+    Member *member = clv_roster_find(&c->roster, leg); /* he may be gone by now */
+    GPtrArray *own;
+
+    if (c->over || member == NULL)
+        return;
+    own = g_steal_pointer(&member->list);
+    if (c->confirmed && clv_judge_is_creator(c, member->identity))
+        clv_dial_start_list(c, g_steal_pointer(&c->list));
+    clv_dial_start_list(c, own);
+}
+
 void
 clv_step_connect(ClvConference *c, Member *member)
 {
     gboolean creator = clv_judge_is_creator(c, member->identity);
     gboolean asked = member->needs_pin;
+    ClvLegId leg = member->leg;
 
     member->state = MEMBER_CONNECTED;
     member->joined_us = c->wall_us;
@@ -333,19 +364,18 @@ clv_step_connect(ClvConference *c, Member *member)
         clv_wait_ask_pin(c, member);
     else
         clv_step_let_in(c, member);
-    if (creator && !asked && !c->over && c->confirmed)
-        clv_dial_start_list(c);
+    if (!asked)
+        start_lists(c, leg);
 }
 
 /* In front of the PIN nobody has others called. */
 void
 clv_step_pin_given(ClvConference *c, Member *member)
 {
-    gboolean creator = clv_judge_is_creator(c, member->identity);
+    ClvLegId leg = member->leg;
 
     clv_step_let_in(c, member);
-    if (creator && !c->over && c->confirmed)
-        clv_dial_start_list(c);
+    start_lists(c, leg);
 }
 
 static void
@@ -452,7 +482,6 @@ clv_conference_free(ClvConference *c)
     g_ptr_array_unref(c->dials);
     g_ptr_array_unref(c->refers);
     g_clear_pointer(&c->list, g_ptr_array_unref);
-    g_clear_pointer(&c->history, g_ptr_array_unref);
     clv_policy_view_free(c->view);
     g_strfreev(c->ticket_names);
     g_free(c->creation_ticket);

@@ -197,7 +197,7 @@ def bad_lists(bench):
     net.server.alive()
 
 
-@test('a list in a re-INVITE and one to a conference URI get 403; the call goes on')
+@test('a list in a re-INVITE and one of a guest to a conference URI get 403; the call goes on')
 def misplaced(bench):
     net = Network(bench)
     alice, contact = net.create(invite=('bob', 'carol'), tone=440,
@@ -222,6 +222,29 @@ def misplaced(bench):
     alice.say('bye')
     alice.ended()
     carol.hang_up()
+
+
+@test('a list that the creator brings to the conference itself is called; who is in, is not called again')
+def brought_later(bench):
+    net = Network(bench)
+    alice, _ = net.create(invite=('bob', 'carol'), tone=440, more=[*through(net), '--interactive'])
+    uri = conference_of(alice)
+    carol = net.phone('carol', tone=880, hear=[(440, HEARD)])
+    bob = bench.ua(net.server, 'bob', 'join', uri, more=['--interactive'])
+    bob.wait('connected')
+    room = uri.split(':')[1].split('@')[0]
+    net.proxy.when('INVITE', user=room).edit(put_list(xml_list('bob', 'carol', 'dave')), times=1)
+    second = bench.ua(net.server, 'alice', 'join', uri, more=[*through(net), '--interactive'])
+    second.wait('connected')
+    carol.wait('connected')
+    wait_until(lambda: 'carol' in net.server.roster(uri), 'carol is in')
+    check(len(invites(net, 'carol')) >= 1 and not invites(net, 'bob') and not invites(net, 'dave'),
+          f'carol is called, not bob, who is in, nor dave, who may not come: {net.proxy.story()}')
+    carol.say('sleep 1', 'bye')
+    for ua in (second, bob, alice):
+        ua.say('bye')
+        ua.ended()
+    check(carol.ended() == 0, f'carol hears alice: {carol.why()}')
 
 
 @test('a URI list that names a factory or another conference of this server goes round no circle')
