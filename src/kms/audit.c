@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kms/audit.c - who asked for what, and which rule decided */
+/* kms/audit.c - who asked for what, and which rule decided
+ *
+ * A line that the disk cannot take waits, and those after it: so none is lost while the disk is full,
+ * unless more come than MAX_WAITING. The server grants nothing meanwhile, so these are refusals.
+ */
 #include "config.h"
 
+#include "base/log.h"
 #include "kms/audit.h"
 
 #include <errno.h>
@@ -10,11 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MAX_WAITING 1000u
+
 struct ClvKmsAudit {
     char *path;
     pthread_mutex_t lock; /* of the next */
     int fd;
-    gboolean torn; /* the last line has no end */
+    gboolean torn;  /* the last line has no end */
+    GQueue waiting; /* (element-type GString) lines that are not in the file yet */
 };
 
 static gboolean
@@ -46,11 +54,21 @@ clv_kms_audit_open(const char *path, GError **error)
     return g_steal_pointer(&audit);
 }
 
+static void
+line_free(gpointer line)
+{
+    g_string_free(line, TRUE);
+}
+
 void
 clv_kms_audit_close(ClvKmsAudit *audit)
 {
     if (audit == NULL)
         return;
+    if (audit->fd >= 0 && !clv_kms_audit_flush(audit, NULL))
+        clv_log(CLV_LOG_ERROR, NULL, "kms-audit", "audit-file %s: %u lines are lost", audit->path,
+                audit->waiting.length);
+    g_queue_clear_full(&audit->waiting, line_free);
     if (audit->fd >= 0)
         close(audit->fd);
     pthread_mutex_destroy(&audit->lock);
@@ -103,16 +121,16 @@ make_line(const ClvKmsDecision *decision, const char *peer, gint64 now_us)
 
 /* With the lock held. One write: lines of several writers never mix. */
 static gboolean
-append(ClvKmsAudit *audit, GString *line)
+append(ClvKmsAudit *audit, const GString *line)
 {
+    g_autofree char *text = g_strconcat(audit->torn ? "\n" : "", line->str, NULL);
+    gsize len = line->len + (audit->torn ? 1 : 0);
     ssize_t n;
 
-    if (audit->torn)
-        g_string_prepend_c(line, '\n');
     do
-        n = write(audit->fd, line->str, line->len);
+        n = write(audit->fd, text, len);
     while (n < 0 && errno == EINTR);
-    if (n == (ssize_t)line->len) {
+    if (n == (ssize_t)len) {
         audit->torn = FALSE;
         return TRUE;
     }
@@ -120,6 +138,29 @@ append(ClvKmsAudit *audit, GString *line)
         errno = ENOSPC;
     audit->torn = audit->torn || n > 0;
     return FALSE;
+}
+
+/* With the lock held */
+static gboolean
+flush(ClvKmsAudit *audit)
+{
+    while (audit->waiting.length > 0) {
+        if (!append(audit, g_queue_peek_head(&audit->waiting)))
+            return FALSE;
+        line_free(g_queue_pop_head(&audit->waiting));
+    }
+    return TRUE;
+}
+
+gboolean
+clv_kms_audit_flush(ClvKmsAudit *audit, GError **error)
+{
+    gboolean good;
+
+    pthread_mutex_lock(&audit->lock);
+    good = flush(audit) || fail(audit, error);
+    pthread_mutex_unlock(&audit->lock);
+    return good;
 }
 
 gboolean
@@ -130,9 +171,11 @@ clv_kms_audit_write(ClvKmsAudit *audit, const ClvKmsDecision *decision, const ch
     gboolean good;
 
     pthread_mutex_lock(&audit->lock);
-    good = append(audit, line) || fail(audit, error);
+    g_queue_push_tail(&audit->waiting, line);
+    good = flush(audit) || fail(audit, error);
+    if (audit->waiting.length > MAX_WAITING)
+        line_free(g_queue_pop_tail(&audit->waiting));
     pthread_mutex_unlock(&audit->lock);
-    g_string_free(line, TRUE);
     return good;
 }
 

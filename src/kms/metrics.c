@@ -149,7 +149,7 @@ clv_kms_metrics_text(const ClvKmsMetrics *metrics, const ClvKmsServiceState *sta
     add_one(out, "conclave_kms_connections_cut_total", "counter",
             "Idle connections that made room for others.", get(&metrics->cut));
     add_one(out, "conclave_kms_audit_failures_total", "counter",
-            "Decisions that the audit file could not take.", get(&metrics->audit_failures));
+            "Decisions that the audit file could not take at once.", get(&metrics->audit_failures));
     add_one(out, "conclave_kms_untold_total", "counter",
             "Refusals of strangers that share a line with others.", get(&metrics->untold));
     add_one(out, "conclave_kms_replay_entries", "gauge", "Messages remembered against replay.",

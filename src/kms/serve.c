@@ -130,15 +130,11 @@ peer_of(struct MHD_Connection *connection, char *out, gsize size)
 static void
 write_line(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
 {
-    g_autoptr(GError) error = NULL;
-
     if (server->log != NULL)
         server->log(decision, peer, server->log_user);
-    if (server->audit == NULL ||
-        clv_kms_audit_write(server->audit, decision, peer, g_get_real_time(), &error))
-        return;
-    clv_kms_metrics_add(&server->metrics.audit_failures, 1);
-    clv_log(CLV_LOG_ERROR, NULL, "kms-audit", "%s", error->message);
+    if (server->audit != NULL &&
+        !clv_kms_audit_write(server->audit, decision, peer, g_get_real_time(), NULL))
+        clv_kms_metrics_add(&server->metrics.audit_failures, 1); /* tend() tells the log */
 }
 
 /* One line for all that got none. */
@@ -402,6 +398,13 @@ guest_of(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+/* Whom nothing could be written down about gets nothing. */
+static gboolean
+can_write_down(ClvKmsServer *server)
+{
+    return server->audit == NULL || clv_kms_audit_flush(server->audit, NULL);
+}
+
 /* What the head says can be refused before the body is there. */
 static enum MHD_Result
 on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url,
@@ -422,6 +425,8 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     status = judge_head(server, connection, url, method, &request, &why);
     if (status != 0)
         return refuse(server, connection, status, why);
+    if (!can_write_down(server))
+        return refuse(server, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of order");
     proof = clv_kms_proof_check(&question, &proven);
     if (proof == CLV_KMS_PROOF_REFUSED)
         return refuse(server, connection, MHD_HTTP_FORBIDDEN,
@@ -517,7 +522,8 @@ tend(ClvKmsServer *server, gboolean *failing)
 
     clv_kms_service_keep_relays(server->service, server->relays);
     if (clv_kms_service_tend(server->service, g_get_real_time(), &error) &&
-        (server->audit == NULL || clv_kms_audit_follow(server->audit, &error))) {
+        (server->audit == NULL || (clv_kms_audit_follow(server->audit, &error) &&
+                                   clv_kms_audit_flush(server->audit, &error)))) {
         if (*failing)
             clv_log(CLV_LOG_NOTICE, NULL, "kms-state", "the state of the KMS is kept again");
         *failing = FALSE;

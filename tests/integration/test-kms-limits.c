@@ -785,8 +785,7 @@ test_audit_of_strangers(void)
     g_assert_nonnull(strstr(text, "\"user\":\"alice\""));
 }
 
-/* Strange octets stay in their string; a file that is moved away is followed by a new one. */
-/* What is cut off by a full disk is not what the next line goes on with. */
+/* What is cut off by a full disk is not what the next line goes on with, and no line is lost. */
 static void
 test_audit_on_a_full_disk(void)
 {
@@ -808,20 +807,53 @@ test_audit_on_a_full_disk(void)
     g_assert_false(clv_kms_audit_write(audit, &decision, "y", NOW_US, &error));
     g_assert_nonnull(strstr(error->message, path));
     g_clear_error(&error);
-    g_assert_false(clv_kms_audit_write(audit, &decision, "y", NOW_US, NULL));
+    g_assert_false(clv_kms_audit_write(audit, &decision, "yy", NOW_US, NULL));
+    g_assert_false(clv_kms_audit_flush(audit, NULL));
     limit.rlim_cur = RLIM_INFINITY;
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
     g_assert_true(clv_kms_audit_write(audit, &decision, "z", NOW_US, &error));
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     lines = g_strsplit(text, "\n", -1);
-    g_assert_cmpuint(g_strv_length(lines), ==, 4); /* whole, half, whole, and nothing */
+    g_assert_cmpuint(g_strv_length(lines), ==, 6); /* whole, half, three whole, and nothing */
     g_assert_true(g_str_has_suffix(lines[0], "}"));
-    g_assert_nonnull(strstr(lines[2], "\"from\":\"z\""));
-    g_assert_true(g_str_has_prefix(lines[2], "{") && g_str_has_suffix(lines[2], "}"));
+    g_assert_nonnull(strstr(lines[2], "\"from\":\"y\""));
+    g_assert_nonnull(strstr(lines[3], "\"from\":\"yy\""));
+    g_assert_nonnull(strstr(lines[4], "\"from\":\"z\""));
+    for (guint i = 2; i < 5; i++)
+        g_assert_true(g_str_has_prefix(lines[i], "{") && g_str_has_suffix(lines[i], "}"));
     g_unlink(path);
     g_rmdir(folder);
 }
 
+/* One decision may be on its way when the disk gets full; then nothing is granted until there is room. */
+static void
+test_full_disk_grants_nothing(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *text = NULL, *path = NULL;
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    struct stat info;
+    guint8 first[2];
+
+    kms_start(&kms, "audit-file = audit", 0);
+    assert_ticket(&kms, "alice", ALICE);
+    path = g_build_filename(kms.folder, "audit", NULL);
+    g_assert_cmpint(stat(path, &info), ==, 0);
+    signal(SIGXFSZ, SIG_IGN);
+    limit.rlim_cur = (rlim_t)info.st_size;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    assert_ticket(&kms, "bob", "sip:bob@example.org");
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 503);
+    g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 503);
+    limit.rlim_cur = RLIM_INFINITY;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    assert_ticket(&kms, "alice", ALICE);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_nonnull(strstr(text, "\"user\":\"bob\""));
+    g_assert_nonnull(strstr(text, "HTTP 503: out of order"));
+}
+
+/* Strange octets stay in their string; a file that is moved away is followed by a new one. */
 static void
 test_audit_file(void)
 {
@@ -962,6 +994,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/metrics", test_metrics);
     g_test_add_func("/kms-limits/audit", test_audit);
     g_test_add_func("/kms-limits/audit-on-a-full-disk", test_audit_on_a_full_disk);
+    g_test_add_func("/kms-limits/full-disk-grants-nothing", test_full_disk_grants_nothing);
     g_test_add_func("/kms-limits/audit-file", test_audit_file);
     g_test_add_func("/kms-limits/audit-of-strangers", test_audit_of_strangers);
     g_test_add_func("/kms-limits/silent-connections", test_silent_connections);
