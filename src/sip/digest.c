@@ -290,7 +290,8 @@ read_option(const ClvDigest *digest, Filing *f, const char *name, const ClvIniEn
         g_free(f->user->identity);
         f->user->identity = clv_identity_canonical(e->value, -1);
         if (f->user->identity == NULL)
-            complain(errors, name, e->line, "identity '%s' is no sip, sips or tel URI", e->value);
+            complain(errors, name, e->line, "identity: found '%s', expected a sip, sips or tel URI",
+                     e->value);
     } else {
         complain(errors, name, e->line,
                  "unknown option '%s': expected password, ha1, ha1-sha256 or identity", e->key);
@@ -337,6 +338,9 @@ clv_digest_parse(ClvDigest *digest, const char *name, const char *text, gsize le
     GHashTable *users = users_new();
     guint before = errors->len;
 
+    /* Two groups of one name would be merged: a name with the identity of somebody else. */
+    for (guint i = 0; ini != NULL && i < clv_ini_n_warnings(ini); i++)
+        g_ptr_array_add(errors, g_strdup(clv_ini_warning(ini, i)));
     for (guint i = 0; ini != NULL && i < clv_ini_n_groups(ini); i++) {
         User *user = read_user(digest, ini, i, errors);
         const User *other = user != NULL ? g_hash_table_lookup(users, user->name) : NULL;

@@ -337,11 +337,16 @@ mistakes_in_the_file_are_named(World *w, gconstpointer unused)
          "users:1: [user bob] needs either"},
         {"[user bob]\nha1=123\nidentity=sip:b@x\n",
          "users:2: ha1: found 3 characters, expected 32"},
-        {"[user bob]\npassword=x\nidentity=mailto:b@x\n", "users:3: identity"},
+        {"[user bob]\npassword=x\nidentity=mailto:b@x\n",
+         "users:3: identity: found 'mailto:b@x', expected"},
         {"[user bob]\npassword=x\nidentity=sip:b@x\ncolour=red\n", "users:4: unknown option"},
         {"[group bob]\npassword=x\nidentity=sip:b@x\n", "users:1: expected [user NAME]"},
         {"[user a:b]\npassword=x\nidentity=sip:b@x\n", "users:1: expected [user NAME]"},
         {"[user bob]\npassword=\nidentity=sip:b@x\n", "users:2: password is empty"},
+        {"[user bob]\npassword=x\nidentity=sip:b@x\n[user bob]\npassword=y\nidentity=sip:a@x\n",
+         "users:4: the group [user bob] stands already in line 1"},
+        {"[user bob]\npassword=x\nidentity=sip:b@x\nidentity=sip:a@x\n",
+         "users:4: [user bob] identity stands already in line 3"},
         {"nonsense\n", "users:1"},
     };
 
