@@ -28,7 +28,9 @@ static const ClvOption options[] = {
      "System group that may use the control socket beside the owner."},
 
     {"sip", "listen", CLV_OPTION_STRINGS, AT(listen), "udp:127.0.0.1:5060;tcp:127.0.0.1:5060", 0, 0,
-     NULL, FALSE, "Transports: udp:, tcp: or tls:, address and port; IPv6 addresses in brackets."},
+     NULL, FALSE,
+     "Transports: udp:, tcp: or tls:, address and port (5060, for tls: 5061); IPv6 addresses in "
+     "brackets."},
     {"sip", "tls-dir", CLV_OPTION_PATH, AT(tls_dir), NULL, 0, 0, NULL, FALSE,
      "Folder with agent.pem (key and certificate) and cafile.pem; needed for tls:."},
     {"sip", "tls-ciphers", CLV_OPTION_STRING, AT(tls_ciphers), NULL, 0, 0, NULL, FALSE,
@@ -49,7 +51,8 @@ static const ClvOption options[] = {
      "Proxy that calls of ours go to first, such as sip:proxy.example.org;transport=tls;lr; unset: "
      "straight to whom is called."},
     {"sip", "ims", CLV_OPTION_BOOL, AT(ims), "no", 0, 0, NULL, FALSE,
-     "Calls of ours carry a fresh P-Charging-Vector, and our Contact the service (ICSI) of multimedia "
+     "Calls of ours carry a fresh P-Charging-Vector, and our Contact the service (ICSI) of "
+     "multimedia "
      "telephony, as an IMS core expects."},
     {"sip", "session-expires", CLV_OPTION_TIME_MS, AT(session_expires_ms), "30m", 90 * SECOND,
      86400 * SECOND, NULL, FALSE, "Session timer that is offered (RFC 4028)."},
@@ -79,7 +82,8 @@ static const ClvOption options[] = {
     {"media", "transform", CLV_OPTION_ENUM, AT(transform), "openssl", 0, 0, transforms, FALSE,
      "Which code protects packets; libsrtp2 is slower with many streams."},
     {"media", "silence-timeout", CLV_OPTION_TIME_MS, AT(silence_ms), "60s", 0, 86400 * SECOND, NULL,
-     FALSE, "A peer that sends no authentic packet for so long is asked by OPTIONS, and dropped when he "
+     FALSE,
+     "A peer that sends no authentic packet for so long is asked by OPTIONS, and dropped when he "
      "does not answer; 0: never."},
     {"media", "prompts", CLV_OPTION_PATH, AT(prompts), CLV_DATADIR "/prompts/en", 0, 0, NULL, FALSE,
      "Folder of what is said to participants, WAV files; tones are played for what is missing."},
@@ -137,7 +141,8 @@ static const ClvOption options[] = {
     {"kms", "per-source", CLV_OPTION_INT, AT(kms_per_source), "4", 1, 10000, NULL, FALSE,
      "The same for one caller: a name that a trusted peer asserts, else an address."},
     {"kms", "per-conference", CLV_OPTION_INT, AT(kms_per_conference), "16", 1, 10000, NULL, FALSE,
-     "The same for one conference. A quarter is for calls that are up and users known by SIP; half for "
+     "The same for one conference. A quarter is for calls that are up and users known by SIP; half "
+     "for "
      "tickets of names that may come; the last quarter for all tickets."},
     {"kms", "clock-skew", CLV_OPTION_TIME_MS, AT(kms_skew_ms), "5m", 1 * SECOND, 3600 * SECOND,
      NULL, FALSE, "How far clocks may be apart; also the memory for replays."},
@@ -191,10 +196,10 @@ check_kms_uri(const ClvConfig *c, const char *path, GPtrArray *errors)
     g_autofree char *canonical = clv_identity_canonical(c->kms_uri, -1);
 
     if (canonical == NULL)
-        g_ptr_array_add(errors,
-                        g_strdup_printf("%s: [kms] uri: found '%s', expected the KMS's identity, such "
-                                        "as sip:kms@operator.example",
-                                        path != NULL ? path : "(defaults)", c->kms_uri));
+        g_ptr_array_add(
+            errors, g_strdup_printf("%s: [kms] uri: found '%s', expected the KMS's identity, such "
+                                    "as sip:kms@operator.example",
+                                    path != NULL ? path : "(defaults)", c->kms_uri));
 }
 
 /* What no single option can see. */
@@ -202,10 +207,11 @@ static void
 check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
 {
     if (c->port_first + 1 >= c->port_last)
-        g_ptr_array_add(errors, g_strdup_printf("%s: [media] port-last: found %d with port-first=%d, "
-                                                "expected a number larger by two or more",
-                                                path != NULL ? path : "(defaults)",
-                                                (int)c->port_last, (int)c->port_first));
+        g_ptr_array_add(errors,
+                        g_strdup_printf("%s: [media] port-last: found %d with port-first=%d, "
+                                        "expected a number larger by two or more",
+                                        path != NULL ? path : "(defaults)", (int)c->port_last,
+                                        (int)c->port_first));
     expect(errors, path, c->min_se_ms <= c->session_expires_ms,
            "[sip] min-se must not be larger than session-expires");
     expect(errors, path, !listens_on_tls(c) || c->tls_dir != NULL,
@@ -220,8 +226,7 @@ check_together(const ClvConfig *c, const char *path, GPtrArray *errors)
            (c->mikey_cert == NULL) == (c->mikey_key == NULL) &&
                (c->mikey_cert == NULL) == (c->mikey_kms_cert == NULL),
            "[kms] mikey-cert-file, mikey-key-file and mikey-kms-cert-file go together");
-    expect(errors, path,
-           c->mikey_cert != NULL || (c->mikey_ca == NULL && c->mikey_crl == NULL),
+    expect(errors, path, c->mikey_cert != NULL || (c->mikey_ca == NULL && c->mikey_crl == NULL),
            "[kms] mikey-ca-file and mikey-crl-file go with mikey-cert-file");
     if (c->kms_uri != NULL)
         check_kms_uri(c, path, errors);
