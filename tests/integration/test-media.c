@@ -616,7 +616,6 @@ test_streams_have_numbers_of_their_own(void)
     gboolean seqs_differ = FALSE, times_differ = FALSE;
     Stage stage;
 
-    stage_open(&stage, 4, FALSE);
     stage_fill(&stage, 4, CLV_SRTP_AES_CM_128_HMAC_SHA1_80);
     stage_publish(&stage, 1, 0xf, 0xf);
     stage_play(&stage, 15);

@@ -240,10 +240,12 @@ def brought_later(bench):
     wait_until(lambda: 'carol' in net.server.roster(uri), 'carol is in')
     check(len(invites(net, 'carol')) >= 1 and not invites(net, 'bob') and not invites(net, 'dave'),
           f'carol is called, not bob, who is in, nor dave, who may not come: {net.proxy.story()}')
-    carol.say('sleep 1', 'bye')
-    for ua in (second, bob, alice):
+    alice.say('sleep 3', 'bye')
+    alice.ended()
+    for ua in (second, bob):
         ua.say('bye')
         ua.ended()
+    carol.hang_up()
     check(carol.ended() == 0, f'carol hears alice: {carol.why()}')
 
 

@@ -111,7 +111,8 @@ def adhoc(bench):
     refused(net.create('factory.conf1', 'bob'), 403)
     check(outcome(bob, ask(bob, invite('alice')))[0] == 403, 'a guest has nobody called')
     refused(net.create('factory.business', 'bob', name='bob'), 403)
-    leave(bob)
+    bob.say('sleep 1.5', 'bye')
+    check(bob.ended() in (0, 3), f'bob hears alice and not himself: {bob.why()}')
     boss = bench.ua(net.server, 'alice', 'create', 'sip:factory.business@example.org', tls=True, more=[
         '--identity', BUSINESS, '--invite', identity('carol'), '--interactive'])
     boss.wait('connected')
