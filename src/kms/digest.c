@@ -242,7 +242,7 @@ clv_kms_digest_check(ClvKmsDigest *digest, const ClvKmsClaim *claim, const char 
     gboolean fresh = is_ours(digest, claim->nonce, now_us, &made_us);
     Use *use;
 
-    if (!is_right(claim, method, password))
+    if (!is_right(claim, method, password != NULL ? password : "") || password == NULL)
         return CLV_KMS_DIGEST_WRONG;
     if (!fresh || !g_ascii_string_to_unsigned(claim->nc, 16, 1, G_MAXUINT32, &count, NULL))
         return CLV_KMS_DIGEST_STALE;

@@ -37,7 +37,8 @@ typedef enum ClvKmsDigestVerdict {
     CLV_KMS_DIGEST_STALE, /* not for long enough ours, or used before: again, with a fresh nonce */
 } ClvKmsDigestVerdict;
 
-/* That user, realm and uri are the ones meant is for the caller to look at. */
+/* That user, realm and uri are the ones meant is for the caller to look at. @password: (nullable):
+ * of nobody, which is wrong and takes as long */
 ClvKmsDigestVerdict clv_kms_digest_check(ClvKmsDigest *digest, const ClvKmsClaim *claim,
                                          const char *method, const char *password, gint64 now_us);
 void clv_kms_digest_response(const ClvKmsClaim *claim, const char *method, const char *password,

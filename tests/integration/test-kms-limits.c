@@ -341,17 +341,43 @@ test_claims_are_read(void)
     g_assert_false(clv_kms_claim_parse(too_long, &claim));
 }
 
+#define REALM "3GPP-bootstrapping@example.org"
+
+/* Asks with @claim, whose response is made here. Returns: HTTP status; 400: in, but the body is
+ * none */
+static long
+claim_with(Kms *kms, ClvKmsClaim *claim, const char *password)
+{
+    char response[CLV_KMS_DIGEST_HEX + 1];
+    g_autofree char *url = g_strconcat(kms->url, "?requesttype=ticketrequest", NULL);
+    g_autoptr(GString) body = g_string_new(NULL);
+    g_autofree char *header = NULL;
+    struct curl_slist *headers = NULL;
+    long status;
+
+    clv_kms_digest_response(claim, "POST", password, response);
+    header = g_strdup_printf("Authorization: Digest username=\"%s\",realm=\"%s\","
+                             "nonce=\"%s\",uri=\"%s\",cnonce=\"c\",nc=00000001,qop=auth,"
+                             "response=\"%s\"",
+                             claim->user, claim->realm, claim->nonce, claim->uri, response);
+    headers = curl_slist_append(NULL, "Content-Type: application/mikey");
+    headers = curl_slist_append(headers, header);
+    curl_easy_setopt(kms->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(kms->curl, CURLOPT_POSTFIELDSIZE, 4L);
+    curl_easy_setopt(kms->curl, CURLOPT_COPYPOSTFIELDS, "none");
+    status = perform(kms, url, body);
+    curl_easy_setopt(kms->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    return status;
+}
+
 /* What was proven for one resource is not good for another. */
 static void
 test_digest_is_for_its_uri(void)
 {
     g_auto(Kms) kms = {0};
-    g_autofree char *nonce = NULL, *header = NULL, *password = NULL;
-    char response[CLV_KMS_DIGEST_HEX + 1];
+    g_autofree char *password = NULL;
     MikeyKey psk = party_psk("alice");
-    struct curl_slist *headers = NULL;
-    ClvKmsClaim claim = {"alice", "3GPP-bootstrapping@example.org", NULL, NULL, "c", "00000001",
-                         response};
     static const struct {
         const char *uri;
         long status;
@@ -365,28 +391,33 @@ test_digest_is_for_its_uri(void)
     kms_start(&kms, "http-auth = digest", 0);
     password = g_base64_encode(psk.bytes, psk.len);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *url = g_strconcat(kms.url, "?requesttype=ticketrequest", NULL);
-        g_autoptr(GString) body = g_string_new(NULL);
+        g_autofree char *nonce = nonce_of(&kms);
+        ClvKmsClaim claim = {"alice", REALM, nonce, (char *)cases[i].uri, "c", "00000001", NULL};
 
         g_test_message("%s", cases[i].uri);
-        claim.nonce = nonce = nonce_of(&kms);
-        claim.uri = (char *)cases[i].uri;
-        clv_kms_digest_response(&claim, "POST", password, response);
-        header = g_strdup_printf("Authorization: Digest username=\"alice\",realm=\"%s\","
-                                 "nonce=\"%s\",uri=\"%s\",cnonce=\"c\",nc=00000001,qop=auth,"
-                                 "response=\"%s\"",
-                                 claim.realm, nonce, claim.uri, response);
-        headers = curl_slist_append(NULL, "Content-Type: application/mikey");
-        headers = curl_slist_append(headers, header);
-        curl_easy_setopt(kms.curl, CURLOPT_HTTPHEADER, headers);
-        curl_easy_setopt(kms.curl, CURLOPT_POSTFIELDSIZE, 4L);
-        curl_easy_setopt(kms.curl, CURLOPT_COPYPOSTFIELDS, "none");
-        g_assert_cmpint(perform(&kms, url, body), ==, cases[i].status);
-        curl_easy_setopt(kms.curl, CURLOPT_HTTPHEADER, NULL);
-        curl_slist_free_all(headers);
-        g_clear_pointer(&nonce, g_free);
-        g_clear_pointer(&header, g_free);
+        g_assert_cmpint(claim_with(&kms, &claim, password), ==, cases[i].status);
     }
+}
+
+/* Nothing is kept for those who have no key, whatever password they think they have. */
+static void
+test_strangers_use_up_no_count(void)
+{
+    static const char *const passwords[] = {"", "nobody"};
+    g_auto(Kms) kms = {0};
+    g_autofree char *password = NULL, *nonce = NULL;
+    MikeyKey psk = party_psk("alice");
+    ClvKmsClaim claim = {"mallory", REALM,      NULL, "/keymanagement?requesttype=ticketrequest",
+                         "c",       "00000001", NULL};
+
+    kms_start(&kms, "http-auth = digest", 0);
+    password = g_base64_encode(psk.bytes, psk.len);
+    claim.nonce = nonce = nonce_of(&kms);
+    for (guint i = 0; i < G_N_ELEMENTS(passwords); i++)
+        g_assert_cmpint(claim_with(&kms, &claim, passwords[i]), ==, 401);
+    claim.user = "alice";
+    g_assert_cmpint(claim_with(&kms, &claim, password), ==, 400);
+    g_assert_cmpint(claim_with(&kms, &claim, password), ==, 401); /* twice */
 }
 
 /* Several who begin in one second do not take each other for a replay, and strangers who ask for
@@ -825,7 +856,8 @@ test_audit_on_a_full_disk(void)
     g_rmdir(folder);
 }
 
-/* One decision may be on its way when the disk gets full; then nothing is granted until there is room. */
+/* One decision may be on its way when the disk gets full; then nothing is granted until there is
+ * room. */
 static void
 test_full_disk_grants_nothing(void)
 {
@@ -981,6 +1013,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/no-count-counts-twice", test_no_count_counts_twice);
     g_test_add_func("/kms-limits/claims-are-read", test_claims_are_read);
     g_test_add_func("/kms-limits/digest-is-for-its-uri", test_digest_is_for_its_uri);
+    g_test_add_func("/kms-limits/strangers-use-up-no-count", test_strangers_use_up_no_count);
     g_test_add_func("/kms-limits/nonces-do-not-meet", test_nonces_do_not_meet);
     g_test_add_func("/kms-limits/digest-ends-when-revoked", test_digest_ends_when_revoked);
     g_test_add("/kms-limits/certificate", Pki, NULL, pki_open, test_certificate, pki_close);
