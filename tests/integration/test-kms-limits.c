@@ -151,6 +151,37 @@ assert_ticket(Kms *kms, const char *user, const char *identity)
     g_assert_cmpuint(first[1], ==, MIKEY_REQUEST_RESP);
 }
 
+static int
+connect_to(const Kms *kms)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    const char *port = strrchr(kms->url, ':') + 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((guint16)g_ascii_strtoull(port, NULL, 10));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    return fd;
+}
+
+/* The head of a request for a ticket has been taken. Returns: where the body goes */
+static int
+begin_request(const Kms *kms, gsize len)
+{
+    g_autofree char *head =
+        g_strdup_printf("POST /keymanagement?requesttype=ticketrequest HTTP/1.1\r\nHost: x\r\n"
+                        "Content-Type: application/mikey\r\nExpect: 100-continue\r\n"
+                        "Content-Length: %" G_GSIZE_FORMAT "\r\n\r\n",
+                        len);
+    char answer[64] = "";
+    int fd = connect_to(kms);
+
+    g_assert_cmpint(send(fd, head, strlen(head), 0), ==, (gssize)strlen(head));
+    g_assert_cmpint(recv(fd, answer, sizeof answer - 1, 0), >, 0); /* 100: it is under way */
+    g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 100"));
+    return fd;
+}
+
 /* ---- HTTP Digest ---- */
 
 static void
@@ -800,7 +831,7 @@ test_audit_of_strangers(void)
     clv_kms_server_free(g_steal_pointer(&kms.server)); /* writes what is still untold */
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
-        const char *untold = strstr(line, " refusals of strangers without a line");
+        const char *untold = strstr(line, " refusals without a line");
         const char *end = strchr(line, '\n');
 
         if (untold != NULL && untold < end) {
@@ -816,6 +847,16 @@ test_audit_of_strangers(void)
     g_assert_nonnull(strstr(text, "\"user\":\"alice\""));
 }
 
+/* A disk that gets full */
+static void
+limit_files(rlim_t octets)
+{
+    struct rlimit limit = {octets, RLIM_INFINITY};
+
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+}
+
 /* What is cut off by a full disk is not what the next line goes on with, and no line is lost. */
 static void
 test_audit_on_a_full_disk(void)
@@ -827,21 +868,17 @@ test_audit_on_a_full_disk(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(ClvKmsAudit) audit = clv_kms_audit_open(path, &error);
     ClvKmsDecision decision = {.user = "alice", .request = "request", .subject = "-"};
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
     struct stat info;
 
     g_assert_true(clv_kms_audit_write(audit, &decision, "x", NOW_US, &error));
     g_assert_cmpint(stat(path, &info), ==, 0);
-    signal(SIGXFSZ, SIG_IGN);
-    limit.rlim_cur = (rlim_t)info.st_size + 20;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit_files((rlim_t)info.st_size + 20);
     g_assert_false(clv_kms_audit_write(audit, &decision, "y", NOW_US, &error));
     g_assert_nonnull(strstr(error->message, path));
     g_clear_error(&error);
     g_assert_false(clv_kms_audit_write(audit, &decision, "yy", NOW_US, NULL));
     g_assert_false(clv_kms_audit_flush(audit, NULL));
-    limit.rlim_cur = RLIM_INFINITY;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit_files(RLIM_INFINITY);
     g_assert_true(clv_kms_audit_write(audit, &decision, "z", NOW_US, &error));
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     lines = g_strsplit(text, "\n", -1);
@@ -856,14 +893,38 @@ test_audit_on_a_full_disk(void)
     g_rmdir(folder);
 }
 
-/* One decision may be on its way when the disk gets full; then nothing is granted until there is
- * room. */
+/* Strangers may fill it up; who has proven to be somebody has his line still. */
+static void
+test_audit_has_room_for_who_is_known(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("kms-audit-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "audit", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvKmsAudit) audit = clv_kms_audit_open(path, &error);
+    ClvKmsDecision stranger = {.user = "-", .request = "http", .subject = "-"};
+    ClvKmsDecision alice = {.user = "alice", .request = "request", .subject = "-"};
+    guint n = 0;
+
+    limit_files(0);
+    while (clv_kms_audit_has_room(audit) && ++n < 100000)
+        g_assert_false(clv_kms_audit_write(audit, &stranger, "x", NOW_US, NULL));
+    g_assert_cmpuint(n, <, 100000);
+    g_assert_false(clv_kms_audit_write(audit, &alice, "y", NOW_US, NULL));
+    limit_files(RLIM_INFINITY);
+    g_assert_true(clv_kms_audit_flush(audit, &error));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_nonnull(strstr(text, "\"user\":\"alice\",\"from\":\"y\""));
+    g_unlink(path);
+    g_rmdir(folder);
+}
+
+/* Nothing is granted until there is room, not even to who was on his way before. */
 static void
 test_full_disk_grants_nothing(void)
 {
     g_auto(Kms) kms = {0};
     g_autofree char *text = NULL, *path = NULL;
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
     struct stat info;
     guint8 first[2];
 
@@ -871,18 +932,65 @@ test_full_disk_grants_nothing(void)
     assert_ticket(&kms, "alice", ALICE);
     path = g_build_filename(kms.folder, "audit", NULL);
     g_assert_cmpint(stat(path, &info), ==, 0);
-    signal(SIGXFSZ, SIG_IGN);
-    limit.rlim_cur = (rlim_t)info.st_size;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
-    assert_ticket(&kms, "bob", "sip:bob@example.org");
+    limit_files((rlim_t)info.st_size);
+    g_assert_cmpint(ask(&kms, "bob", BOB, first), ==, 503);
     g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 503);
     g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 503);
-    limit.rlim_cur = RLIM_INFINITY;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit_files(RLIM_INFINITY);
     assert_ticket(&kms, "alice", ALICE);
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     g_assert_nonnull(strstr(text, "\"user\":\"bob\""));
     g_assert_nonnull(strstr(text, "HTTP 503: out of order"));
+}
+
+/* Who sends his head while there is room, and the rest when there is none, is not even looked at.
+ */
+static void
+test_full_disk_and_a_slow_body(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autoptr(Wanted) wanted = wanted_new(BOB);
+    g_autoptr(MikeyRequest) request = NULL;
+    MikeyBytes octets;
+    ClvKmsServiceState state;
+    char answer[64] = "";
+    guint8 first[2];
+    int fd;
+
+    kms_start(&kms, "audit-file = audit", 0);
+    request = party_request("alice", ALICE, wanted, g_get_real_time());
+    octets = mikey_request_octets(request);
+    fd = begin_request(&kms, octets.len);
+    limit_files(0);
+    g_assert_cmpint(ask(&kms, "bob", BOB, first), ==, 503);
+    g_assert_cmpint(send(fd, octets.data, octets.len, 0), ==, (gssize)octets.len);
+    g_assert_cmpint(recv(fd, answer, sizeof answer - 1, 0), >, 0);
+    limit_files(RLIM_INFINITY);
+    g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 503"));
+    clv_kms_service_state(kms.service, &state);
+    g_assert_cmpuint(state.granted, ==, 1); /* bob's */
+    close(fd);
+}
+
+/* The refusals of who asks too often cost him nothing, and must not fill the disk either. */
+static void
+test_audit_of_who_asks_too_often(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *text = NULL, *path = NULL;
+    guint n_lines = 0;
+    guint8 first[2];
+
+    kms_start(&kms, "audit-file = audit\nuser-rate = 1", 0);
+    for (guint i = 0; i < 1000; i++)
+        ask(&kms, "alice", ALICE, first);
+    path = g_build_filename(kms.folder, "audit", NULL);
+    clv_kms_server_free(g_steal_pointer(&kms.server));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        n_lines++;
+    g_assert_cmpuint(n_lines, <, 1000);
+    g_assert_nonnull(strstr(text, " refusals without a line"));
 }
 
 /* Strange octets stay in their string; a file that is moved away is followed by a new one. */
@@ -912,19 +1020,6 @@ test_audit_file(void)
 }
 
 /* ---- silent connections ---- */
-
-static int
-connect_to(const Kms *kms)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    const char *port = strrchr(kms->url, ':') + 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((guint16)g_ascii_strtoull(port, NULL, 10));
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
-    return fd;
-}
 
 /* More than there are places, some with half a request: the KMS goes on answering. */
 static void
@@ -963,7 +1058,6 @@ test_stop_answers_what_is_under_way(void)
     g_auto(Kms) kms = {0};
     g_autoptr(Wanted) wanted = wanted_new(BOB);
     g_autoptr(MikeyRequest) request = NULL;
-    g_autofree char *head = NULL;
     MikeyBytes octets;
     GThread *thread;
     char answer[64] = "";
@@ -973,14 +1067,7 @@ test_stop_answers_what_is_under_way(void)
     kms_start(&kms, NULL, 0);
     request = party_request("alice", ALICE, wanted, g_get_real_time());
     octets = mikey_request_octets(request);
-    head = g_strdup_printf("POST /keymanagement?requesttype=ticketrequest HTTP/1.1\r\nHost: x\r\n"
-                           "Content-Type: application/mikey\r\nExpect: 100-continue\r\n"
-                           "Content-Length: %" G_GSIZE_FORMAT "\r\n\r\n",
-                           octets.len);
-    fd = connect_to(&kms);
-    g_assert_cmpint(send(fd, head, strlen(head), 0), ==, (gssize)strlen(head));
-    g_assert_cmpint(recv(fd, answer, sizeof answer - 1, 0), >, 0); /* 100: it is under way */
-    g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 100"));
+    fd = begin_request(&kms, octets.len);
     thread = g_thread_new("stop", stop, &kms);
     do { /* until nobody is let in any more */
         struct sockaddr_in address = {.sin_family = AF_INET};
@@ -1028,6 +1115,10 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/audit", test_audit);
     g_test_add_func("/kms-limits/audit-on-a-full-disk", test_audit_on_a_full_disk);
     g_test_add_func("/kms-limits/full-disk-grants-nothing", test_full_disk_grants_nothing);
+    g_test_add_func("/kms-limits/full-disk-and-a-slow-body", test_full_disk_and_a_slow_body);
+    g_test_add_func("/kms-limits/audit-has-room-for-who-is-known",
+                    test_audit_has_room_for_who_is_known);
+    g_test_add_func("/kms-limits/audit-of-who-asks-too-often", test_audit_of_who_asks_too_often);
     g_test_add_func("/kms-limits/audit-file", test_audit_file);
     g_test_add_func("/kms-limits/audit-of-strangers", test_audit_of_strangers);
     g_test_add_func("/kms-limits/silent-connections", test_silent_connections);
