@@ -2,8 +2,10 @@
 /* Which tickets does the KMS take part in that it does not both make and open? */
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
+#include "kms/keyfile.h"
 #include "unit/kms-parties.h"
 
 #define DAVE "sip:dave@example.org"
@@ -19,7 +21,8 @@ ticket_key(void)
 {
     MikeyKey key = {.len = 32};
 
-    memset(key.bytes, 0x3d, key.len);
+    for (guint i = 0; i < key.len; i++)
+        key.bytes[i] = (guint8)(0x3d + i);
     return key;
 }
 
@@ -220,17 +223,29 @@ test_ticket_key_is_for_this_alone(void)
     } rows[] = {
         {"ticket-key = 000102030405060708090a0b0c0d0e0f\n", NULL},
         {"ticket-key = 0102030405060708090a0b0c0d0e0f\n", "octets"},
+        {"ticket-key = 00000000000000000000000000000000\n", "one octet again and again"},
+        {"ticket-key = 000102030405060708090a0b0c0d0e0f\nticket-key-file = key\n",
+         "found a second key"},
+        {"ticket-key = 000102030405060708090a0b0c0d0e0f\n" /* and that of a peer */
+         "[peer net]\nuri = sip:kms@example.net\nidentities = *@example.net\n"
+         "psk = 000102030405060708090a0b0c0d0e0f\n",
+         "the key of user 'dave' again"},
         {"ticket-key = 0102030405060708090a0b0c0d0e0f1011\n", "a key of user 'dave'"},
         {"ticket-key = x\n", "ticket-key"},
     };
 
+    g_autofree char *folder = g_dir_make_tmp("kms-modes-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "key", NULL);
+
+    g_assert_true(g_file_set_contents_full(path, "101112131415161718191a1b1c1d1e1f\n", -1,
+                                           G_FILE_SET_CONTENTS_NONE, 0600, NULL));
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *extra = g_strconcat(
             "[user dave]\npsk = 0102030405060708090a0b0c0d0e0f1011\nidentities = " DAVE "\n",
             rows[i].key, NULL);
         g_autofree char *text = parties_key_file(extra);
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-        ClvKmsKeyFile *keys = clv_kms_keyfile_parse("keys", text, strlen(text), errors);
+        ClvKmsKeyFile *keys = clv_kms_keyfile_parse_in("keys", folder, text, strlen(text), errors);
 
         g_assert_cmpuint(errors->len, ==, rows[i].found != NULL ? 1 : 0);
         if (rows[i].found != NULL)
@@ -238,6 +253,8 @@ test_ticket_key_is_for_this_alone(void)
         if (keys != NULL)
             clv_kms_keyfile_free(keys);
     }
+    g_unlink(path);
+    g_rmdir(folder);
 }
 
 int
