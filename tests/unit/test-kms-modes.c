@@ -16,6 +16,12 @@
     (MIKEY_FLAG_D | MIKEY_FLAG_F | MIKEY_FLAG_G | MIKEY_FLAG_H | MIKEY_FLAG_N | MIKEY_FLAG_O)
 #define MODE_3 ((MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_D) | MIKEY_FLAG_L)
 
+#define ANY "may-request = any"
+#define FOCUS "sip:c7h2kq4wz5x3n6m2p7ab.lst@example.org"
+#define LISTED FOCUS_OF("list;" FOCUS)
+#define UNLISTED FOCUS_OF("list")
+#define FOCUS_OF(list) "\n[service lst]\nuser = dave\nhost = example.org\nconferences = " list
+
 static MikeyKey
 ticket_key(void)
 {
@@ -57,9 +63,10 @@ verdict(ClvKmsService *service, ClvKmsRequest what, MikeyBytes octets, GByteArra
 /* Returns: the number of the error, 255: granted, and then dave has opened it and knows who calls
  */
 static guint
-asked_for_mode_2(const char *modes, const char *responder, const char *second, guint32 flags)
+asked_for_mode_2(const char *modes, const char *more, const char *responder, const char *second,
+                 guint32 flags)
 {
-    g_autoptr(ClvKmsService) service = service_with(modes, "may-request = any");
+    g_autoptr(ClvKmsService) service = service_with(modes, more);
     g_autoptr(Wanted) wanted = wanted_new(responder);
     g_autoptr(MikeyRequest) request = NULL;
     g_autoptr(MikeyGrant) grant = NULL;
@@ -95,12 +102,15 @@ asked_for_mode_2(const char *modes, const char *responder, const char *second, g
 static void
 test_mode_2(void)
 {
-    g_assert_cmpuint(asked_for_mode_2("modes = 1;2", DAVE, NULL, MODE_2), ==, 255);
-    g_assert_cmpuint(asked_for_mode_2("", DAVE, NULL, MODE_2), ==, 15);
-    g_assert_cmpuint(asked_for_mode_2("modes = 3", DAVE, NULL, MODE_2), ==, 15);
-    g_assert_cmpuint(asked_for_mode_2("modes = 2", BOB, NULL, MODE_2), ==, 15); /* has no key */
-    g_assert_cmpuint(asked_for_mode_2("modes = 2", DAVE, BOB, MODE_2), ==,
+    g_assert_cmpuint(asked_for_mode_2("modes = 1;2", ANY, DAVE, NULL, MODE_2), ==, 255);
+    g_assert_cmpuint(asked_for_mode_2("", ANY, DAVE, NULL, MODE_2), ==, 15);
+    g_assert_cmpuint(asked_for_mode_2("modes = 3", ANY, DAVE, NULL, MODE_2), ==, 15);
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY, BOB, NULL, MODE_2), ==,
+                     15); /* has no key */
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY, DAVE, BOB, MODE_2), ==,
                      15); /* one key for two */
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY LISTED, FOCUS, NULL, MODE_2), ==, 255);
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY UNLISTED, FOCUS, NULL, MODE_2), ==, 7);
 }
 
 /* ---- mode 3 ---- */
@@ -115,10 +125,9 @@ typedef struct Own {
     gint64 lifetime_s; /* 0: no end */
     MikeyKeyType type;
     gboolean other_key;
-    guint error; /* 255: bob resolves it */
+    guint error;           /* 255: bob resolves it */
+    const char *initiator; /* (nullable) NULL: dave */
 } Own;
-
-#define ANY "may-request = any"
 
 static const Own owns[] = {
     {"resolves", "modes = 3", ANY, "dave", NULL, MODE_3, LIFETIME_S, MIKEY_KEY_TGK, FALSE, 255},
@@ -146,6 +155,10 @@ static const Own owns[] = {
      LIFETIME_S, MIKEY_KEY_TGK, FALSE, 15},
     {"revoked", "modes = 3", ANY "\nrevoked = yes", "dave", NULL, MODE_3, LIFETIME_S, MIKEY_KEY_TGK,
      FALSE, 7},
+    {"of-an-announced-conference", "modes = 3", ANY LISTED, "dave", NULL, MODE_3, LIFETIME_S,
+     MIKEY_KEY_TGK, FALSE, 255, FOCUS},
+    {"of-a-conference-that-is-not-announced", "modes = 3", ANY UNLISTED, "dave", NULL, MODE_3,
+     LIFETIME_S, MIKEY_KEY_TGK, FALSE, 7, FOCUS},
 };
 
 static MikeyGrant *
@@ -165,7 +178,7 @@ made_by_dave(const Own *own)
         wanted_name(wanted, own->second);
     wanted_purpose(wanted, "conclave:join");
     wanted->policy.flags = own->flags;
-    wanted->policy.initiator = mikey_identity_uri(DAVE);
+    wanted->policy.initiator = mikey_identity_uri(own->initiator != NULL ? own->initiator : DAVE);
     wanted->policy.kms = mikey_identity_uri(KMS_URI);
     wanted->policy.has_end = own->lifetime_s > 0;
     wanted->policy.end_unix = NOW_US / G_USEC_PER_SEC + own->lifetime_s;
@@ -210,7 +223,9 @@ test_own_ticket(gconstpointer data)
                                          &resolution, NULL),
                     ==, MIKEY_OK);
     g_assert_cmpint(mikey_offer_verify(offer, resolution), ==, MIKEY_OK);
-    g_assert_true(mikey_bytes_equal(mikey_offer_initiator(offer).data, mikey_bytes_str(DAVE)));
+    g_assert_true(
+        mikey_bytes_equal(mikey_offer_initiator(offer).data,
+                          mikey_bytes_str(own->initiator != NULL ? own->initiator : DAVE)));
 }
 
 /* ---- the key file ---- */
