@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += libclv-base.la
-libclv_base_la_SOURCES = %D%/secret.h %D%/secret.c %D%/replay.h %D%/replay.c \
+libclv_base_la_SOURCES = %D%/secret.h %D%/secret.c %D%/nonce.h %D%/nonce.c %D%/replay.h %D%/replay.c \
 	%D%/identity.h %D%/identity.c %D%/id.h %D%/id.c %D%/ring.h %D%/ring.c %D%/log.h %D%/log.c \
 	%D%/papers.h %D%/papers.c %D%/option.h %D%/option.c %D%/ini.c src/conference/vocabulary.h
 libclv_base_la_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(CRYPTO_CFLAGS)

@@ -285,7 +285,6 @@ void clv_conference_record_free(ClvConferenceRecord *record); /* NULL allowed */
 ClvConference *clv_conference_restore(ClvConferenceId id, const ClvConferenceRecord *record,
                                       ClvPolicyView *view, gint64 now_us, GArray *out);
 const char *clv_conference_uri(const ClvConference *conference);
-ClvConferenceId clv_conference_id(const ClvConference *conference);
 const char *clv_conference_creator(const ClvConference *conference); /* (nullable) */
 /* Names the creation ticket gave; (nullable) NULL-terminated. */
 const char *const *clv_conference_ticket_names(const ClvConference *conference);

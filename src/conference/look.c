@@ -8,12 +8,6 @@ clv_conference_uri(const ClvConference *c)
     return c->uri;
 }
 
-ClvConferenceId
-clv_conference_id(const ClvConference *c)
-{
-    return c->id;
-}
-
 const char *
 clv_conference_creator(const ClvConference *c)
 {

@@ -113,8 +113,7 @@ refer_new(ClvHub *hub, const Room *room, const ClvSipRefer *from)
         .proof = from->proof,
         .peer = g_strdup(from->peer),
         .peer_name = g_strdup(from->peer_name),
-        .ticket_offered =
-            r->ticket != NULL && ops != NULL && ops->offered(r->ticket, G_MAXUINT),
+        .ticket_offered = r->ticket != NULL && ops != NULL && ops->offered(r->ticket, G_MAXUINT),
         .anonymous = from->privacy_id,
         .secured = from->secured,
         .tls = from->tls,
@@ -232,7 +231,7 @@ ask(Refer *r)
         .asker = r->id,
         .room = r->room,
         .source = r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
-        .share = r->event.proof != CLV_PROOF_NONE || r->event.leg != 0
+        .share = r->event.proof != CLV_PROOF_NONE || (r->event.leg != 0 && !r->event.leg_is_named)
                      ? ASK_WHOLE
                      : ask_share(r->hub, r->room, r->out.claimed),
     };

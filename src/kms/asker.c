@@ -233,8 +233,8 @@ clv_kms_authenticate(Handling *h)
     return MIKEY_OK;
 }
 
-static gboolean
-is_announced(const Handling *h, const char *identity)
+gboolean
+clv_kms_is_announced(const Handling *h, const char *identity)
 {
     const ClvKmsSystem *system = clv_kms_keyfile_focus(h->keys, identity);
 
@@ -270,7 +270,7 @@ clv_kms_check_names(Handling *h)
     if (h->peer == NULL && clv_kms_keyfile_owner(h->keys, h->identity) != h->user)
         return clv_kms_because(h, MIKEY_BAD_IDENTITY, "%.100s is no identity of this user",
                                h->identity);
-    if (!is_announced(h, h->identity))
+    if (!clv_kms_is_announced(h, h->identity))
         return clv_kms_because(h, MIKEY_BAD_IDENTITY, "%.100s is not announced", h->identity);
     if (!clv_kms_is_absent_or(&kms, h->keys->canonical_uri))
         return clv_kms_because(h, MIKEY_BAD_IDENTITY, "the message is for another KMS");

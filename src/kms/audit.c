@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kms/audit.c - who asked for what, and which rule decided
  *
- * A line that the disk cannot take waits, and those after it: so none is lost while the disk is full,
- * unless more come than MAX_WAITING. The server grants nothing meanwhile, so these are refusals.
+ * A line that the disk cannot take waits, and those after it: so none is lost while the disk is
+ * full. The server grants nothing meanwhile, so what comes are refusals; those of strangers only
+ * while there is room.
  */
 #include "config.h"
 
@@ -164,6 +165,17 @@ clv_kms_audit_flush(ClvKmsAudit *audit, GError **error)
 }
 
 gboolean
+clv_kms_audit_has_room(ClvKmsAudit *audit)
+{
+    gboolean has_room;
+
+    pthread_mutex_lock(&audit->lock);
+    has_room = audit->waiting.length < MAX_WAITING;
+    pthread_mutex_unlock(&audit->lock);
+    return has_room;
+}
+
+gboolean
 clv_kms_audit_write(ClvKmsAudit *audit, const ClvKmsDecision *decision, const char *peer,
                     gint64 now_us, GError **error)
 {
@@ -173,8 +185,6 @@ clv_kms_audit_write(ClvKmsAudit *audit, const ClvKmsDecision *decision, const ch
     pthread_mutex_lock(&audit->lock);
     g_queue_push_tail(&audit->waiting, line);
     good = flush(audit) || fail(audit, error);
-    if (audit->waiting.length > MAX_WAITING)
-        line_free(g_queue_pop_tail(&audit->waiting));
     pthread_mutex_unlock(&audit->lock);
     return good;
 }

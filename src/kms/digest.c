@@ -11,17 +11,16 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <pthread.h>
 #include <string.h>
 
-#define MAC_LEN 16u
-#define HEAD_LEN 16u /* time and number, eight octets each */
-#define NONCE_HEX (2 * (HEAD_LEN + MAC_LEN))
+#include "base/nonce.h"
+
 #define MAX_NONCES 4096u
 #define WINDOW 64u
 
 typedef struct Use {
-    char nonce[NONCE_HEX + 1]; /* first: the table looks at it */
+    char nonce[CLV_NONCE_LEN + 1]; /* first: the table looks at it */
     gint64 made_us;
     guint32 newest; /* count */
     guint64 seen;   /* bit k: count newest - k */
@@ -30,11 +29,10 @@ typedef struct Use {
 
 struct ClvKmsDigest {
     guint8 seed[CLV_KMS_DIGEST_SEED];
-    GMutex lock;         /* of all below */
-    guint64 last;        /* number of a nonce */
-    GHashTable *uses;    /* nonce -> Use */
-    GQueue order;        /* as they came */
-    gint64 forgotten_us; /* whatever was made until then, and is not in the table, is used up */
+    pthread_mutex_t lock; /* of all below */
+    GHashTable *uses;     /* nonce -> Use */
+    GQueue order;         /* as they came */
+    gint64 forgotten_us;  /* whatever was made until then, and is not in the table, is used up */
 };
 
 ClvKmsDigest *
@@ -43,7 +41,7 @@ clv_kms_digest_new(const guint8 seed[CLV_KMS_DIGEST_SEED])
     ClvKmsDigest *digest = g_new0(ClvKmsDigest, 1);
 
     memcpy(digest->seed, seed, sizeof digest->seed);
-    g_mutex_init(&digest->lock);
+    pthread_mutex_init(&digest->lock, NULL);
     g_queue_init(&digest->order);
     digest->uses = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
     return digest;
@@ -55,78 +53,28 @@ clv_kms_digest_free(ClvKmsDigest *digest)
     if (digest == NULL)
         return;
     g_hash_table_unref(digest->uses);
-    g_mutex_clear(&digest->lock);
+    pthread_mutex_destroy(&digest->lock);
     OPENSSL_cleanse(digest, sizeof *digest);
     g_free(digest);
 }
 
 /* ---- nonces ---- */
 
-static void
-write_hex(char *out, const guint8 *octets, gsize len)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (gsize i = 0; i < len; i++) {
-        out[2 * i] = digits[octets[i] >> 4];
-        out[2 * i + 1] = digits[octets[i] & 15];
-    }
-    out[2 * len] = '\0';
-}
-
-static void
-make_nonce(const ClvKmsDigest *digest, gint64 made_us, guint64 number, char out[NONCE_HEX + 1])
-{
-    guint64 head[2] = {GUINT64_TO_BE((guint64)made_us), GUINT64_TO_BE(number)};
-    guint8 mac[EVP_MAX_MD_SIZE] = {0};
-
-    if (HMAC(EVP_sha256(), digest->seed, sizeof digest->seed, (const guint8 *)head, sizeof head,
-             mac, NULL) == NULL)
-        g_error("libcrypto has no HMAC-SHA256");
-    write_hex(out, (const guint8 *)head, sizeof head);
-    write_hex(out + 2 * HEAD_LEN, mac, MAC_LEN);
-}
-
-static gboolean
-read_number(const char *hex, guint64 *out)
-{
-    *out = 0;
-    for (guint i = 0; i < 16; i++) {
-        int digit = g_ascii_xdigit_value(hex[i]);
-
-        if (digit < 0)
-            return FALSE;
-        *out = *out << 4 | (guint64)digit;
-    }
-    return TRUE;
-}
-
 /* Made here, and not too long ago? */
 static gboolean
 is_ours(const ClvKmsDigest *digest, const char *nonce, gint64 now_us, gint64 *out_made_us)
 {
-    char again[NONCE_HEX + 1];
-    guint64 made, number;
-
-    if (strlen(nonce) != NONCE_HEX || !read_number(nonce, &made) ||
-        !read_number(nonce + HEAD_LEN, &number))
-        return FALSE;
-    make_nonce(digest, (gint64)made, number, again);
-    *out_made_us = (gint64)made;
-    return CRYPTO_memcmp(again, nonce, NONCE_HEX) == 0 && *out_made_us <= now_us &&
+    return clv_nonce_open(digest->seed, nonce, out_made_us) && *out_made_us <= now_us &&
            now_us - *out_made_us <= CLV_KMS_DIGEST_LIFE_S * G_USEC_PER_SEC;
 }
 
 char *
-clv_kms_digest_challenge(ClvKmsDigest *digest, const char *realm, gboolean stale, gint64 now_us)
+clv_kms_digest_challenge(const ClvKmsDigest *digest, const char *realm, gboolean stale,
+                         gint64 now_us)
 {
-    char nonce[NONCE_HEX + 1];
-    guint64 number;
+    char nonce[CLV_NONCE_LEN + 1];
 
-    g_mutex_lock(&digest->lock);
-    number = ++digest->last;
-    g_mutex_unlock(&digest->lock);
-    make_nonce(digest, now_us, number, nonce);
+    clv_nonce_make(digest->seed, now_us, nonce);
     return g_strdup_printf("Digest realm=\"%s\",qop=\"auth\",nonce=\"%s\",algorithm=MD5%s", realm,
                            nonce, stale ? ",stale=true" : "");
 }
@@ -200,7 +148,7 @@ hash_parts(const char *const *parts, guint n, char out[CLV_KMS_DIGEST_HEX + 1])
     if (!good || EVP_DigestFinal_ex(ctx, md, NULL) != 1)
         g_error("libcrypto has no MD5");
     EVP_MD_CTX_free(ctx);
-    write_hex(out, md, CLV_KMS_DIGEST_HEX / 2);
+    clv_hex_write(md, CLV_KMS_DIGEST_HEX / 2, out);
     OPENSSL_cleanse(md, sizeof md);
 }
 
@@ -242,14 +190,14 @@ clv_kms_digest_check(ClvKmsDigest *digest, const ClvKmsClaim *claim, const char 
     gboolean fresh = is_ours(digest, claim->nonce, now_us, &made_us);
     Use *use;
 
-    if (!is_right(claim, method, password))
+    if (!is_right(claim, method, password != NULL ? password : "") || password == NULL)
         return CLV_KMS_DIGEST_WRONG;
     if (!fresh || !g_ascii_string_to_unsigned(claim->nc, 16, 1, G_MAXUINT32, &count, NULL))
         return CLV_KMS_DIGEST_STALE;
-    g_mutex_lock(&digest->lock);
+    pthread_mutex_lock(&digest->lock);
     use = use_of(digest, claim->nonce, made_us);
     fresh = use != NULL && take_count(use, (guint32)count);
-    g_mutex_unlock(&digest->lock);
+    pthread_mutex_unlock(&digest->lock);
     return fresh ? CLV_KMS_DIGEST_RIGHT : CLV_KMS_DIGEST_STALE;
 }
 

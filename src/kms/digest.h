@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "base/nonce.h"
 
-#define CLV_KMS_DIGEST_SEED 32u
+#define CLV_KMS_DIGEST_SEED CLV_NONCE_KEY
 #define CLV_KMS_DIGEST_LIFE_S 300 /* of a nonce */
 #define CLV_KMS_DIGEST_MAX 4096u  /* octets of a header that are looked at */
 #define CLV_KMS_DIGEST_HEX 32u
@@ -19,7 +19,7 @@ ClvKmsDigest *clv_kms_digest_new(const guint8 seed[CLV_KMS_DIGEST_SEED]);
 void clv_kms_digest_free(ClvKmsDigest *digest);
 
 /* Returns: (transfer full): value of WWW-Authenticate, with a nonce of its own */
-char *clv_kms_digest_challenge(ClvKmsDigest *digest, const char *realm, gboolean stale,
+char *clv_kms_digest_challenge(const ClvKmsDigest *digest, const char *realm, gboolean stale,
                                gint64 now_us);
 
 /* What Authorization says; nothing of it is proven. */
@@ -37,7 +37,8 @@ typedef enum ClvKmsDigestVerdict {
     CLV_KMS_DIGEST_STALE, /* not for long enough ours, or used before: again, with a fresh nonce */
 } ClvKmsDigestVerdict;
 
-/* That user, realm and uri are the ones meant is for the caller to look at. */
+/* That user, realm and uri are the ones meant is for the caller to look at. @password: (nullable):
+ * of nobody, which is wrong and takes as long */
 ClvKmsDigestVerdict clv_kms_digest_check(ClvKmsDigest *digest, const ClvKmsClaim *claim,
                                          const char *method, const char *password, gint64 now_us);
 void clv_kms_digest_response(const ClvKmsClaim *claim, const char *method, const char *password,

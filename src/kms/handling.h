@@ -82,6 +82,8 @@ MikeyStatus clv_kms_open_query(Handling *h, MikeyBytes octets);
 MikeyStatus clv_kms_find_user(Handling *h);
 MikeyStatus clv_kms_authenticate(Handling *h);
 MikeyStatus clv_kms_check_names(Handling *h);
+/* A conference of a service that keeps a list has to be in it. */
+gboolean clv_kms_is_announced(const Handling *h, const char *identity);
 
 /* ---- kms/granting.c, kms/resolving.c ---- */
 

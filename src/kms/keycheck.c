@@ -8,46 +8,50 @@
 #include "kms/keyload.h"
 
 #include <libmikey/mikey.h>
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "base/identity.h"
 
-static void
-check_user(const Loader *loader, ClvKmsUser *user, GHashTable *digests)
+/* Returns: (transfer none) (nullable): whose key it is already; else it is @user's from now on */
+static const ClvKmsUser *
+twin_of(GHashTable *digests, const ClvSecret *secret, const ClvKmsUser *user)
 {
     guint8 digest[MIKEY_DIGEST_LEN];
-    const guint8 *bytes;
+    g_autoptr(GBytes) handle = NULL;
     const ClvKmsUser *twin;
+    const guint8 *bytes;
     gsize len = 0;
 
-    if (user->psk == NULL) {
-        if (user->psk_refused)
-            return;
-        clv_kms_complain(loader, user->line,
-                         "[user %s]: found no key, expected psk= or psk-file=", user->name);
-        return;
-    }
-    bytes = clv_secret_bytes(user->psk, &len);
+    if (secret == NULL)
+        return NULL;
+    bytes = clv_secret_bytes(secret, &len);
     if (mikey_digest(mikey_bytes(bytes, len), digest) != MIKEY_OK)
-        return;
-    g_autoptr(GBytes) handle = g_bytes_new(digest, sizeof digest);
+        return NULL;
+    handle = g_bytes_new(digest, sizeof digest);
     twin = g_hash_table_lookup(digests, handle);
-    if (twin != NULL)
-        clv_kms_complain(loader, user->line,
-                         "[user %s]: found the key of user '%s' again, expected one "
-                         "of his own",
-                         user->name, twin->name);
-    else
-        g_hash_table_insert(digests, g_steal_pointer(&handle), user);
+    if (twin == NULL)
+        g_hash_table_insert(digests, g_steal_pointer(&handle), (gpointer)user);
+    return twin;
 }
 
 static void
-index_users(const Loader *loader)
+check_user(const Loader *loader, const ClvKmsUser *user, GHashTable *digests)
+{
+    const ClvKmsUser *twin = twin_of(digests, user->psk, user);
+
+    if (user->psk == NULL && !user->psk_refused)
+        clv_kms_complain(loader, user->line,
+                         "[user %s]: found no key, expected psk= or psk-file=", user->name);
+    if (twin != NULL)
+        clv_kms_complain(loader, user->line,
+                         "[user %s]: found the key of user '%s' again, expected one of his own",
+                         user->name, twin->name);
+}
+
+static void
+index_users(const Loader *loader, GHashTable *digests)
 {
     ClvKmsKeyFile *keys = loader->keys;
-    g_autoptr(GHashTable) digests =
-        g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
 
     for (guint i = 0; i < keys->users->len; i++) {
         ClvKmsUser *user = keys->users->pdata[i];
@@ -241,58 +245,29 @@ index_certificates(const Loader *loader)
     }
 }
 
-static gboolean
-same_secret(const ClvSecret *a, const ClvSecret *b)
-{
-    gsize len_a = 0, len_b = 0;
-    const guint8 *key_a = a != NULL ? clv_secret_bytes(a, &len_a) : NULL;
-    const guint8 *key_b = b != NULL ? clv_secret_bytes(b, &len_b) : NULL;
-
-    return key_a != NULL && key_b != NULL && len_a == len_b &&
-           CRYPTO_memcmp(key_a, key_b, len_a) == 0;
-}
-
-static gboolean
-same_key(const ClvKmsUser *a, const ClvKmsUser *b)
-{
-    return same_secret(a->psk, b->psk);
-}
-
 /* Whoever has that of somebody else makes tickets in his name, or opens his. */
 static void
-check_ticket_keys(const Loader *loader)
+check_ticket_keys(const Loader *loader, GHashTable *digests)
 {
-    const GPtrArray *users = loader->keys->users;
+    for (guint i = 0; i < loader->keys->users->len; i++) {
+        const ClvKmsUser *user = loader->keys->users->pdata[i];
+        const ClvKmsUser *twin = twin_of(digests, user->ticket_key, user);
 
-    for (guint i = 0; i < users->len; i++) {
-        const ClvKmsUser *user = users->pdata[i];
-
-        for (guint k = 0; k < users->len && user->ticket_key != NULL; k++) {
-            const ClvKmsUser *other = users->pdata[k];
-
-            if (same_secret(user->ticket_key, other->psk) ||
-                (k < i && same_secret(user->ticket_key, other->ticket_key)))
-                clv_kms_complain(loader, user->line,
-                                 "[user %s]: found the ticket-key to be a key of user '%s', "
-                                 "expected one for this alone",
-                                 user->name, other->name);
-        }
+        if (twin != NULL)
+            clv_kms_complain(
+                loader, user->line,
+                "[user %s]: found the ticket-key to be a key of user '%s', expected one "
+                "for this alone",
+                user->name, twin->name);
     }
 }
 
 /* Whoever has the key of somebody else could speak for him. */
 static void
-check_peer_key(const Loader *loader, const ClvKmsPeer *peer)
+check_peer_key(const Loader *loader, const ClvKmsPeer *peer, GHashTable *digests)
 {
-    const ClvKmsKeyFile *keys = loader->keys;
-    const ClvKmsUser *twin = NULL;
+    const ClvKmsUser *twin = twin_of(digests, peer->user->psk, peer->user);
 
-    for (guint i = 0; i < keys->users->len && twin == NULL; i++)
-        if (same_key(keys->users->pdata[i], peer->user))
-            twin = keys->users->pdata[i];
-    for (guint i = 0; keys->peers->pdata[i] != peer && twin == NULL; i++)
-        if (same_key(((const ClvKmsPeer *)keys->peers->pdata[i])->user, peer->user))
-            twin = ((const ClvKmsPeer *)keys->peers->pdata[i])->user;
     if (twin != NULL)
         clv_kms_complain(loader, peer->user->line,
                          "[%s]: found the key of user '%s' again, expected one of its own",
@@ -301,7 +276,7 @@ check_peer_key(const Loader *loader, const ClvKmsPeer *peer)
 
 /* A peer needs all that makes it one: a name, a key, and certificates in each direction used. */
 static void
-check_peers(const Loader *loader)
+check_peers(const Loader *loader, GHashTable *digests)
 {
     ClvKmsKeyFile *keys = loader->keys;
 
@@ -320,7 +295,7 @@ check_peers(const Loader *loader)
             peer = NULL;
             continue;
         }
-        check_peer_key(loader, peer);
+        check_peer_key(loader, peer, digests);
         if (peer->user->certificates->len > 0 && keys->client_ca == NULL)
             clv_kms_complain(
                 loader, peer->user->line,
@@ -411,18 +386,21 @@ check_rotation(const Loader *loader)
 void
 clv_kms_keys_check_whole(const Loader *loader)
 {
+    g_autoptr(GHashTable) digests =
+        g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
+
     if (loader->keys->uri == NULL)
         clv_kms_complain(loader, loader->keys->line,
                          "found no uri= in [kms], expected the name of this KMS, such as "
                          "sip:kms@example.org");
-    index_users(loader);
+    index_users(loader, digests);
     index_systems(loader);
     check_rules(loader);
     check_rotation(loader);
     index_groups(loader);
     index_certificates(loader);
-    check_ticket_keys(loader);
-    check_peers(loader);
+    check_ticket_keys(loader, digests);
+    check_peers(loader, digests);
     check_http_auth(loader);
     load_papers(loader);
 }

@@ -454,9 +454,3 @@ clv_kms_keyfile_uri(const ClvKmsKeyFile *keys)
 {
     return keys->uri;
 }
-
-const char *
-clv_kms_keyfile_state_dir(const ClvKmsKeyFile *keys)
-{
-    return keys->state_dir;
-}

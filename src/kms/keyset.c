@@ -131,53 +131,16 @@ looks_random(const guint8 *bytes, gsize len)
 
 /* Tells what is wrong without showing any of it. Returns: (nullable): NULL when all is well */
 static const char *
-judge_psk(const guint8 *bytes, gsize len)
+judge_key(const ClvSecret *secret)
 {
+    gsize len = 0;
+    const guint8 *bytes = clv_secret_bytes(secret, &len);
+
     if (len < CLV_KMS_MIN_PSK || len > CLV_KMS_MAX_PSK)
         return "found a key of the wrong length, expected 16 to 64 octets";
     if (!looks_random(bytes, len))
         return "found a key that is one octet again and again, expected a random one";
     return NULL;
-}
-
-static void
-take_psk(const Loader *loader, const ClvIniEntry *entry, ClvKmsUser *user, const guint8 *bytes,
-         gsize len)
-{
-    const char *wrong = judge_psk(bytes, len);
-
-    user->psk_refused = wrong != NULL;
-    if (wrong != NULL)
-        clv_kms_complain(loader, entry->line, "%s: %s", entry->key, wrong);
-    else if (user->psk != NULL)
-        clv_kms_complain(loader, entry->line,
-                         "%s: found a second key, expected psk= or psk-file=", entry->key);
-    else
-        user->psk = clv_secret_new(bytes, len);
-}
-
-static void
-take_secret(const Loader *loader, const ClvIniEntry *entry, ClvKmsUser *user,
-            const ClvSecret *secret)
-{
-    gsize len = 0;
-    const guint8 *bytes = clv_secret_bytes(secret, &len);
-
-    take_psk(loader, entry, user, bytes, len);
-}
-
-static void
-set_psk(const Loader *loader, gpointer target, const ClvIniEntry *entry)
-{
-    GError *error = NULL;
-    g_autoptr(ClvSecret) secret = clv_secret_parse(entry->value, &error);
-    ClvKmsUser *user = target;
-
-    user->psk_refused = secret == NULL;
-    if (secret == NULL)
-        complain_error(loader, entry, error);
-    else
-        take_secret(loader, entry, user, secret);
 }
 
 /* Returns: (transfer full) (nullable): key in a file beside the key file */
@@ -200,15 +163,34 @@ read_key_file(const Loader *loader, const ClvIniEntry *entry, const char *name)
     return secret;
 }
 
-static void
-set_psk_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+/* Of psk and psk-file, ticket-key and ticket-key-file. Returns: FALSE when there is no good one */
+static gboolean
+set_key(const Loader *loader, const ClvIniEntry *entry, ClvSecret **key)
 {
-    g_autoptr(ClvSecret) secret = read_key_file(loader, entry, entry->value);
+    GError *error = NULL;
+    g_autoptr(ClvSecret) secret = g_str_has_suffix(entry->key, "-file")
+                                      ? read_key_file(loader, entry, entry->value)
+                                      : clv_secret_parse(entry->value, &error);
+    const char *wrong = secret != NULL ? judge_key(secret) : NULL;
+
+    if (error != NULL)
+        complain_error(loader, entry, error);
+    if (secret != NULL && wrong == NULL && *key != NULL)
+        wrong = "found a second key, expected one, here or in a file";
+    if (wrong != NULL)
+        clv_kms_complain(loader, entry->line, "%s: %s", entry->key, wrong);
+    if (secret == NULL || wrong != NULL)
+        return FALSE;
+    *key = g_steal_pointer(&secret);
+    return TRUE;
+}
+
+static void
+set_psk(const Loader *loader, gpointer target, const ClvIniEntry *entry)
+{
     ClvKmsUser *user = target;
 
-    user->psk_refused = secret == NULL;
-    if (secret != NULL)
-        take_secret(loader, entry, user, secret);
+    user->psk_refused = !set_key(loader, entry, &user->psk);
 }
 
 static void
@@ -496,24 +478,7 @@ set_secure_conference(const Loader *loader, gpointer target, const ClvIniEntry *
 static void
 set_ticket_key(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
-    ClvKmsUser *user = target;
-    GError *error = NULL;
-    ClvSecret *secret = strcmp(entry->key, "ticket-key") == 0
-                            ? clv_secret_parse(entry->value, &error)
-                            : read_key_file(loader, entry, entry->value);
-    gsize len = 0;
-
-    if (error != NULL)
-        complain_error(loader, entry, error);
-    if (secret == NULL)
-        return;
-    clv_secret_bytes(secret, &len);
-    if (len < CLV_KMS_MIN_PSK || len > CLV_KMS_MAX_PSK)
-        clv_kms_complain(loader, entry->line,
-                         "%s: found %" G_GSIZE_FORMAT " octets, expected %u to %u", entry->key, len,
-                         CLV_KMS_MIN_PSK, CLV_KMS_MAX_PSK);
-    clv_secret_free(user->ticket_key);
-    user->ticket_key = secret;
+    set_key(loader, entry, &((ClvKmsUser *)target)->ticket_key);
 }
 
 static void
@@ -735,12 +700,6 @@ set_peer_psk(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 }
 
 static void
-set_peer_psk_file(const Loader *loader, gpointer target, const ClvIniEntry *entry)
-{
-    set_psk_file(loader, ((ClvKmsPeer *)target)->user, entry);
-}
-
-static void
 set_peer_identities(const Loader *loader, gpointer target, const ClvIniEntry *entry)
 {
     set_may_request(loader, ((ClvKmsPeer *)target)->user, entry);
@@ -829,7 +788,7 @@ static const struct Key {
     {"kms", "rate", set_rate},
     {"kms", "user-rate", set_default_user_rate},
     {"user", "psk", set_psk},
-    {"user", "psk-file", set_psk_file},
+    {"user", "psk-file", set_psk},
     {"user", "ticket-key", set_ticket_key},
     {"user", "ticket-key-file", set_ticket_key},
     {"user", "identities", set_identities},
@@ -852,7 +811,7 @@ static const struct Key {
     {"peer", "uri", set_peer_uri},
     {"peer", "url", set_peer_urls},
     {"peer", "psk", set_peer_psk},
-    {"peer", "psk-file", set_peer_psk_file},
+    {"peer", "psk-file", set_peer_psk},
     {"peer", "identities", set_peer_identities},
     {"peer", "certificate", set_peer_certificates},
     {"peer", "rate", set_peer_rate},

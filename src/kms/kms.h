@@ -141,8 +141,6 @@ guint clv_kms_keyfile_n_services(const ClvKmsKeyFile *keys);
 gboolean clv_kms_keyfile_serves(const ClvKmsKeyFile *keys, const char *user, const char *factory);
 /* IDRkms, as written in the file */
 const char *clv_kms_keyfile_uri(const ClvKmsKeyFile *keys);
-/* (nullable): state-dir= */
-const char *clv_kms_keyfile_state_dir(const ClvKmsKeyFile *keys);
 /* For a state folder that is damaged: see conclave-kms(8). @what: "replay", "tpks" or
  * "conferences" */
 gboolean clv_kms_state_reset(const ClvKmsKeyFile *keys, const char *what, gint64 now_us,

@@ -151,7 +151,8 @@ clv_kms_metrics_text(const ClvKmsMetrics *metrics, const ClvKmsServiceState *sta
     add_one(out, "conclave_kms_audit_failures_total", "counter",
             "Decisions that the audit file could not take at once.", get(&metrics->audit_failures));
     add_one(out, "conclave_kms_untold_total", "counter",
-            "Refusals of strangers that share a line with others.", get(&metrics->untold));
+            "Refusals of strangers, or above a user's rate, that share a line with others.",
+            get(&metrics->untold));
     add_one(out, "conclave_kms_replay_entries", "gauge", "Messages remembered against replay.",
             state->replay_entries);
     add_one(out, "conclave_kms_users", "gauge", "Users in the key file.", state->users);

@@ -52,6 +52,8 @@ clv_kms_key_of_responder(Handling *h, const MikeyPolicy *policy, MikeyKey *out_k
         return clv_kms_because(h, MIKEY_BAD_POLICY,
                                "a ticket that is not to be resolved is for one user with a "
                                "ticket-key");
+    if (!clv_kms_is_announced(h, responder))
+        return clv_kms_because(h, MIKEY_BAD_IDENTITY, "%.100s is not announced", responder);
     *out_name = mikey_bytes_str(owner->name);
     return copy_ticket_key(h, owner, out_key);
 }
@@ -92,6 +94,8 @@ check_made(Handling *h, const MikeyPolicy *policy, const ClvKmsUser *maker, char
         status = check_session_keys(h, policy);
     if (status != MIKEY_OK)
         return status;
+    if (!clv_kms_is_announced(h, initiator))
+        return clv_kms_because(h, MIKEY_BAD_IDENTITY, "%.100s is not announced", initiator);
     if (!policy->has_end || policy->end_unix > latest_s)
         return clv_kms_because(h, MIKEY_NOT_VALID, "of '%s', valid for longer than max-lifetime",
                                maker->name);

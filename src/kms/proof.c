@@ -49,9 +49,8 @@ check_claim(const ClvKmsProofQuestion *question, const ClvKmsClaim *claim, char 
     char *password = clv_kms_service_digest_password(question->service, claim->user);
     gboolean known = password != NULL && strcmp(claim->realm, realm) == 0 &&
                      is_meant(question->connection, question->url, claim->uri);
-    ClvKmsDigestVerdict verdict =
-        clv_kms_digest_check(question->digest, claim, question->method, known ? password : "nobody",
-                             g_get_monotonic_time());
+    ClvKmsDigestVerdict verdict = clv_kms_digest_check(
+        question->digest, claim, question->method, known ? password : NULL, g_get_monotonic_time());
 
     clv_secret_free_string(password);
     if (known && verdict == CLV_KMS_DIGEST_RIGHT) {

@@ -44,7 +44,7 @@
 #define MAX_PEM_BYTES (1u << 20)
 #define IDLE_TIMEOUT_S 30u
 #define UPLOAD_TIMEOUT_US (10 * G_USEC_PER_SEC) /* whole request, however slowly it drips */
-#define STRANGERS_PER_S 200 /* lines about those who have proven nothing: they cost nothing to cause */
+#define CHEAP_PER_S 200 /* lines about those who have proven nothing, or ask too often */
 
 struct ClvKmsServer {
     ClvKmsService *service; /* borrowed */
@@ -55,8 +55,8 @@ struct ClvKmsServer {
     void (*log)(const ClvKmsDecision *decision, const char *peer, void *user);
     void *log_user;
     ClvKmsAudit *audit; /* (nullable) */
-    ClvKmsRates *strangers;
-    gint64 untold; /* atomic: refusals of strangers since the last line about any */
+    ClvKmsRates *cheap;
+    gint64 untold; /* atomic: refusals without a line since the last line about any */
     ClvKmsCrowd *crowd;
     ClvKmsRelays *relays;
     ClvKmsMetrics metrics;
@@ -78,6 +78,7 @@ typedef struct Upload {
     char peer[80];                     /* and whose it is */
     gboolean relayed;                  /* what it came to is here: */
     GByteArray *reply;                 /* (nullable) */
+    gboolean unwritten;                /* its line waits for the disk */
     ClvKmsDecision decision;
     gboolean listing; /* an announcement instead of a MIKEY message */
 } Upload;
@@ -127,14 +128,17 @@ peer_of(struct MHD_Connection *connection, char *out, gsize size)
     g_snprintf(out, size, "%s port %u", host, port);
 }
 
-static void
+/* Returns: FALSE when the line has to wait for the disk */
+static gboolean
 write_line(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
 {
     if (server->log != NULL)
         server->log(decision, peer, server->log_user);
-    if (server->audit != NULL &&
-        !clv_kms_audit_write(server->audit, decision, peer, g_get_real_time(), NULL))
-        clv_kms_metrics_add(&server->metrics.audit_failures, 1); /* tend() tells the log */
+    if (server->audit == NULL ||
+        clv_kms_audit_write(server->audit, decision, peer, g_get_real_time(), NULL))
+        return TRUE;
+    clv_kms_metrics_add(&server->metrics.audit_failures, 1); /* tend() tells the log */
+    return FALSE;
 }
 
 /* One line for all that got none. */
@@ -147,31 +151,42 @@ tell_untold(ClvKmsServer *server)
     if (n == 0)
         return;
     g_snprintf(decision.rule, sizeof decision.rule,
-               "%" G_GINT64_FORMAT " refusals of strangers without a line, more than %d a second", n,
-               STRANGERS_PER_S);
+               "%" G_GINT64_FORMAT
+               " refusals without a line, of strangers or above a user's rate; more "
+               "than %d a second, or the file was not to be written",
+               n, CHEAP_PER_S);
     write_line(server, &decision, "-");
 }
 
-/* Who has proven to be a user always has his line. */
-static void
-tell_of(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
+/* It cost nothing to cause, and its line is one too many. */
+static gboolean
+is_to_be_counted(ClvKmsServer *server, const ClvKmsDecision *decision)
 {
-    if (decision->authenticated ||
-        clv_kms_rates_take(server->strangers, "", STRANGERS_PER_S, g_get_monotonic_time())) {
-        write_line(server, decision, peer);
-        return;
-    }
-    __atomic_fetch_add(&server->untold, 1, __ATOMIC_RELAXED);
-    clv_kms_metrics_add(&server->metrics.untold, 1);
+    if (decision->authenticated && !decision->limited)
+        return FALSE;
+    return !clv_kms_rates_take(server->cheap, "", CHEAP_PER_S, g_get_monotonic_time()) ||
+           (server->audit != NULL && !clv_kms_audit_has_room(server->audit));
 }
 
-static void
+/* Who has proven to be a user always has his line. Returns: FALSE when it has to wait for the disk
+ */
+static gboolean
+tell_of(ClvKmsServer *server, const ClvKmsDecision *decision, const char *peer)
+{
+    if (!is_to_be_counted(server, decision))
+        return write_line(server, decision, peer);
+    __atomic_fetch_add(&server->untold, 1, __ATOMIC_RELAXED);
+    clv_kms_metrics_add(&server->metrics.untold, 1);
+    return TRUE;
+}
+
+static gboolean
 tell(ClvKmsServer *server, struct MHD_Connection *connection, const ClvKmsDecision *decision)
 {
     char peer[80];
 
     peer_of(connection, peer, sizeof peer);
-    tell_of(server, decision, peer);
+    return tell_of(server, decision, peer);
 }
 
 static enum MHD_Result
@@ -185,6 +200,13 @@ refuse(ClvKmsServer *server, struct MHD_Connection *connection, unsigned int sta
     clv_kms_metrics_add(&server->metrics.http_refused, 1);
     tell(server, connection, &decision);
     return answer(connection, status, "text/plain", text, strlen(text));
+}
+
+/* Whom nothing can be written down about gets nothing. */
+static enum MHD_Result
+out_of_order(ClvKmsServer *server, struct MHD_Connection *connection)
+{
+    return refuse(server, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of order");
 }
 
 /* The first one of a client is no refusal, but the next may be; each is a line. */
@@ -224,7 +246,8 @@ http_status(const ClvKmsDecision *decision)
     return decision->limited ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_OK;
 }
 
-/* HTTP Digest says nothing about a body: without TLS somebody between may have put in another one. */
+/* HTTP Digest says nothing about a body: without TLS somebody between may have put in another one.
+ */
 static gboolean
 is_protected(const ClvKmsServer *server, const GByteArray *body)
 {
@@ -255,7 +278,8 @@ serve_listing(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
                       "an announcement without a MAC needs TLS");
     status = clv_kms_service_list(server->service, upload->body->data, upload->body->len,
                                   g_get_real_time(), upload->proven, &decision);
-    tell(server, connection, &decision);
+    if (!tell(server, connection, &decision))
+        return out_of_order(server, connection);
     /* why is for who has proven himself; others do not learn which names there are */
     text = g_strdup_printf("%s\n", status == MHD_HTTP_FORBIDDEN && !decision.authenticated
                                        ? "not proven to be a user of this KMS"
@@ -295,12 +319,13 @@ serve_message(ClvKmsServer *server, struct MHD_Connection *connection, Upload *u
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST,
                       "the body is no MIKEY message that could be answered");
     clv_kms_metrics_took(&server->metrics, g_get_monotonic_time() - started_us);
-    tell(server, connection, &decision);
+    if (!tell(server, connection, &decision))
+        return out_of_order(server, connection);
     return answer_message(connection, http_status(&decision), reply, upload->binary);
 }
 
-/* In a thread of the relays. The line is not left to the connection, which may be gone: the answer is
- * kept for a while, and who sends the same octets again gets it. */
+/* In a thread of the relays. The line is not left to the connection, which may be gone: the answer
+ * is kept for a while, and who sends the same octets again gets it. */
 static void
 on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
 {
@@ -310,7 +335,7 @@ on_relayed(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
     upload->decision = *decision;
     upload->relayed = TRUE;
     if (answer != NULL)
-        tell_of(upload->server, decision, upload->peer);
+        upload->unwritten = !tell_of(upload->server, decision, upload->peer);
     MHD_resume_connection(upload->connection);
 }
 
@@ -319,6 +344,8 @@ serve_relayed(ClvKmsServer *server, struct MHD_Connection *connection, const Upl
 {
     if (upload->reply == NULL)
         return refuse(server, connection, MHD_HTTP_BAD_REQUEST, "nothing that could be answered");
+    if (upload->unwritten)
+        return out_of_order(server, connection);
     return answer_message(connection, http_status(&upload->decision), upload->reply,
                           upload->binary);
 }
@@ -398,7 +425,6 @@ guest_of(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-/* Whom nothing could be written down about gets nothing. */
 static gboolean
 can_write_down(ClvKmsServer *server)
 {
@@ -426,7 +452,7 @@ on_head(ClvKmsServer *server, struct MHD_Connection *connection, const char *url
     if (status != 0)
         return refuse(server, connection, status, why);
     if (!can_write_down(server))
-        return refuse(server, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of order");
+        return out_of_order(server, connection);
     proof = clv_kms_proof_check(&question, &proven);
     if (proof == CLV_KMS_PROOF_REFUSED)
         return refuse(server, connection, MHD_HTTP_FORBIDDEN,
@@ -460,6 +486,8 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
         return take_piece(upload, data, len);
     if (upload->relayed)
         return serve_relayed(server, connection, upload);
+    if (!can_write_down(server)) /* the body may have taken its time */
+        return out_of_order(server, connection);
     return upload->listing ? serve_listing(server, connection, upload)
                            : serve_message(server, connection, upload);
 }
@@ -514,16 +542,26 @@ on_http_log(void *user, const char *format, va_list args)
 
 /* ---- once a second ---- */
 
+static gboolean
+tend_audit(ClvKmsServer *server, GError **error)
+{
+    if (server->audit != NULL &&
+        (!clv_kms_audit_follow(server->audit, error) || !clv_kms_audit_flush(server->audit, error)))
+        return FALSE;
+    tell_untold(server);
+    return TRUE;
+}
+
 /* Tells a failure once, and when it is over. */
 static void
 tend(ClvKmsServer *server, gboolean *failing)
 {
     g_autoptr(GError) error = NULL;
+    gboolean good;
 
     clv_kms_service_keep_relays(server->service, server->relays);
-    if (clv_kms_service_tend(server->service, g_get_real_time(), &error) &&
-        (server->audit == NULL || (clv_kms_audit_follow(server->audit, &error) &&
-                                   clv_kms_audit_flush(server->audit, &error)))) {
+    good = tend_audit(server, &error);
+    if (clv_kms_service_tend(server->service, g_get_real_time(), good ? &error : NULL) && good) {
         if (*failing)
             clv_log(CLV_LOG_NOTICE, NULL, "kms-state", "the state of the KMS is kept again");
         *failing = FALSE;
@@ -542,10 +580,8 @@ tend_until_stopped(gpointer data)
     struct pollfd wake = {.fd = server->tender_wake, .events = POLLIN};
     gboolean failing = FALSE;
 
-    while (poll(&wake, 1, TEND_MS) <= 0) {
-        tell_untold(server);
+    while (poll(&wake, 1, TEND_MS) <= 0)
         tend(server, &failing);
-    }
     tell_untold(server);
     return NULL;
 }
@@ -698,7 +734,8 @@ check_pair(const ClvKmsServer *server, const ClvKmsServerConfig *config, GError 
         fail(error, "%s: found no private key, expected one in PEM, without a password",
              config->key_file);
     else if (X509_check_private_key(certificate, key) != 1)
-        fail(error, "%s: found a key that is not that of the first certificate in %s, expected its own",
+        fail(error,
+             "%s: found a key that is not that of the first certificate in %s, expected its own",
              config->key_file, config->cert_file);
     else
         fits = TRUE;
@@ -743,10 +780,11 @@ check_exposure(GInetSocketAddress *address, const ClvKmsServerConfig *config, GE
     if (config->cert_file != NULL || config->allow_insecure ||
         g_inet_address_get_is_loopback(g_inet_socket_address_get_address(address)))
         return TRUE;
-    return fail(error,
-                "KMS listen address: found '%s', plain HTTP beyond loopback, expected a certificate, a "
-                "loopback address, or the explicit permission for insecure transport",
-                config->listen);
+    return fail(
+        error,
+        "KMS listen address: found '%s', plain HTTP beyond loopback, expected a certificate, a "
+        "loopback address, or the explicit permission for insecure transport",
+        config->listen);
 }
 
 gboolean
@@ -763,10 +801,10 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     guint connections =
         config->max_connections != 0 ? config->max_connections : DEFAULT_CONNECTIONS;
     guint threads = config->threads != 0 ? config->threads : DEFAULT_THREADS;
-    /* poll, not epoll: with epoll libmicrohttpd 0.9.75 may abort in MHD_quiesce_daemon(), when one of
-     * its own threads has taken the listening socket out of the set at the same moment */
-    unsigned int flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
-                         MHD_ALLOW_SUSPEND_RESUME;
+    /* poll, not epoll: with epoll libmicrohttpd 0.9.75 may abort in MHD_quiesce_daemon(), when one
+     * of its own threads has taken the listening socket out of the set at the same moment */
+    unsigned int flags =
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert_pem},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key_pem},
@@ -781,7 +819,7 @@ start_daemon(ClvKmsServer *server, const ClvKmsServerConfig *config, int fd)
     if (server->cert_pem != NULL)
         flags |= MHD_USE_TLS;
     server->crowd = clv_kms_crowd_new(connections);
-    server->strangers = clv_kms_rates_new();
+    server->cheap = clv_kms_rates_new();
     server->relays = clv_kms_relays_new(on_relayed);
     /* each thread has its share of the connections */
     threads = MIN(threads, connections);
@@ -867,7 +905,8 @@ stop_daemon(ClvKmsServer *server)
         close(fd);
     clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_TIMEOUT_US);
     clv_kms_relays_stop(server->relays); /* nobody may be suspended when the daemon stops, */
-    clv_kms_crowd_settle(server->crowd, g_get_monotonic_time() + STOP_ANSWER_US); /* and each told */
+    clv_kms_crowd_settle(server->crowd,
+                         g_get_monotonic_time() + STOP_ANSWER_US); /* and each told */
     MHD_stop_daemon(server->daemon);
 }
 
@@ -883,8 +922,8 @@ clv_kms_server_free(ClvKmsServer *server)
     clv_kms_relays_free(server->relays);
     clv_kms_crowd_free(server->crowd);
     clv_kms_digest_free(server->digest);
-    if (server->strangers != NULL)
-        clv_kms_rates_free(server->strangers);
+    if (server->cheap != NULL)
+        clv_kms_rates_free(server->cheap);
     clv_secret_free_string(server->cert_pem);
     clv_secret_free_string(server->key_pem);
     g_free(server->ca_pem);

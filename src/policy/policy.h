@@ -154,7 +154,6 @@ gint64 clv_policy_first_join_timeout_ms(const ClvPolicyView *view);
 gint64 clv_policy_max_duration_ms(const ClvPolicyView *view);     /* 0: none */
 gint64 clv_policy_max_ticket_lifetime_s(const ClvPolicyView *view);
 guint clv_policy_max_participants(const ClvPolicyView *view);
-gboolean clv_policy_create_empty(const ClvPolicyView *view);
 gboolean clv_policy_scheduled(const ClvPolicyView *view);
 gboolean clv_policy_end_when_creator_leaves(const ClvPolicyView *view);
 gint64 clv_policy_creator_grace_ms(const ClvPolicyView *view);

@@ -45,12 +45,6 @@ clv_policy_max_participants(const ClvPolicyView *view)
 }
 
 gboolean
-clv_policy_create_empty(const ClvPolicyView *view)
-{
-    return view_number(view, KEY_CREATE_EMPTY) != 0;
-}
-
-gboolean
 clv_policy_scheduled(const ClvPolicyView *view)
 {
     return view_number(view, KEY_SCHEDULED) != 0;

@@ -9,11 +9,11 @@
 #include <gio/gio.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/identity.h"
+#include "base/nonce.h"
 #include "base/option.h"
 #include "base/secret.h"
 
@@ -48,7 +48,7 @@ typedef struct Used {
 
 struct ClvDigest {
     char *realm;
-    guint8 key[32]; /* seals the nonces of this process */
+    guint8 key[CLV_NONCE_KEY]; /* seals the nonces of this process */
     guint8 opaque[8];
     GHashTable *users; /* name -> User */
     GHashTable *used;  /* nonce -> Used */
@@ -75,80 +75,7 @@ hash(const Algorithm *algorithm, guint8 out[MAX_HASH], const char *const *parts)
         g_error("%s is not to be had from libcrypto", algorithm->name);
 }
 
-static void
-to_hex(const guint8 *bytes, gsize len, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (gsize i = 0; i < len; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * len] = '\0';
-}
-
-static gboolean
-from_hex(const char *text, guint8 *out, gsize len)
-{
-    if (strlen(text) != 2 * len)
-        return FALSE;
-    for (gsize i = 0; i < len; i++) {
-        int high = g_ascii_xdigit_value(text[2 * i]), low = g_ascii_xdigit_value(text[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return FALSE;
-        out[i] = (guint8)(high << 4 | low);
-    }
-    return TRUE;
-}
-
-/* ---- nonces: time (8), random (8), seal (16), in hex ---------------------------------------- */
-
-#define NONCE_BODY 16
-#define NONCE_SEAL 16
-#define NONCE_LEN (NONCE_BODY + NONCE_SEAL)
-
-static void
-seal(const ClvDigest *digest, const guint8 body[NONCE_BODY], guint8 out[NONCE_SEAL])
-{
-    guint8 mac[EVP_MAX_MD_SIZE];
-    guint len = 0;
-
-    if (HMAC(EVP_sha256(), digest->key, sizeof(digest->key), body, NONCE_BODY, mac, &len) == NULL)
-        g_error("HMAC is not to be had from libcrypto");
-    memcpy(out, mac, NONCE_SEAL);
-}
-
-static void
-make_nonce(const ClvDigest *digest, gint64 now_us, char out[2 * NONCE_LEN + 1])
-{
-    guint8 nonce[NONCE_LEN];
-    guint64 stamp = GUINT64_TO_BE((guint64)now_us);
-
-    memcpy(nonce, &stamp, 8);
-    if (!clv_random(NULL, nonce + 8, 8))
-        g_error("no random numbers");
-    seal(digest, nonce, nonce + NONCE_BODY);
-    to_hex(nonce, NONCE_LEN, out);
-}
-
-/* Is it ours, and since when? */
-static gboolean
-open_nonce(const ClvDigest *digest, const char *text, gint64 *out_born_us)
-{
-    guint8 nonce[NONCE_LEN], expected[NONCE_SEAL];
-    guint64 stamp;
-
-    if (!from_hex(text, nonce, NONCE_LEN))
-        return FALSE;
-    seal(digest, nonce, expected);
-    if (CRYPTO_memcmp(expected, nonce + NONCE_BODY, NONCE_SEAL) != 0)
-        return FALSE;
-
-    memcpy(&stamp, nonce, 8);
-    *out_born_us = (gint64)GUINT64_FROM_BE(stamp);
-    return TRUE;
-}
+/* ---- nonces, and how often they were used -------------------------------------------------- */
 
 static gboolean
 is_older(gpointer key, gpointer value, gpointer limit_us)
@@ -177,8 +104,8 @@ forget_older_half(ClvDigest *digest, gint64 now_us)
     while (g_hash_table_iter_next(&iter, NULL, &used))
         g_array_append_val(births, ((Used *)used)->born_us);
     g_array_sort(births, compare_births);
-    digest->oldest_us = MAX(g_array_index(births, gint64, births->len / 2) + 1,
-                            now_us - CLV_DIGEST_NONCE_LIFE_US);
+    digest->oldest_us =
+        MAX(g_array_index(births, gint64, births->len / 2) + 1, now_us - CLV_DIGEST_NONCE_LIFE_US);
     g_hash_table_foreach_remove(digest->used, is_older, &digest->oldest_us);
 }
 
@@ -273,7 +200,7 @@ read_option(const ClvDigest *digest, Filing *f, const char *name, const ClvIniEn
         if (strcmp(e->key, algorithms[i].option) != 0)
             continue;
         f->has_hash = TRUE;
-        f->user->has[i] = from_hex(e->value, f->user->ha1[i], algorithms[i].len);
+        f->user->has[i] = clv_hex_read(e->value, f->user->ha1[i], algorithms[i].len);
         if (!f->user->has[i])
             complain(errors, name, e->line,
                      "%s: found %zu characters, expected %u hexadecimal digits", e->key,
@@ -452,7 +379,7 @@ clv_digest_make_user(const char *user, const char *realm, const char *password,
         guint8 ha1[MAX_HASH];
 
         hash(&algorithms[i], ha1, parts);
-        to_hex(ha1, algorithms[i].len, hex[i]);
+        clv_hex_write(ha1, algorithms[i].len, hex[i]);
         OPENSSL_cleanse(ha1, sizeof(ha1));
     }
     text = g_strdup_printf("[user %s]\nidentity=%s\n%s=%s\n%s=%s\n", user, canonical,
@@ -467,12 +394,12 @@ char **
 clv_digest_challenges(ClvDigest *digest, gint64 now_us, gboolean stale)
 {
     char **out = g_new0(char *, N_ALGORITHMS + 1);
-    char nonce[2 * NONCE_LEN + 1];
+    char nonce[CLV_NONCE_LEN + 1];
     char opaque[2 * sizeof(digest->opaque) + 1];
 
-    to_hex(digest->opaque, sizeof(digest->opaque), opaque);
+    clv_hex_write(digest->opaque, sizeof(digest->opaque), opaque);
     for (gsize i = 0; i < N_ALGORITHMS; i++) {
-        make_nonce(digest, now_us, nonce);
+        clv_nonce_make(digest->key, now_us, nonce);
         out[i] = g_strdup_printf("Digest realm=\"%s\", nonce=\"%s\", opaque=\"%s\", "
                                  "algorithm=%s, qop=\"auth\"%s",
                                  digest->realm, nonce, opaque, algorithms[i].name,
@@ -583,12 +510,12 @@ is_right(const Response *r, const Algorithm *algorithm, const User *user, const 
     const char *const all[] = {ha1, r->nonce, r->nc, r->cnonce, r->qop, ha2, NULL};
 
     hash(algorithm, digest2, second);
-    to_hex(digest2, algorithm->len, ha2);
-    to_hex(known ? user->ha1[index] : nobody, algorithm->len, ha1);
+    clv_hex_write(digest2, algorithm->len, ha2);
+    clv_hex_write(known ? user->ha1[index] : nobody, algorithm->len, ha1);
     hash(algorithm, right, all);
     OPENSSL_cleanse(ha1, sizeof(ha1));
 
-    return from_hex(r->response, given, algorithm->len) &&
+    return clv_hex_read(r->response, given, algorithm->len) &&
            CRYPTO_memcmp(given, right, algorithm->len) == 0 && known;
 }
 
@@ -602,14 +529,14 @@ judge(ClvDigest *digest, const Response *r, const char *method, const char *uri,
     guint8 nc[4];
     gint64 born_us;
 
-    to_hex(digest->opaque, sizeof(digest->opaque), opaque);
+    clv_hex_write(digest->opaque, sizeof(digest->opaque), opaque);
     if (algorithm == NULL || strcmp(r->realm, digest->realm) != 0 ||
-        g_ascii_strcasecmp(r->qop, "auth") != 0 || !from_hex(r->nc, nc, 4) ||
+        g_ascii_strcasecmp(r->qop, "auth") != 0 || !clv_hex_read(r->nc, nc, 4) ||
         !same_uri(r->uri, uri) || !is_right(r, algorithm, user, method))
         return CLV_DIGEST_BAD;
     /* A nonce from before a restart is as good as an old one. */
     if ((r->opaque != NULL && strcmp(r->opaque, opaque) != 0) ||
-        !open_nonce(digest, r->nonce, &born_us) || born_us > now_us ||
+        !clv_nonce_open(digest->key, r->nonce, &born_us) || born_us > now_us ||
         now_us - born_us > CLV_DIGEST_NONCE_LIFE_US)
         return CLV_DIGEST_STALE;
     if (!count_use(digest, r->nonce,

@@ -223,7 +223,6 @@ void clv_unacked_free(ClvUnacked *unacked);
 void clv_unacked_take(ClvSip *sip, nta_incoming_t *irq);
 /* Does the sender owe so many ACKs that he is not worth a transaction? forgeable: it came by UDP */
 gboolean clv_unacked_is_debtor(const ClvSip *sip, msg_t *msg, gboolean forgeable);
-guint clv_unacked_count(const ClvSip *sip);
 
 /* ---- dialog.c ---- */
 Dialog *clv_dialog_find(const ClvSip *sip, ClvLegId leg); /* (nullable) */

@@ -108,12 +108,6 @@ clv_unacked_is_debtor(const ClvSip *sip, msg_t *msg, gboolean forgeable)
            (forgeable && g_hash_table_size(sip->unacked->refusals) >= MAX_IN_ALL);
 }
 
-guint
-clv_unacked_count(const ClvSip *sip)
-{
-    return g_hash_table_size(sip->unacked->refusals);
-}
-
 ClvUnacked *
 clv_unacked_new(void)
 {

@@ -19,7 +19,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define MAX_PASSWORD 256
 #define LINGER_MS 2000 /* for NOTIFYs after the end of a call */
 
 /* ---- telling ----------------------------------------------------------------------------- */

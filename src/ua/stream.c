@@ -855,12 +855,6 @@ clv_ua_stream_start(ClvUaStream *stream, const ClvUaStreamPeer *peer, GError **e
     return TRUE;
 }
 
-gboolean
-clv_ua_stream_is_running(const ClvUaStream *stream)
-{
-    return stream->running;
-}
-
 void
 clv_ua_stream_set_sending(ClvUaStream *stream, gboolean sending)
 {

@@ -79,7 +79,6 @@ gboolean clv_ua_stream_start(ClvUaStream *stream, const ClvUaStreamPeer *peer, G
 gboolean clv_ua_stream_dtmf(ClvUaStream *stream, guint8 pt, const char *digits);
 /* The other side has the answer with our new keys. */
 void clv_ua_stream_switch_tx(ClvUaStream *stream);
-gboolean clv_ua_stream_is_running(const ClvUaStream *stream);
 /* The other side's keys for us are not known yet, or we are on hold: say nothing */
 void clv_ua_stream_set_sending(ClvUaStream *stream, gboolean sending);
 /* Says goodbye on RTCP and stops; counters and meter stay. */

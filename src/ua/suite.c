@@ -38,18 +38,6 @@ clv_ua_suite_parse(const char *name)
     return CLV_SRTP_NONE;
 }
 
-guint
-clv_ua_suite_key_len(ClvSrtpSuite suite)
-{
-    return suites[suite].key_len;
-}
-
-guint
-clv_ua_suite_salt_len(ClvSrtpSuite suite)
-{
-    return suites[suite].salt_len;
-}
-
 gboolean
 clv_ua_suite_fresh(ClvSrtpSuite suite, ClvSrtpKeys *out_keys, GError **error)
 {

@@ -14,8 +14,6 @@ GQuark clv_ua_suite_error_quark(void);
 const char *clv_ua_suite_name(ClvSrtpSuite suite);
 /* Returns: CLV_SRTP_NONE for an unknown name; without regard to case */
 ClvSrtpSuite clv_ua_suite_parse(const char *name);
-guint clv_ua_suite_key_len(ClvSrtpSuite suite);
-guint clv_ua_suite_salt_len(ClvSrtpSuite suite);
 
 /* Fresh keys. FALSE when there are no random octets. */
 gboolean clv_ua_suite_fresh(ClvSrtpSuite suite, ClvSrtpKeys *out_keys, GError **error);

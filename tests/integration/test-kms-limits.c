@@ -151,6 +151,37 @@ assert_ticket(Kms *kms, const char *user, const char *identity)
     g_assert_cmpuint(first[1], ==, MIKEY_REQUEST_RESP);
 }
 
+static int
+connect_to(const Kms *kms)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    const char *port = strrchr(kms->url, ':') + 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((guint16)g_ascii_strtoull(port, NULL, 10));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+    return fd;
+}
+
+/* The head of a request for a ticket has been taken. Returns: where the body goes */
+static int
+begin_request(const Kms *kms, gsize len)
+{
+    g_autofree char *head =
+        g_strdup_printf("POST /keymanagement?requesttype=ticketrequest HTTP/1.1\r\nHost: x\r\n"
+                        "Content-Type: application/mikey\r\nExpect: 100-continue\r\n"
+                        "Content-Length: %" G_GSIZE_FORMAT "\r\n\r\n",
+                        len);
+    char answer[64] = "";
+    int fd = connect_to(kms);
+
+    g_assert_cmpint(send(fd, head, strlen(head), 0), ==, (gssize)strlen(head));
+    g_assert_cmpint(recv(fd, answer, sizeof answer - 1, 0), >, 0); /* 100: it is under way */
+    g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 100"));
+    return fd;
+}
+
 /* ---- HTTP Digest ---- */
 
 static void
@@ -341,17 +372,43 @@ test_claims_are_read(void)
     g_assert_false(clv_kms_claim_parse(too_long, &claim));
 }
 
+#define REALM "3GPP-bootstrapping@example.org"
+
+/* Asks with @claim, whose response is made here. Returns: HTTP status; 400: in, but the body is
+ * none */
+static long
+claim_with(Kms *kms, ClvKmsClaim *claim, const char *password)
+{
+    char response[CLV_KMS_DIGEST_HEX + 1];
+    g_autofree char *url = g_strconcat(kms->url, "?requesttype=ticketrequest", NULL);
+    g_autoptr(GString) body = g_string_new(NULL);
+    g_autofree char *header = NULL;
+    struct curl_slist *headers = NULL;
+    long status;
+
+    clv_kms_digest_response(claim, "POST", password, response);
+    header = g_strdup_printf("Authorization: Digest username=\"%s\",realm=\"%s\","
+                             "nonce=\"%s\",uri=\"%s\",cnonce=\"c\",nc=00000001,qop=auth,"
+                             "response=\"%s\"",
+                             claim->user, claim->realm, claim->nonce, claim->uri, response);
+    headers = curl_slist_append(NULL, "Content-Type: application/mikey");
+    headers = curl_slist_append(headers, header);
+    curl_easy_setopt(kms->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(kms->curl, CURLOPT_POSTFIELDSIZE, 4L);
+    curl_easy_setopt(kms->curl, CURLOPT_COPYPOSTFIELDS, "none");
+    status = perform(kms, url, body);
+    curl_easy_setopt(kms->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    return status;
+}
+
 /* What was proven for one resource is not good for another. */
 static void
 test_digest_is_for_its_uri(void)
 {
     g_auto(Kms) kms = {0};
-    g_autofree char *nonce = NULL, *header = NULL, *password = NULL;
-    char response[CLV_KMS_DIGEST_HEX + 1];
+    g_autofree char *password = NULL;
     MikeyKey psk = party_psk("alice");
-    struct curl_slist *headers = NULL;
-    ClvKmsClaim claim = {"alice", "3GPP-bootstrapping@example.org", NULL, NULL, "c", "00000001",
-                         response};
     static const struct {
         const char *uri;
         long status;
@@ -365,28 +422,33 @@ test_digest_is_for_its_uri(void)
     kms_start(&kms, "http-auth = digest", 0);
     password = g_base64_encode(psk.bytes, psk.len);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *url = g_strconcat(kms.url, "?requesttype=ticketrequest", NULL);
-        g_autoptr(GString) body = g_string_new(NULL);
+        g_autofree char *nonce = nonce_of(&kms);
+        ClvKmsClaim claim = {"alice", REALM, nonce, (char *)cases[i].uri, "c", "00000001", NULL};
 
         g_test_message("%s", cases[i].uri);
-        claim.nonce = nonce = nonce_of(&kms);
-        claim.uri = (char *)cases[i].uri;
-        clv_kms_digest_response(&claim, "POST", password, response);
-        header = g_strdup_printf("Authorization: Digest username=\"alice\",realm=\"%s\","
-                                 "nonce=\"%s\",uri=\"%s\",cnonce=\"c\",nc=00000001,qop=auth,"
-                                 "response=\"%s\"",
-                                 claim.realm, nonce, claim.uri, response);
-        headers = curl_slist_append(NULL, "Content-Type: application/mikey");
-        headers = curl_slist_append(headers, header);
-        curl_easy_setopt(kms.curl, CURLOPT_HTTPHEADER, headers);
-        curl_easy_setopt(kms.curl, CURLOPT_POSTFIELDSIZE, 4L);
-        curl_easy_setopt(kms.curl, CURLOPT_COPYPOSTFIELDS, "none");
-        g_assert_cmpint(perform(&kms, url, body), ==, cases[i].status);
-        curl_easy_setopt(kms.curl, CURLOPT_HTTPHEADER, NULL);
-        curl_slist_free_all(headers);
-        g_clear_pointer(&nonce, g_free);
-        g_clear_pointer(&header, g_free);
+        g_assert_cmpint(claim_with(&kms, &claim, password), ==, cases[i].status);
     }
+}
+
+/* Nothing is kept for those who have no key, whatever password they think they have. */
+static void
+test_strangers_use_up_no_count(void)
+{
+    static const char *const passwords[] = {"", "nobody"};
+    g_auto(Kms) kms = {0};
+    g_autofree char *password = NULL, *nonce = NULL;
+    MikeyKey psk = party_psk("alice");
+    ClvKmsClaim claim = {"mallory", REALM,      NULL, "/keymanagement?requesttype=ticketrequest",
+                         "c",       "00000001", NULL};
+
+    kms_start(&kms, "http-auth = digest", 0);
+    password = g_base64_encode(psk.bytes, psk.len);
+    claim.nonce = nonce = nonce_of(&kms);
+    for (guint i = 0; i < G_N_ELEMENTS(passwords); i++)
+        g_assert_cmpint(claim_with(&kms, &claim, passwords[i]), ==, 401);
+    claim.user = "alice";
+    g_assert_cmpint(claim_with(&kms, &claim, password), ==, 400);
+    g_assert_cmpint(claim_with(&kms, &claim, password), ==, 401); /* twice */
 }
 
 /* Several who begin in one second do not take each other for a replay, and strangers who ask for
@@ -769,7 +831,7 @@ test_audit_of_strangers(void)
     clv_kms_server_free(g_steal_pointer(&kms.server)); /* writes what is still untold */
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
-        const char *untold = strstr(line, " refusals of strangers without a line");
+        const char *untold = strstr(line, " refusals without a line");
         const char *end = strchr(line, '\n');
 
         if (untold != NULL && untold < end) {
@@ -785,6 +847,16 @@ test_audit_of_strangers(void)
     g_assert_nonnull(strstr(text, "\"user\":\"alice\""));
 }
 
+/* A disk that gets full */
+static void
+limit_files(rlim_t octets)
+{
+    struct rlimit limit = {octets, RLIM_INFINITY};
+
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+}
+
 /* What is cut off by a full disk is not what the next line goes on with, and no line is lost. */
 static void
 test_audit_on_a_full_disk(void)
@@ -796,21 +868,17 @@ test_audit_on_a_full_disk(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(ClvKmsAudit) audit = clv_kms_audit_open(path, &error);
     ClvKmsDecision decision = {.user = "alice", .request = "request", .subject = "-"};
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
     struct stat info;
 
     g_assert_true(clv_kms_audit_write(audit, &decision, "x", NOW_US, &error));
     g_assert_cmpint(stat(path, &info), ==, 0);
-    signal(SIGXFSZ, SIG_IGN);
-    limit.rlim_cur = (rlim_t)info.st_size + 20;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit_files((rlim_t)info.st_size + 20);
     g_assert_false(clv_kms_audit_write(audit, &decision, "y", NOW_US, &error));
     g_assert_nonnull(strstr(error->message, path));
     g_clear_error(&error);
     g_assert_false(clv_kms_audit_write(audit, &decision, "yy", NOW_US, NULL));
     g_assert_false(clv_kms_audit_flush(audit, NULL));
-    limit.rlim_cur = RLIM_INFINITY;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit_files(RLIM_INFINITY);
     g_assert_true(clv_kms_audit_write(audit, &decision, "z", NOW_US, &error));
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     lines = g_strsplit(text, "\n", -1);
@@ -825,13 +893,38 @@ test_audit_on_a_full_disk(void)
     g_rmdir(folder);
 }
 
-/* One decision may be on its way when the disk gets full; then nothing is granted until there is room. */
+/* Strangers may fill it up; who has proven to be somebody has his line still. */
+static void
+test_audit_has_room_for_who_is_known(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("kms-audit-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "audit", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ClvKmsAudit) audit = clv_kms_audit_open(path, &error);
+    ClvKmsDecision stranger = {.user = "-", .request = "http", .subject = "-"};
+    ClvKmsDecision alice = {.user = "alice", .request = "request", .subject = "-"};
+    guint n = 0;
+
+    limit_files(0);
+    while (clv_kms_audit_has_room(audit) && ++n < 100000)
+        g_assert_false(clv_kms_audit_write(audit, &stranger, "x", NOW_US, NULL));
+    g_assert_cmpuint(n, <, 100000);
+    g_assert_false(clv_kms_audit_write(audit, &alice, "y", NOW_US, NULL));
+    limit_files(RLIM_INFINITY);
+    g_assert_true(clv_kms_audit_flush(audit, &error));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_nonnull(strstr(text, "\"user\":\"alice\",\"from\":\"y\""));
+    g_unlink(path);
+    g_rmdir(folder);
+}
+
+/* Nothing is granted until there is room, not even to who was on his way before. */
 static void
 test_full_disk_grants_nothing(void)
 {
     g_auto(Kms) kms = {0};
     g_autofree char *text = NULL, *path = NULL;
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
     struct stat info;
     guint8 first[2];
 
@@ -839,18 +932,65 @@ test_full_disk_grants_nothing(void)
     assert_ticket(&kms, "alice", ALICE);
     path = g_build_filename(kms.folder, "audit", NULL);
     g_assert_cmpint(stat(path, &info), ==, 0);
-    signal(SIGXFSZ, SIG_IGN);
-    limit.rlim_cur = (rlim_t)info.st_size;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
-    assert_ticket(&kms, "bob", "sip:bob@example.org");
+    limit_files((rlim_t)info.st_size);
+    g_assert_cmpint(ask(&kms, "bob", BOB, first), ==, 503);
     g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 503);
     g_assert_cmpint(ask(&kms, "alice", ALICE, first), ==, 503);
-    limit.rlim_cur = RLIM_INFINITY;
-    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit_files(RLIM_INFINITY);
     assert_ticket(&kms, "alice", ALICE);
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     g_assert_nonnull(strstr(text, "\"user\":\"bob\""));
     g_assert_nonnull(strstr(text, "HTTP 503: out of order"));
+}
+
+/* Who sends his head while there is room, and the rest when there is none, is not even looked at.
+ */
+static void
+test_full_disk_and_a_slow_body(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autoptr(Wanted) wanted = wanted_new(BOB);
+    g_autoptr(MikeyRequest) request = NULL;
+    MikeyBytes octets;
+    ClvKmsServiceState state;
+    char answer[64] = "";
+    guint8 first[2];
+    int fd;
+
+    kms_start(&kms, "audit-file = audit", 0);
+    request = party_request("alice", ALICE, wanted, g_get_real_time());
+    octets = mikey_request_octets(request);
+    fd = begin_request(&kms, octets.len);
+    limit_files(0);
+    g_assert_cmpint(ask(&kms, "bob", BOB, first), ==, 503);
+    g_assert_cmpint(send(fd, octets.data, octets.len, 0), ==, (gssize)octets.len);
+    g_assert_cmpint(recv(fd, answer, sizeof answer - 1, 0), >, 0);
+    limit_files(RLIM_INFINITY);
+    g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 503"));
+    clv_kms_service_state(kms.service, &state);
+    g_assert_cmpuint(state.granted, ==, 1); /* bob's */
+    close(fd);
+}
+
+/* The refusals of who asks too often cost him nothing, and must not fill the disk either. */
+static void
+test_audit_of_who_asks_too_often(void)
+{
+    g_auto(Kms) kms = {0};
+    g_autofree char *text = NULL, *path = NULL;
+    guint n_lines = 0;
+    guint8 first[2];
+
+    kms_start(&kms, "audit-file = audit\nuser-rate = 1", 0);
+    for (guint i = 0; i < 1000; i++)
+        ask(&kms, "alice", ALICE, first);
+    path = g_build_filename(kms.folder, "audit", NULL);
+    clv_kms_server_free(g_steal_pointer(&kms.server));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        n_lines++;
+    g_assert_cmpuint(n_lines, <, 1000);
+    g_assert_nonnull(strstr(text, " refusals without a line"));
 }
 
 /* Strange octets stay in their string; a file that is moved away is followed by a new one. */
@@ -880,19 +1020,6 @@ test_audit_file(void)
 }
 
 /* ---- silent connections ---- */
-
-static int
-connect_to(const Kms *kms)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    const char *port = strrchr(kms->url, ':') + 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((guint16)g_ascii_strtoull(port, NULL, 10));
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
-    return fd;
-}
 
 /* More than there are places, some with half a request: the KMS goes on answering. */
 static void
@@ -931,7 +1058,6 @@ test_stop_answers_what_is_under_way(void)
     g_auto(Kms) kms = {0};
     g_autoptr(Wanted) wanted = wanted_new(BOB);
     g_autoptr(MikeyRequest) request = NULL;
-    g_autofree char *head = NULL;
     MikeyBytes octets;
     GThread *thread;
     char answer[64] = "";
@@ -941,14 +1067,7 @@ test_stop_answers_what_is_under_way(void)
     kms_start(&kms, NULL, 0);
     request = party_request("alice", ALICE, wanted, g_get_real_time());
     octets = mikey_request_octets(request);
-    head = g_strdup_printf("POST /keymanagement?requesttype=ticketrequest HTTP/1.1\r\nHost: x\r\n"
-                           "Content-Type: application/mikey\r\nExpect: 100-continue\r\n"
-                           "Content-Length: %" G_GSIZE_FORMAT "\r\n\r\n",
-                           octets.len);
-    fd = connect_to(&kms);
-    g_assert_cmpint(send(fd, head, strlen(head), 0), ==, (gssize)strlen(head));
-    g_assert_cmpint(recv(fd, answer, sizeof answer - 1, 0), >, 0); /* 100: it is under way */
-    g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 100"));
+    fd = begin_request(&kms, octets.len);
     thread = g_thread_new("stop", stop, &kms);
     do { /* until nobody is let in any more */
         struct sockaddr_in address = {.sin_family = AF_INET};
@@ -981,6 +1100,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/no-count-counts-twice", test_no_count_counts_twice);
     g_test_add_func("/kms-limits/claims-are-read", test_claims_are_read);
     g_test_add_func("/kms-limits/digest-is-for-its-uri", test_digest_is_for_its_uri);
+    g_test_add_func("/kms-limits/strangers-use-up-no-count", test_strangers_use_up_no_count);
     g_test_add_func("/kms-limits/nonces-do-not-meet", test_nonces_do_not_meet);
     g_test_add_func("/kms-limits/digest-ends-when-revoked", test_digest_ends_when_revoked);
     g_test_add("/kms-limits/certificate", Pki, NULL, pki_open, test_certificate, pki_close);
@@ -995,6 +1115,10 @@ main(int argc, char **argv)
     g_test_add_func("/kms-limits/audit", test_audit);
     g_test_add_func("/kms-limits/audit-on-a-full-disk", test_audit_on_a_full_disk);
     g_test_add_func("/kms-limits/full-disk-grants-nothing", test_full_disk_grants_nothing);
+    g_test_add_func("/kms-limits/full-disk-and-a-slow-body", test_full_disk_and_a_slow_body);
+    g_test_add_func("/kms-limits/audit-has-room-for-who-is-known",
+                    test_audit_has_room_for_who_is_known);
+    g_test_add_func("/kms-limits/audit-of-who-asks-too-often", test_audit_of_who_asks_too_often);
     g_test_add_func("/kms-limits/audit-file", test_audit_file);
     g_test_add_func("/kms-limits/audit-of-strangers", test_audit_of_strangers);
     g_test_add_func("/kms-limits/silent-connections", test_silent_connections);

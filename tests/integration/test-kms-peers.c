@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "integration/kms-pki.h"
@@ -291,6 +292,42 @@ test_resolved_over_mutual_tls(void)
     assert_metric(&w.net, "conclave_kms_relays_total{peer=\"org\"} 2");
     assert_metric(&w.net, "conclave_kms_relay_answers_total{peer=\"org\",verdict=\"resolved\"} 2");
     assert_metric(&w.net, "conclave_kms_relay_seconds_count{peer=\"org\"} 2");
+    world_close(&w);
+}
+
+/* What another KMS resolved leaves this one only when that is written down. */
+static void
+test_relayed_with_a_full_disk(void)
+{
+    struct rlimit limit = {0, RLIM_INFINITY};
+    g_autofree char *text = NULL, *org = org_text(NORMAL_ORG), *net = NULL, *path = NULL;
+    g_auto(GStrv) parts = NULL;
+    g_autoptr(MikeyOffer) offer = NULL;
+    g_autoptr(ClvTerminal) erin = NULL;
+    MikeyPeerError refusal = {255, false};
+    World w = {0};
+
+    side_open(&w.org, org, "org.pem");
+    text = net_text(PEER_ORG BETWEEN AS_NET "certificate-name = " KMS_URI "\n",
+                    clv_kms_server_url(w.org.server), "");
+    parts = g_strsplit(text, "[kms]\n", 2);
+    net = g_strjoinv("[kms]\naudit-file = audit\n", parts);
+    side_open(&w.net, net, "net.pem");
+    offer = offer_for(&w, ERIN);
+    erin = terminal_of(&w.net, "erin", ERIN);
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    g_assert_null(clv_terminal_resolve(erin, offer, g_get_real_time(), &refusal, NULL));
+    limit.rlim_cur = RLIM_INFINITY;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    g_assert_true(w.org.last.granted);
+    g_assert_cmpint(erin_resolves(&w), ==, -1);
+    path = pki_path("audit");
+    g_clear_pointer(&text, g_free);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpuint(strstr(text, "peer org resolved it") - text, <,
+                     g_strrstr(text, "peer org resolved it") - text); /* both are there */
+    g_unlink(path);
     world_close(&w);
 }
 
@@ -953,6 +990,8 @@ main(int argc, char **argv)
     pki_issue("rogue-net.pem", TRUE, "IP:127.0.0.1,URI:" NET_URI);
     pki_issue("rogue-org.pem", TRUE, "IP:127.0.0.1,URI:" KMS_URI);
     g_test_add_func("/kms-peers/ticket-is-resolved-over-mutual-tls", test_resolved_over_mutual_tls);
+    g_test_add_func("/kms-peers/what-is-not-written-down-does-not-leave",
+                    test_relayed_with_a_full_disk);
     g_test_add_func("/kms-peers/whatever-users-have-to-prove-there",
                     test_whatever_users_have_to_prove);
     g_test_add_func("/kms-peers/conference-of-the-other-needs-maps", test_conference_of_the_other);

@@ -2,8 +2,10 @@
 /* Which tickets does the KMS take part in that it does not both make and open? */
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
+#include "kms/keyfile.h"
 #include "unit/kms-parties.h"
 
 #define DAVE "sip:dave@example.org"
@@ -14,12 +16,19 @@
     (MIKEY_FLAG_D | MIKEY_FLAG_F | MIKEY_FLAG_G | MIKEY_FLAG_H | MIKEY_FLAG_N | MIKEY_FLAG_O)
 #define MODE_3 ((MIKEY_FLAGS_PROFILE & ~MIKEY_FLAG_D) | MIKEY_FLAG_L)
 
+#define ANY "may-request = any"
+#define FOCUS "sip:c7h2kq4wz5x3n6m2p7ab.lst@example.org"
+#define LISTED FOCUS_OF("list;" FOCUS)
+#define UNLISTED FOCUS_OF("list")
+#define FOCUS_OF(list) "\n[service lst]\nuser = dave\nhost = example.org\nconferences = " list
+
 static MikeyKey
 ticket_key(void)
 {
     MikeyKey key = {.len = 32};
 
-    memset(key.bytes, 0x3d, key.len);
+    for (guint i = 0; i < key.len; i++)
+        key.bytes[i] = (guint8)(0x3d + i);
     return key;
 }
 
@@ -54,9 +63,10 @@ verdict(ClvKmsService *service, ClvKmsRequest what, MikeyBytes octets, GByteArra
 /* Returns: the number of the error, 255: granted, and then dave has opened it and knows who calls
  */
 static guint
-asked_for_mode_2(const char *modes, const char *responder, const char *second, guint32 flags)
+asked_for_mode_2(const char *modes, const char *more, const char *responder, const char *second,
+                 guint32 flags)
 {
-    g_autoptr(ClvKmsService) service = service_with(modes, "may-request = any");
+    g_autoptr(ClvKmsService) service = service_with(modes, more);
     g_autoptr(Wanted) wanted = wanted_new(responder);
     g_autoptr(MikeyRequest) request = NULL;
     g_autoptr(MikeyGrant) grant = NULL;
@@ -92,12 +102,15 @@ asked_for_mode_2(const char *modes, const char *responder, const char *second, g
 static void
 test_mode_2(void)
 {
-    g_assert_cmpuint(asked_for_mode_2("modes = 1;2", DAVE, NULL, MODE_2), ==, 255);
-    g_assert_cmpuint(asked_for_mode_2("", DAVE, NULL, MODE_2), ==, 15);
-    g_assert_cmpuint(asked_for_mode_2("modes = 3", DAVE, NULL, MODE_2), ==, 15);
-    g_assert_cmpuint(asked_for_mode_2("modes = 2", BOB, NULL, MODE_2), ==, 15); /* has no key */
-    g_assert_cmpuint(asked_for_mode_2("modes = 2", DAVE, BOB, MODE_2), ==,
+    g_assert_cmpuint(asked_for_mode_2("modes = 1;2", ANY, DAVE, NULL, MODE_2), ==, 255);
+    g_assert_cmpuint(asked_for_mode_2("", ANY, DAVE, NULL, MODE_2), ==, 15);
+    g_assert_cmpuint(asked_for_mode_2("modes = 3", ANY, DAVE, NULL, MODE_2), ==, 15);
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY, BOB, NULL, MODE_2), ==,
+                     15); /* has no key */
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY, DAVE, BOB, MODE_2), ==,
                      15); /* one key for two */
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY LISTED, FOCUS, NULL, MODE_2), ==, 255);
+    g_assert_cmpuint(asked_for_mode_2("modes = 2", ANY UNLISTED, FOCUS, NULL, MODE_2), ==, 7);
 }
 
 /* ---- mode 3 ---- */
@@ -112,10 +125,9 @@ typedef struct Own {
     gint64 lifetime_s; /* 0: no end */
     MikeyKeyType type;
     gboolean other_key;
-    guint error; /* 255: bob resolves it */
+    guint error;           /* 255: bob resolves it */
+    const char *initiator; /* (nullable) NULL: dave */
 } Own;
-
-#define ANY "may-request = any"
 
 static const Own owns[] = {
     {"resolves", "modes = 3", ANY, "dave", NULL, MODE_3, LIFETIME_S, MIKEY_KEY_TGK, FALSE, 255},
@@ -143,6 +155,10 @@ static const Own owns[] = {
      LIFETIME_S, MIKEY_KEY_TGK, FALSE, 15},
     {"revoked", "modes = 3", ANY "\nrevoked = yes", "dave", NULL, MODE_3, LIFETIME_S, MIKEY_KEY_TGK,
      FALSE, 7},
+    {"of-an-announced-conference", "modes = 3", ANY LISTED, "dave", NULL, MODE_3, LIFETIME_S,
+     MIKEY_KEY_TGK, FALSE, 255, FOCUS},
+    {"of-a-conference-that-is-not-announced", "modes = 3", ANY UNLISTED, "dave", NULL, MODE_3,
+     LIFETIME_S, MIKEY_KEY_TGK, FALSE, 7, FOCUS},
 };
 
 static MikeyGrant *
@@ -162,7 +178,7 @@ made_by_dave(const Own *own)
         wanted_name(wanted, own->second);
     wanted_purpose(wanted, "conclave:join");
     wanted->policy.flags = own->flags;
-    wanted->policy.initiator = mikey_identity_uri(DAVE);
+    wanted->policy.initiator = mikey_identity_uri(own->initiator != NULL ? own->initiator : DAVE);
     wanted->policy.kms = mikey_identity_uri(KMS_URI);
     wanted->policy.has_end = own->lifetime_s > 0;
     wanted->policy.end_unix = NOW_US / G_USEC_PER_SEC + own->lifetime_s;
@@ -207,7 +223,9 @@ test_own_ticket(gconstpointer data)
                                          &resolution, NULL),
                     ==, MIKEY_OK);
     g_assert_cmpint(mikey_offer_verify(offer, resolution), ==, MIKEY_OK);
-    g_assert_true(mikey_bytes_equal(mikey_offer_initiator(offer).data, mikey_bytes_str(DAVE)));
+    g_assert_true(
+        mikey_bytes_equal(mikey_offer_initiator(offer).data,
+                          mikey_bytes_str(own->initiator != NULL ? own->initiator : DAVE)));
 }
 
 /* ---- the key file ---- */
@@ -220,17 +238,29 @@ test_ticket_key_is_for_this_alone(void)
     } rows[] = {
         {"ticket-key = 000102030405060708090a0b0c0d0e0f\n", NULL},
         {"ticket-key = 0102030405060708090a0b0c0d0e0f\n", "octets"},
+        {"ticket-key = 00000000000000000000000000000000\n", "one octet again and again"},
+        {"ticket-key = 000102030405060708090a0b0c0d0e0f\nticket-key-file = key\n",
+         "found a second key"},
+        {"ticket-key = 000102030405060708090a0b0c0d0e0f\n" /* and that of a peer */
+         "[peer net]\nuri = sip:kms@example.net\nidentities = *@example.net\n"
+         "psk = 000102030405060708090a0b0c0d0e0f\n",
+         "the key of user 'dave' again"},
         {"ticket-key = 0102030405060708090a0b0c0d0e0f1011\n", "a key of user 'dave'"},
         {"ticket-key = x\n", "ticket-key"},
     };
 
+    g_autofree char *folder = g_dir_make_tmp("kms-modes-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "key", NULL);
+
+    g_assert_true(g_file_set_contents_full(path, "101112131415161718191a1b1c1d1e1f\n", -1,
+                                           G_FILE_SET_CONTENTS_NONE, 0600, NULL));
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *extra = g_strconcat(
             "[user dave]\npsk = 0102030405060708090a0b0c0d0e0f1011\nidentities = " DAVE "\n",
             rows[i].key, NULL);
         g_autofree char *text = parties_key_file(extra);
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-        ClvKmsKeyFile *keys = clv_kms_keyfile_parse("keys", text, strlen(text), errors);
+        ClvKmsKeyFile *keys = clv_kms_keyfile_parse_in("keys", folder, text, strlen(text), errors);
 
         g_assert_cmpuint(errors->len, ==, rows[i].found != NULL ? 1 : 0);
         if (rows[i].found != NULL)
@@ -238,6 +268,8 @@ test_ticket_key_is_for_this_alone(void)
         if (keys != NULL)
             clv_kms_keyfile_free(keys);
     }
+    g_unlink(path);
+    g_rmdir(folder);
 }
 
 int

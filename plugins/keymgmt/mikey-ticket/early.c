@@ -26,8 +26,6 @@ typedef struct Early {
 
 typedef gboolean (*Check)(const Early *e);
 
-#define MUST_FLAGS (MIKEY_FLAG_D | MIKEY_FLAG_E | MIKEY_FLAG_F | MIKEY_FLAG_I)
-
 static const char *const application[] = {
     [CLV_PURPOSE_CREATE] = "conclave:create",
     [CLV_PURPOSE_JOIN] = "conclave:join",

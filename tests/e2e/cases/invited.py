@@ -478,11 +478,11 @@ class Attacker:
         self.peer, self.uri, self.target = sip.Peer(server.sip_port), uri, target
         self.answered = {}
 
-    def refer(self, body, kind='application/mikey'):
+    def refer(self, body, kind='application/mikey', extra=''):
         coding = 'Content-Transfer-Encoding: base64\n' if kind == 'application/mikey' else ''
         call = uuid.uuid4().hex
         self.peer.send(sip.request(self.peer, 'REFER', self.uri, call, extra=(
-            f'Refer-To: <{self.target}>\nContent-Type: {kind}\n{coding}')), body)
+            f'Refer-To: <{self.target}>\nContent-Type: {kind}\n{coding}{extra}')), body)
         self.listen(call)
 
     def listen(self, call, seconds=5):
@@ -542,6 +542,23 @@ def flood(bench):
         check(report['lost'] == 0 and report['longest_gap_ms'] < 200,
               f'{ua.name} noticed nothing, found {report}')
     leave(carol)
+
+
+@test('who names a dialog in his REFER has proven nothing, and asks the KMS no more than other strangers')
+def named_dialog(bench):
+    net = Network(bench, own_kms=True, options=[('kms', 'timeout', '20s'),
+                                                ('kms', 'per-conference', 4)])
+    alice, uri = net.create(invite=('bob', 'carol'))
+    dialog = alice.wait('connected')['dialog']
+    net.refer('dave', uri, devconfig.identity('carol'), ['--proxy', net.proxy.uri()])
+    real = net.proxy.find('REFER')[0].message.body
+    attacker = Attacker(net.server, uri, devconfig.identity('carol'))
+    net.server.kms.freeze()
+    for _ in range(2):
+        attacker.refer(spoiled(real), extra=f'Target-Dialog: {dialog}\n')
+    check(attacker.answered == {202: 1, 503: 1}, f'one is asked about, found {attacker.answered}')
+    net.server.kms.thaw()
+    leave(alice)
 
 
 # ---- phones of others ----
