@@ -329,8 +329,8 @@ clv_step_let_in(ClvConference *c, Member *member)
     if (member->has_media)
         tell_first(c, member);
     clv_dial_fulfil(c, member);
-    clv_life_look_around(c);
-    clv_wait_come_in(c, member);
+    clv_life_look_around(c); /* which may be the end of it, and of him */
+    clv_wait_come_in(c, leg);
 }
 
 /* That of the creation when the creator is in, and the one that he brings himself. */
@@ -432,7 +432,7 @@ on_media_added(ClvConference *c, const ClvEvent *event)
     clv_say_roster(c, member, clv_member_is_held(member) ? "held" : "resumed");
     tell_first(c, member);
     clv_life_look_around(c);
-    clv_wait_come_in(c, member);
+    clv_wait_come_in(c, event->leg);
 }
 
 static void

@@ -120,9 +120,9 @@ clv_wait_look_around(ClvConference *c)
 
 /* Those who waited for a host alone go in; of the others he hears. */
 void
-clv_wait_come_in(ClvConference *c, Member *member)
+clv_wait_come_in(ClvConference *c, ClvLegId leg)
 {
-    ClvLegId leg = member->leg;
+    Member *member;
 
     if (c->over || first_waiting(c, NULL) == NULL)
         return;
