@@ -333,6 +333,23 @@ clv_step_let_in(ClvConference *c, Member *member)
     clv_wait_come_in(c, leg);
 }
 
+/* Between his keys and his coming in a new policy may have made a guest of him. */
+static GPtrArray *
+take_list(ClvConference *c, Member *member)
+{
+    g_autoptr(GPtrArray) list = g_steal_pointer(&member->list);
+    ClvPolicyVerdict may;
+
+    if (list == NULL)
+        return NULL;
+    may = clv_judge_member(c, member, CLV_OP_ALLOW_CHANGE, NULL);
+    if (may.allow)
+        return g_steal_pointer(&list);
+    clv_say_note(c, member->leg, member->identity, "nobody on the list of %s is called: %s by %s",
+                 clv_member_name(member), may.reason, may.rule);
+    return NULL;
+}
+
 /* That of the creation when the creator is in, and the one that he brings himself. */
 static void
 start_lists(ClvConference *c, ClvLegId leg)
@@ -342,7 +359,7 @@ start_lists(ClvConference *c, ClvLegId leg)
 
     if (c->over || member == NULL)
         return;
-    own = g_steal_pointer(&member->list);
+    own = take_list(c, member);
     if (c->confirmed && clv_judge_is_creator(c, member->identity))
         clv_dial_start_list(c, g_steal_pointer(&c->list));
     clv_dial_start_list(c, own);
