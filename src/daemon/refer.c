@@ -232,7 +232,7 @@ ask(Refer *r)
         .asker = r->id,
         .room = r->room,
         .source = r->event.proof == CLV_PROOF_ASSERTED ? r->event.identity : r->event.peer_name,
-        .share = r->event.proof != CLV_PROOF_NONE || r->event.leg != 0
+        .share = r->event.proof != CLV_PROOF_NONE || (r->event.leg != 0 && !r->event.leg_is_named)
                      ? ASK_WHOLE
                      : ask_share(r->hub, r->room, r->out.claimed),
     };
