@@ -350,6 +350,13 @@ take_list(ClvConference *c, Member *member)
     return NULL;
 }
 
+/* A control dialog is asked for no PIN, but who calls others has given it. */
+static gboolean
+has_given_pin(const ClvConference *c, const Member *member)
+{
+    return clv_policy_pin_hash(c->view)[0] == '\0' || clv_member_is_in(member);
+}
+
 /* That of the creation when the creator is in, and the one that he brings himself. */
 static void
 start_lists(ClvConference *c, ClvLegId leg)
@@ -357,7 +364,7 @@ start_lists(ClvConference *c, ClvLegId leg)
     Member *member = clv_roster_find(&c->roster, leg); /* he may be gone by now */
     GPtrArray *own;
 
-    if (c->over || member == NULL)
+    if (c->over || member == NULL || !has_given_pin(c, member))
         return;
     own = take_list(c, member);
     if (c->confirmed && clv_judge_is_creator(c, member->identity))
