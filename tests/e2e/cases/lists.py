@@ -229,7 +229,7 @@ def brought_later(bench):
     net = Network(bench)
     alice, _ = net.create(invite=('bob', 'carol'), tone=440, more=[*through(net), '--interactive'])
     uri = conference_of(alice)
-    carol = net.phone('carol', tone=880, hear=[(440, HEARD)])
+    carol = net.phone('carol', tone=880, hear=[(440, HEARD)], more=['--interactive'])
     bob = bench.ua(net.server, 'bob', 'join', uri, more=['--interactive'])
     bob.wait('connected')
     room = uri.split(':')[1].split('@')[0]
@@ -241,10 +241,10 @@ def brought_later(bench):
     check(len(invites(net, 'carol')) >= 1 and not invites(net, 'bob') and not invites(net, 'dave'),
           f'carol is called, not bob, who is in, nor dave, who may not come: {net.proxy.story()}')
     carol.say('sleep 1', 'bye')
+    check(carol.ended() == 0, f'carol hears alice: {carol.why()}')
     for ua in (second, bob, alice):
         ua.say('bye')
         ua.ended()
-    check(carol.ended() == 0, f'carol hears alice: {carol.why()}')
 
 
 @test('a URI list that names a factory or another conference of this server goes round no circle')
