@@ -431,9 +431,10 @@ is_over(const Dialog *d)
 
 /* May an offer of the peer come in now? The rules of RFC 3261 14.2 and RFC 3311 5.2. */
 static ClvCode
-offer_verdict(const Dialog *d)
+offer_verdict(const Dialog *d, sip_method_t method)
 {
-    if (d->state == DIALOG_OPENING && d->answer_known && d->update == NULL)
+    if (method == sip_method_update && d->state == DIALOG_OPENING && d->answer_known &&
+        d->update == NULL)
         return CLV_CODE_OK; /* resources are reserved, or the answer was not the last word */
     if (d->state != DIALOG_LIVE || d->update != NULL || (d->invite != NULL && !d->invite_answered))
         return CLV_CODE_RETRY_LATER;
@@ -477,7 +478,7 @@ refresh_target(Dialog *d, const sip_t *msg)
 static int
 on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 {
-    ClvCode code = offer_verdict(d);
+    ClvCode code = offer_verdict(d, sip_method_invite);
     ClvSdp *offer = NULL;
 
     if (code != CLV_CODE_OK)
@@ -555,7 +556,7 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
         return finish(irq);
     }
 
-    code = offer_verdict(d);
+    code = offer_verdict(d, sip_method_update);
     if (code != CLV_CODE_OK) {
         clv_sdp_free(offer);
         return refuse_offer(d, irq, code);
