@@ -365,8 +365,8 @@ a_refused_early_update_leaves_the_call_as_it_was(Scene *s, gconstpointer unused)
     world_expect(&s->w, "invite reoffer reoffer done reoffer done confirmed");
 }
 
-/* ... <- 183 (SDP)  PRACK ->  <- 200  INVITE (CSeq 3) ->  <- 500 (Retry-After)  CANCEL of the first ->
- * <- 200  <- 487 (CSeq 1): RFC 3261 14.2, one INVITE at a time */
+/* ... <- 183 (SDP)  PRACK ->  <- 200  INVITE (CSeq 3) ->  <- 500 (Retry-After)  CANCEL of
+ * the first ->  <- 200  <- 487 (CSeq 1): RFC 3261 14.2, one INVITE at a time */
 static void
 an_invite_does_not_take_the_place_of_an_unanswered_one(Scene *s, gconstpointer unused)
 {
