@@ -153,7 +153,7 @@ never_reserved(void *user)
         return;
     clv_dialog_ref(d);
     clv_sip_reply_odd(d->sip, d->invite, 580);
-    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
+    clv_unacked_take(d->sip, d, g_steal_pointer(&d->invite));
     clv_dialog_ended(d, "error");
     clv_dialog_bury(d);
     clv_dialog_unref(d);
