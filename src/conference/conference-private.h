@@ -319,7 +319,7 @@ guint clv_wait_admit(ClvConference *c, const char *who);
 /* After the policy has changed: who need not wait any more? */
 void clv_wait_look_around(ClvConference *c);
 /* Somebody is in: what does it change for those in the lobby? */
-void clv_wait_come_in(ClvConference *c, Member *member);
+void clv_wait_come_in(ClvConference *c, ClvLegId leg);
 void clv_wait_ask_pin(ClvConference *c, Member *member);
 void clv_wait_expire(ClvConference *c);
 void clv_wait_lock(ClvConference *c, gboolean locked, const char *by);

@@ -329,8 +329,32 @@ clv_step_let_in(ClvConference *c, Member *member)
     if (member->has_media)
         tell_first(c, member);
     clv_dial_fulfil(c, member);
-    clv_life_look_around(c);
-    clv_wait_come_in(c, member);
+    clv_life_look_around(c); /* which may be the end of it, and of him */
+    clv_wait_come_in(c, leg);
+}
+
+/* Between his keys and his coming in a new policy may have made a guest of him. */
+static GPtrArray *
+take_list(ClvConference *c, Member *member)
+{
+    g_autoptr(GPtrArray) list = g_steal_pointer(&member->list);
+    ClvPolicyVerdict may;
+
+    if (list == NULL)
+        return NULL;
+    may = clv_judge_member(c, member, CLV_OP_ALLOW_CHANGE, NULL);
+    if (may.allow)
+        return g_steal_pointer(&list);
+    clv_say_note(c, member->leg, member->identity, "nobody on the list of %s is called: %s by %s",
+                 clv_member_name(member), may.reason, may.rule);
+    return NULL;
+}
+
+/* A control dialog is asked for no PIN, but who calls others has given it. */
+static gboolean
+has_given_pin(const ClvConference *c, const Member *member)
+{
+    return clv_policy_pin_hash(c->view)[0] == '\0' || clv_member_is_in(member);
 }
 
 /* That of the creation when the creator is in, and the one that he brings himself. */
@@ -340,9 +364,9 @@ start_lists(ClvConference *c, ClvLegId leg)
     Member *member = clv_roster_find(&c->roster, leg); /* he may be gone by now */
     GPtrArray *own;
 
-    if (c->over || member == NULL)
+    if (c->over || member == NULL || !has_given_pin(c, member))
         return;
-    own = g_steal_pointer(&member->list);
+    own = take_list(c, member);
     if (c->confirmed && clv_judge_is_creator(c, member->identity))
         clv_dial_start_list(c, g_steal_pointer(&c->list));
     clv_dial_start_list(c, own);
@@ -432,7 +456,7 @@ on_media_added(ClvConference *c, const ClvEvent *event)
     clv_say_roster(c, member, clv_member_is_held(member) ? "held" : "resumed");
     tell_first(c, member);
     clv_life_look_around(c);
-    clv_wait_come_in(c, member);
+    clv_wait_come_in(c, event->leg);
 }
 
 static void

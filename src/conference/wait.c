@@ -120,9 +120,9 @@ clv_wait_look_around(ClvConference *c)
 
 /* Those who waited for a host alone go in; of the others he hears. */
 void
-clv_wait_come_in(ClvConference *c, Member *member)
+clv_wait_come_in(ClvConference *c, ClvLegId leg)
 {
-    ClvLegId leg = member->leg;
+    Member *member;
 
     if (c->over || first_waiting(c, NULL) == NULL)
         return;
@@ -134,18 +134,6 @@ clv_wait_come_in(ClvConference *c, Member *member)
 }
 
 /* ---- PIN ---- */
-
-/* Whose tries they are: his, or of those at his address when nothing is known of him. */
-static char *
-who_tries(const Member *member)
-{
-    const char *peer = member->peer != NULL ? member->peer : "";
-    const char *port = strrchr(peer, ':');
-
-    if (member->identity != NULL)
-        return g_strdup(member->identity);
-    return port != NULL ? g_strndup(peer, (gsize)(port - peer)) : g_strdup(peer);
-}
 
 /* Goes when he has been told. */
 static void
@@ -159,9 +147,7 @@ fail(ClvConference *c, Member *member)
 static void
 ask(ClvConference *c, Member *member, ClvPrompt prompt)
 {
-    g_autofree char *who = who_tries(member);
-
-    if (clv_tries_are_used_up(c, who)) {
+    if (clv_tries_are_used_up(c, clv_member_name(member))) {
         fail(c, member);
         return;
     }
@@ -182,12 +168,10 @@ clv_wait_ask_pin(ClvConference *c, Member *member)
 static void
 check_pin(ClvConference *c, Member *member)
 {
-    g_autofree char *who = who_tries(member);
-
-    if (clv_tries_are_used_up(c, who)) {
+    if (clv_tries_are_used_up(c, clv_member_name(member))) {
         fail(c, member);
     } else {
-        clv_tries_count(c, who);
+        clv_tries_count(c, clv_member_name(member));
         member->pin_checking = TRUE;
         member->digits[MIN(member->n_digits, MAX_DIGITS)] = '\0';
         clv_say(
@@ -222,14 +206,12 @@ void
 clv_on_pin(ClvConference *c, const ClvEvent *event)
 {
     Member *member = clv_roster_find(&c->roster, event->leg);
-    g_autofree char *who = NULL;
 
     if (member == NULL || !member->needs_pin || !member->pin_checking)
         return;
     member->pin_checking = FALSE;
     if (event->flag) {
-        who = who_tries(member);
-        clv_tries_forget(c, who);
+        clv_tries_forget(c, clv_member_name(member));
         member->needs_pin = FALSE;
         member->deadline_us = 0;
         clv_step_pin_given(c, member);

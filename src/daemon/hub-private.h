@@ -125,6 +125,7 @@ typedef struct Leg {
     gboolean key_is_crypto, key_at_session;
     ClvTimer *progress;
     gint64 probed_us; /* monotonic: when he was asked last whether he lives */
+    guint64 n_heard;  /* packets of his by then */
 } Leg;
 
 struct ClvHub {

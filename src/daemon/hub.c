@@ -450,6 +450,21 @@ sip_reoffer(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
         call_reoffer(leg, room, event);
 }
 
+static guint64
+n_heard(ClvHub *hub, const Leg *leg)
+{
+    ClvMediaStats stats;
+
+    return clv_media_stats(hub->media, leg->id, &stats) ? stats.rx_packets : 0;
+}
+
+/* He may have spoken while the OPTIONS was under way. A 481 is the end all the same. */
+static gboolean
+is_lost(ClvHub *hub, const Leg *leg, const ClvSipEvent *event)
+{
+    return event->lost && (event->status == 481 || n_heard(hub, leg) == leg->n_heard);
+}
+
 /* Nothing is heard of him; now it is known whether he is there at all (5.8). */
 static void
 sip_probed(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
@@ -459,8 +474,8 @@ sip_probed(ClvHub *hub, Leg *leg, const ClvSipEvent *event)
                      .code = CLV_CODE_INTERNAL,
                      .cause = "silence"}; /* not a removal: he may call again */
 
-    if (!event->lost) {
-        hub_log(hub, CLV_LOG_DEBUG, leg, NULL, "media", "silent, but there: OPTIONS got %u",
+    if (!is_lost(hub, leg, event)) {
+        hub_log(hub, CLV_LOG_DEBUG, leg, NULL, "media", "was silent, but is there: OPTIONS got %u",
                 event->status);
         return;
     }
@@ -538,6 +553,7 @@ media_silent(ClvHub *hub, Leg *leg)
     if (leg->probed_us != 0 && now - leg->probed_us < PROBE_PAUSE_US)
         return;
     leg->probed_us = now;
+    leg->n_heard = n_heard(hub, leg);
     clv_sip_probe(hub->sip, leg->id);
 }
 

@@ -269,7 +269,7 @@ on_invite(Request *rq)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(invite_checks); i++) {
         if (invite_checks[i](rq)) {
-            clv_unacked_take(rq->sip, rq->irq);
+            clv_unacked_take(rq->sip, NULL, rq->irq);
             return 0;
         }
     }
@@ -417,7 +417,7 @@ out_of_dialog(ClvSip *sip, nta_agent_t *agent, msg_t *m, sip_t *msg)
     if (status >= 200) {
         if (nta_incoming_status(rq.irq) < 200)
             nta_incoming_treply(rq.irq, status, sip_status_phrase(status), TAG_END());
-        clv_unacked_take(sip, rq.irq);
+        clv_unacked_take(sip, NULL, rq.irq);
     }
     return 0;
 }

@@ -26,6 +26,9 @@
 
 #include "base/secret.h"
 
+/* In one dialog; honest peers owe one ACK at a time. */
+#define MAX_UNACKED 64
+
 #define ICSI_MMTEL "urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -354,7 +357,7 @@ static void
 cancelled(Dialog *d)
 {
     nta_incoming_treply(d->invite, SIP_487_REQUEST_CANCELLED, TAG_END());
-    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
+    clv_unacked_take(d->sip, d, g_steal_pointer(&d->invite));
     if (d->state != DIALOG_OPENING) { /* a re-INVITE: the dialog stays as it was */
         d->we_offered = FALSE;
         emit(d, CLV_SIP_REOFFER_CANCELLED, NULL, NULL);
@@ -431,9 +434,10 @@ is_over(const Dialog *d)
 
 /* May an offer of the peer come in now? The rules of RFC 3261 14.2 and RFC 3311 5.2. */
 static ClvCode
-offer_verdict(const Dialog *d)
+offer_verdict(const Dialog *d, sip_method_t method)
 {
-    if (d->state == DIALOG_OPENING && d->answer_known && d->update == NULL)
+    if (method == sip_method_update && d->state == DIALOG_OPENING && d->answer_known &&
+        d->update == NULL)
         return CLV_CODE_OK; /* resources are reserved, or the answer was not the last word */
     if (d->state != DIALOG_LIVE || d->update != NULL || (d->invite != NULL && !d->invite_answered))
         return CLV_CODE_RETRY_LATER;
@@ -451,9 +455,9 @@ is_unfit(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 }
 
 static int
-finish(nta_incoming_t *irq)
+finish(Dialog *d, nta_incoming_t *irq)
 {
-    nta_incoming_destroy(irq);
+    clv_unacked_take(d->sip, d, irq);
     return 0;
 }
 
@@ -462,7 +466,7 @@ refuse_offer(Dialog *d, nta_incoming_t *irq, ClvCode code)
 {
     clv_sip_reply_code(d->sip, irq, code,
                        code == CLV_CODE_RETRY_LATER ? (guint)g_random_int_range(1, 10) : 0, NULL);
-    return finish(irq);
+    return finish(d, irq);
 }
 
 static void
@@ -477,7 +481,7 @@ refresh_target(Dialog *d, const sip_t *msg)
 static int
 on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
 {
-    ClvCode code = offer_verdict(d);
+    ClvCode code = offer_verdict(d, sip_method_invite);
     ClvSdp *offer = NULL;
 
     if (code != CLV_CODE_OK)
@@ -485,7 +489,7 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     if (clv_body_has_list(msg)) /* 5.7: REFER is the way to add people later */
         return refuse_offer(d, irq, CLV_CODE_FORBIDDEN);
     if (is_unfit(d, irq, msg) || !clv_sip_read_offer(d->sip, irq, msg, &offer))
-        return finish(irq);
+        return finish(d, irq);
 
     nta_incoming_treply(irq, SIP_100_TRYING, TAG_END());
     refresh_target(d, msg);
@@ -494,7 +498,7 @@ on_invite(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     if (is_over(d)) { /* the hub did not like it */
         clv_sdp_free(offer);
         nta_incoming_treply(irq, SIP_487_REQUEST_CANCELLED, TAG_END());
-        clv_unacked_take(d->sip, irq);
+        clv_unacked_take(d->sip, d, irq);
         return 0;
     }
     d->invite = irq;
@@ -546,16 +550,16 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     ClvCode code;
 
     if (is_unfit(d, irq, msg) || !clv_sip_read_offer(d->sip, irq, msg, &offer))
-        return finish(irq);
+        return finish(d, irq);
     if (offer == NULL) {
         refresh_target(d, msg);
         clv_session_asked(d, msg);
         reply_ok(d, irq, NULL);
         clv_call_heed_identity(d, irq, msg);
-        return finish(irq);
+        return finish(d, irq);
     }
 
-    code = offer_verdict(d);
+    code = offer_verdict(d, sip_method_update);
     if (code != CLV_CODE_OK) {
         clv_sdp_free(offer);
         return refuse_offer(d, irq, code);
@@ -566,7 +570,7 @@ on_update(Dialog *d, nta_incoming_t *irq, const sip_t *msg)
     if (is_over(d)) {
         clv_sdp_free(offer);
         nta_incoming_treply(irq, SIP_487_REQUEST_CANCELLED, TAG_END());
-        return finish(irq);
+        return finish(d, irq);
     }
     d->update = irq;
     d->update_reserves = clv_sdp_qos_waits(offer);
@@ -609,11 +613,35 @@ came_worse(const Dialog *d, nta_incoming_t *irq)
     return clv_dialog_is_worse(d, &peer);
 }
 
+/* From here on his requests belong to no dialog, and cost us as little as those of strangers. */
+static void
+abandon(Dialog *d)
+{
+    if (d->state == DIALOG_LIVE)
+        clv_dialog_fail(d, "error");
+    else
+        clv_dialog_ended(d, "error");
+    if (d->state != DIALOG_BURIED)
+        clv_dialog_bury(d); /* a BYE is repeated nevertheless */
+}
+
+/* is_his: of the peer himself, as far as we can tell. What others send shall not end his call. */
+static int
+refuse_invite(Dialog *d, gboolean is_his, nta_incoming_t *irq, int status)
+{
+    nta_incoming_treply(irq, status, sip_status_phrase(status), TAG_END());
+    clv_unacked_take(d->sip, is_his ? d : NULL, irq);
+    if (d->n_unacked > MAX_UNACKED && d->state != DIALOG_BURIED)
+        abandon(d);
+    return 0;
+}
+
 int
 clv_dialog_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *msg)
 {
     Dialog *d = magic;
     sip_method_t method = msg->sip_request->rq_method;
+    gboolean is_his = FALSE;
     int status = -1;
 
     clv_dialog_ref(d);
@@ -623,7 +651,11 @@ clv_dialog_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t
         status = 403;
     } else if ((d->state == DIALOG_CLOSING || d->state == DIALOG_UNWANTED) &&
                method != sip_method_bye && method != sip_method_ack) {
+        is_his = TRUE;
         status = 481;
+    } else if (method == sip_method_invite && d->n_unacked >= MAX_UNACKED) {
+        is_his = TRUE;
+        status = 503;
     } else {
         for (gsize i = 0; status < 0 && i < G_N_ELEMENTS(methods); i++) {
             if (methods[i].method == method)
@@ -632,6 +664,8 @@ clv_dialog_request(void *magic, nta_leg_t *leg, nta_incoming_t *irq, const sip_t
         if (status < 0)
             status = clv_sip_reply_method(irq, msg);
     }
+    if (method == sip_method_invite && status >= 300)
+        status = refuse_invite(d, is_his, irq, status);
     clv_dialog_unref(d);
     return status;
 }
@@ -740,13 +774,13 @@ clv_dialog_open(ClvSip *sip, nta_incoming_t *irq, const sip_t *msg, const Peer *
     if (d == NULL) {
         sip->totals.malformed++;
         nta_incoming_treply(irq, SIP_400_BAD_REQUEST, TAG_END());
-        clv_unacked_take(sip, irq);
+        clv_unacked_take(sip, NULL, irq);
         return;
     }
     d->id = sip->handlers.new_leg(sip->user);
     if (d->id == 0) {
         clv_sip_reply_code(sip, irq, CLV_CODE_OVERLOAD, 0, NULL);
-        clv_unacked_take(sip, irq);
+        clv_unacked_take(sip, NULL, irq);
         clv_dialog_bury(d);
         clv_dialog_unref(d);
         return;
@@ -797,7 +831,7 @@ clv_sip_redirect(ClvSip *sip, ClvLegId leg, const char *contact_uri, const guint
     nta_incoming_treply(d->invite, SIP_302_MOVED_TEMPORARILY, SIPTAG_CONTACT_STR(d->contact),
                         TAG_IF(len > 0, SIPTAG_CONTENT_TYPE_STR("application/mikey")),
                         TAG_IF(len > 0, SIPTAG_PAYLOAD(body)), TAG_END());
-    clv_unacked_take(sip, g_steal_pointer(&d->invite));
+    clv_unacked_take(sip, d, g_steal_pointer(&d->invite));
     clv_dialog_bury(d);
 }
 
@@ -818,7 +852,7 @@ clv_sip_refuse(ClvSip *sip, ClvLegId leg, ClvCode code, guint retry_after_s, con
     if (updates && code == CLV_CODE_KMS_TIMEOUT)
         code = CLV_CODE_RETRY_LATER; /* 4.2: the dialog goes on, and the UPDATE may come again */
     clv_sip_reply_code(sip, *irq, code, retry_after_s, body);
-    clv_unacked_take(sip, g_steal_pointer(irq));
+    clv_unacked_take(sip, d, g_steal_pointer(irq));
     if (updates)
         return; /* and in an early dialog the INVITE waits for its answer as before */
     d->we_offered = FALSE;

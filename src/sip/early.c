@@ -76,16 +76,28 @@ on_prack(void *magic, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *m
 
 static void repeat_progress(void *user);
 
+/* sdp: (nullable) */
+static void
+send_reliable(Dialog *d, int status, const char *sdp)
+{
+    g_autofree char *asserted = clv_dialog_own_assertion(d);
+
+    d->ringing = nta_reliable_treply(
+        d->invite, on_prack, d, status, NULL, SIPTAG_CONTACT_STR(d->contact),
+        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
+        TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
+        TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")),
+        TAG_IF(sdp != NULL, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
+        TAG_IF(sdp != NULL, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
+}
+
 static void
 send_progress(Dialog *d)
 {
     g_autofree char *asserted = clv_dialog_own_assertion(d);
 
     if (d->wants_reliable)
-        d->ringing = nta_reliable_treply(
-            d->invite, on_prack, d, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
-            SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-            TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")), TAG_END());
+        send_reliable(d, (int)d->progress, NULL);
     else
         nta_incoming_treply(d->invite, (int)d->progress, NULL, SIPTAG_CONTACT_STR(d->contact),
                             SIPTAG_ALLOW_STR(CLV_SIP_ALLOW),
@@ -141,7 +153,7 @@ never_reserved(void *user)
         return;
     clv_dialog_ref(d);
     clv_sip_reply_odd(d->sip, d->invite, 580);
-    clv_unacked_take(d->sip, g_steal_pointer(&d->invite));
+    clv_unacked_take(d->sip, d, g_steal_pointer(&d->invite));
     clv_dialog_ended(d, "error");
     clv_dialog_bury(d);
     clv_dialog_unref(d);
@@ -151,16 +163,9 @@ never_reserved(void *user)
 void
 clv_early_answer(Dialog *d, const char *sdp)
 {
-    g_autofree char *asserted = clv_dialog_own_assertion(d);
-
     clv_timer_cancel(d->progress_timer);
     d->progress_timer = clv_loop_timer(d->sip->loop, 120 * d->sip->t1_ms, never_reserved, d);
     d->answer_sent = TRUE;
     clv_dialog_set_sdp(d, sdp);
-    d->ringing = nta_reliable_treply(
-        d->invite, on_prack, d, SIP_183_SESSION_PROGRESS, SIPTAG_CONTACT_STR(d->contact),
-        SIPTAG_ALLOW_STR(CLV_SIP_ALLOW), SIPTAG_SUPPORTED_STR(CLV_SIP_SUPPORTED),
-        TAG_IF(asserted != NULL, SIPTAG_HEADER_STR(asserted)),
-        TAG_IF(asserted != NULL, SIPTAG_PRIVACY_STR("none")),
-        SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(sdp), TAG_END());
+    send_reliable(d, 183, sdp);
 }

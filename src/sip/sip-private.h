@@ -103,6 +103,7 @@ struct Dialog {
     ClvProof proof;           /* of the first INVITE */
     char *identity;           /* (nullable) */
     guint n_refers;           /* that came in this dialog */
+    guint n_unacked;          /* INVITEs refused in this dialog, their ACKs still out */
     char *call_id;
     char *tag;            /* (nullable) ours, as the table has it */
     char *request_target; /* "host:port" of the first Request-URI, when it named a port */
@@ -220,7 +221,7 @@ GHashTable *clv_refers_out_new(void);
 ClvUnacked *clv_unacked_new(void);
 void clv_unacked_free(ClvUnacked *unacked);
 /* Lets go of an answered transaction, like nta_incoming_destroy(), and counts it until its ACK. */
-void clv_unacked_take(ClvSip *sip, nta_incoming_t *irq);
+void clv_unacked_take(ClvSip *sip, Dialog *d, nta_incoming_t *irq); /* d: (nullable) its dialog */
 /* Does the sender owe so many ACKs that he is not worth a transaction? forgeable: it came by UDP */
 gboolean clv_unacked_is_debtor(const ClvSip *sip, msg_t *msg, gboolean forgeable);
 

@@ -5,7 +5,8 @@
  * library walks through all that are outstanding for each one that it sends: 20,000 of them keep a
  * core busy, and a stranger makes them with as many datagrams. So each is counted until its ACK
  * has come, and who owes too many is refused without a transaction from there on: one small
- * datagram back for each of his, and nothing kept.
+ * datagram back for each of his, and nothing kept. In a dialog nothing can be said without a
+ * transaction, so a dialog in which too many are owed is given up (dialog.c).
  */
 #include "config.h"
 
@@ -19,6 +20,7 @@
 
 typedef struct Refusal {
     ClvSip *sip;
+    Dialog *d; /* (nullable) counted: in which it was refused */
     nta_incoming_t *irq;
     guint64 source;
 } Refusal;
@@ -63,14 +65,24 @@ count(ClvUnacked *unacked, guint64 source, gint more)
 }
 
 static void
+refusal_free(Refusal *refusal)
+{
+    nta_incoming_destroy(refusal->irq);
+    if (refusal->d != NULL) {
+        refusal->d->n_unacked--;
+        clv_dialog_unref(refusal->d);
+    }
+    g_free(refusal);
+}
+
+static void
 settle(Refusal *refusal)
 {
     ClvUnacked *unacked = refusal->sip->unacked;
 
-    nta_incoming_destroy(refusal->irq);
     count(unacked, refusal->source, -1);
     g_hash_table_remove(unacked->refusals, refusal);
-    g_free(refusal);
+    refusal_free(refusal);
 }
 
 /* The ACK, or (NULL) that none came. A CANCEL comes too late. */
@@ -83,7 +95,7 @@ on_ack(void *magic, nta_incoming_t *irq, const sip_t *msg)
 }
 
 void
-clv_unacked_take(ClvSip *sip, nta_incoming_t *irq)
+clv_unacked_take(ClvSip *sip, Dialog *d, nta_incoming_t *irq)
 {
     msg_t *msg;
     Refusal *refusal;
@@ -94,7 +106,14 @@ clv_unacked_take(ClvSip *sip, nta_incoming_t *irq)
     }
     msg = nta_incoming_getrequest(irq);
     refusal = g_new(Refusal, 1);
-    *refusal = (Refusal){sip, irq, source_of(msg)};
+    *refusal = (Refusal){
+        .sip = sip,
+        .d = d != NULL ? clv_dialog_ref(d) : NULL,
+        .irq = irq,
+        .source = source_of(msg),
+    };
+    if (d != NULL)
+        d->n_unacked++;
     msg_destroy(msg);
     count(sip->unacked, refusal->source, 1);
     g_hash_table_add(sip->unacked->refusals, refusal);
@@ -127,10 +146,8 @@ clv_unacked_free(ClvUnacked *unacked)
     if (unacked == NULL)
         return;
     g_hash_table_iter_init(&iter, unacked->refusals);
-    while (g_hash_table_iter_next(&iter, &refusal, NULL)) {
-        nta_incoming_destroy(((Refusal *)refusal)->irq);
-        g_free(refusal);
-    }
+    while (g_hash_table_iter_next(&iter, &refusal, NULL))
+        refusal_free(refusal);
     g_hash_table_unref(unacked->refusals);
     g_hash_table_unref(unacked->sources);
     g_free(unacked);

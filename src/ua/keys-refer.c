@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ua/keys-refer.c - the ticket in a REFER: proves who asks, carries no keys that anybody uses */
 #include "ua/keys-private.h"
+#include "ua/ticket-file.h"
 
 #include "base/identity.h"
 #include "base/secret.h"
@@ -36,7 +37,10 @@ clv_ua_keys_refer(ClvUaKeys *keys, const char *whom, const char *const *names, G
         g_ptr_array_add(purposes, g_strdup("conclave:" PURPOSE));
         g_ptr_array_add(purposes, NULL);
     }
-    grant = clv_ua_keys_request(keys, list, purposes, error);
+    if (keys->options->verb == CLV_UA_REFER && keys->options->ticket_file != NULL)
+        grant = clv_ua_ticket_read(keys->options->ticket_file, error);
+    else
+        grant = clv_ua_keys_request(keys, list, purposes, error);
     if (grant != NULL &&
         clv_ua_keys_build(keys, grant, responder, FALSE, 0, &transfer, &csb_id, error)) {
         octets = clv_ua_keys_spoil(keys, mikey_transfer_octets(transfer));

@@ -190,7 +190,7 @@ static const Option table[] = {
     {"psk-id", TEXT, KMS, AT(psk_id), "NAME", "our name at the KMS", 0, 0, NULL},
     {"psk-file", TEXT, KMS, AT(psk_file), "FILE", "our key at the KMS, hex or base64:...", 0, 0,
      NULL},
-    {"ticket-file", TEXT, OUT | TICKET, AT(ticket_file), "FILE",
+    {"ticket-file", TEXT, OUT | TICKET | REFER, AT(ticket_file), "FILE",
      "ticket: where to keep it; else: use that one", 0, 0, NULL},
     {"for", TEXTS, TICKET | REFER, AT(ticket_for), "URI",
      "who may have it resolved; repeat it (default of refer: whom we ask, and --refer-to)", 0, 0,

@@ -365,6 +365,37 @@ a_refused_early_update_leaves_the_call_as_it_was(Scene *s, gconstpointer unused)
     world_expect(&s->w, "invite reoffer reoffer done reoffer done confirmed");
 }
 
+/* ... <- 183 (SDP)  PRACK ->  <- 200  INVITE (CSeq 3) ->  <- 500 (Retry-After)  CANCEL of
+ * the first ->  <- 200  <- 487 (CSeq 1): RFC 3261 14.2, one INVITE at a time */
+static void
+an_invite_does_not_take_the_place_of_an_unanswered_one(Scene *s, gconstpointer unused)
+{
+    g_autofree char *first = NULL, *busy = NULL, *retry_after = NULL, *over = NULL;
+
+    s->w.hub.reoffers_wait = TRUE;
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    first = g_strdup(s->call.branch);
+    g_free(raw_call_expect(&s->call, 180));
+    g_free(expect_early_answer(s));
+    raw_call_send(&s->call, "INVITE", RESERVING, WORLD_OFFER QOS("none"));
+    busy = raw_call_expect(&s->call, 500);
+    retry_after = raw_header(busy, "Retry-After");
+    g_assert_nonnull(retry_after);
+    raw_call_same_branch(&s->call, "ACK");
+    world_expect(&s->w, "invite");
+
+    g_free(s->call.branch);
+    s->call.branch = g_steal_pointer(&first);
+    s->call.cseq = 1;
+    g_clear_pointer(&s->call.to_tag, g_free);
+    raw_call_same_branch(&s->call, "CANCEL");
+    g_free(raw_call_expect(&s->call, 200));
+    over = raw_call_expect(&s->call, 487);
+    g_assert_nonnull(strstr(over, "CSeq: 1 INVITE\r\n"));
+    world_expect(&s->w, "invite ended:cancel");
+    world_expect_empty(&s->w);
+}
+
 static void
 met_preconditions_are_answered_at_once(Scene *s, gconstpointer unused)
 {
@@ -552,6 +583,7 @@ main(int argc, char **argv)
     ADD("reserving", the_answer_waits_until_the_caller_has_reserved);
     ADD("reserving-refused", a_refused_early_update_leaves_the_call_as_it_was);
     ADD("reserved", met_preconditions_are_answered_at_once);
+    ADD("early-invite", an_invite_does_not_take_the_place_of_an_unanswered_one);
     ADD("never-reserved", who_never_reserves_is_refused);
     ADD("early-bye", an_early_answer_can_be_cancelled);
     ADD("early-no-prack", an_early_answer_without_prack_ends_the_call);

@@ -360,7 +360,7 @@ law_sees_action(Law *law, const ClvEvent *event, const ClvAction *action)
 }
 
 /* A re-offer's answer, then cut before bye before plan before roster. Who has had no media is not
- * heard, so his refusal may come when it likes. */
+ * heard, so his refusal, or his BYE, may come when it likes. */
 static void
 law_sees_order(const Law *law, const GArray *actions)
 {
@@ -374,7 +374,8 @@ law_sees_order(const Law *law, const GArray *actions)
         const ClvAction *action = &g_array_index(actions, ClvAction, i);
         int rank = action->kind < G_N_ELEMENTS(rank_of) ? rank_of[action->kind] : 0;
 
-        if (rank == 0 || (action->kind == CLV_ACT_REFUSE && !law->legs[action->leg].media_open))
+        if (rank == 0 || ((action->kind == CLV_ACT_REFUSE || action->kind == CLV_ACT_BYE) &&
+                          !law->legs[action->leg].media_open))
             continue;
         g_assert_cmpint(rank, >=, highest);
         highest = rank;

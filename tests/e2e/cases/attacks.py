@@ -7,8 +7,9 @@ import socket
 import time
 import uuid
 
+import devconfig
 import sip
-from cases.calls import policy_with
+from cases.calls import conference_of, expect_good, policy_with
 from harness import check, test, wait_until
 
 CRYPTO = 'm=audio 40000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%s\r\n'
@@ -216,3 +217,37 @@ def dripping(bench):
             server.alive()
         for connection in held:
             connection.close()
+
+
+@test('who acknowledges no refusal in a call of his loses it, and is refused in passing from there on')
+def no_acks_in_a_call(bench):
+    server = bench.server(options=[('log', 'level', 'notice')])
+    alice = bench.ua(server, 'alice', 'create', more=['--invite', devconfig.identity('bob')])
+    uri = conference_of(alice)
+    bob = bench.ua(server, 'bob', 'join', uri)
+    call, remote, local = re.match(r'(.*);local-tag=(.*);remote-tag=(.*)',
+                                   bob.wait('connected')['dialog']).groups()
+    flood, statuses = peer_from('127.0.0.2', server), {}
+    for number in range(12000):
+        text = sip.request(flood, 'INVITE', uri, call, 1500000000 + number, 'Require: nothing\n', remote)
+        flood.send(re.sub(r'(?m)^(From: .*;tag=).*$', lambda m: m.group(1) + local, text))
+        if number % 10 == 9:
+            time.sleep(0.002)
+            flood.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    status = sip.status_of(flood.socket.recv(65536).decode())
+                    statuses[status] = statuses.get(status, 0) + 1
+            flood.socket.setblocking(True)
+    check(0 < statuses.get(420, 0) < 1000 and statuses.get(503, 0) > 5000,
+          f'first 420, then 503, found {statuses}')
+    check(sorted(server.roster(uri)) == ['alice'], f'bob is out: {server.roster(uri)}')
+    before = cpu_seconds(server)
+    time.sleep(5)
+    spent = cpu_seconds(server) - before
+    check(spent < 1.5, f'what is owed costs little, found {spent:.1f} s of 5')
+    bob.ended()
+    expect_good(bench.ua(server, 'bob', 'join', uri, duration=1))
+    alice.hang_up()
+    expect_good(alice)
+    server.alive()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that kill other servers, torture, and thousands of silent connections."""
+import base64
 import os
 import random
 import re
@@ -227,6 +228,103 @@ def in_calls(bench):
             ua.ended()
     server.alive()
     wait_until(lambda: server.ctl('status')['legs'] == 0, 'no leg is left', 60)
+
+
+def reserving(rnd, ports=(0, 9, 40000, 40000)):
+    """An offer whose resources are there, or not yet."""
+    local = rnd.choice(('none', 'sendrecv'))
+    key = base64.b64encode(bytes(rnd.choice((1, 2)) for _ in range(30))).decode()
+    return sip.sdp(f'm=audio {rnd.choice(ports)} RTP/SAVP 8\r\n'
+                   f'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n'
+                   f'a=curr:qos local {local}\r\na=curr:qos remote none\r\n'
+                   'a=des:qos mandatory local sendrecv\r\na=des:qos mandatory remote sendrecv\r\n')
+
+
+class Hesitant:
+    """A call over TLS that does whatever comes to its mind before it is answered."""
+
+    def __init__(self, rnd, server, user):
+        self.rnd, self.uri, self.call, self.user = rnd, server.lounge, uuid.uuid4().hex, user
+        self.peer = sip.Peer(server.tls_port, 'tls')
+        self.tag, self.cseq, self.invites, self.rseq = '', 0, [], '1'
+        password = server.read(f'passwords/{user}').strip()
+        first = reserving(rnd, (40000,))
+        answer = self.send('INVITE', first) or self.peer.receive(5)
+        while answer is not None and sip.status_of(answer) != 401:
+            answer = self.peer.receive(5)
+        check(answer is not None, f'{user} is asked for a password')
+        self.acknowledge(answer)
+        self.send('INVITE', first, sip.digest(
+            sip.header(answer, 'WWW-Authenticate'), user, password, 'INVITE', self.uri))
+
+    def acknowledge(self, answer):
+        branch = next((b for n, b in self.invites if f'{n} INVITE' == sip.header(answer, 'CSeq')), None)
+        sip.acknowledge(self.peer, self.uri, self.call, int(sip.header(answer, 'CSeq').split()[0]), answer,
+                        branch, self.user)
+
+    def send(self, method, body=b'', extra=''):
+        """What comes at once; None: nothing does."""
+        cseq, branch = self.cseq, 'z9hG4bK' + uuid.uuid4().hex
+        if method == 'CANCEL':
+            cseq, branch = self.invites[-1]
+        elif method != 'ACK':
+            self.cseq = cseq = cseq + 1
+        if method == 'INVITE':
+            self.invites.append((cseq, branch))
+            extra += 'Supported: 100rel, precondition\n'
+        if body:
+            extra += 'Content-Type: application/sdp\n'
+        self.peer.send(sip.request(self.peer, method, self.uri, self.call, cseq, extra,
+                                   '' if method == 'CANCEL' else self.tag, branch, self.user), body)
+        return self.peer.receive(.01)
+
+    def read(self):
+        """Takes tag and RSeq from what has come, and is polite now and then."""
+        message = self.peer.receive(.02)
+        while message is not None:
+            if sip.status_of(message) == 0 and self.rnd.random() < .8:
+                self.peer.send(sip.answer_to(message, self.rnd.choice(('200 OK', '481 No', '500 No'))))
+            elif 'INVITE' in sip.header(message, 'CSeq') and sip.status_of(message) > 100:
+                found = re.search(r'tag=([^;>\s]+)', sip.header(message, 'To'))
+                self.tag = found.group(1) if found else self.tag
+                self.rseq = sip.header(message, 'RSeq') or self.rseq
+                if sip.status_of(message) >= 200 and self.rnd.random() < .8:
+                    self.acknowledge(message)
+            message = self.peer.receive(.005)
+
+    def act(self):
+        method = self.rnd.choice(('PRACK', 'PRACK', 'PRACK', 'UPDATE', 'UPDATE', 'UPDATE', 'OPTIONS', 'INVITE',
+                                  'REFER', 'SUBSCRIBE', 'NOTIFY', 'ACK', 'CANCEL', 'BYE'))
+        if method in ('CANCEL', 'BYE') and self.rnd.random() < .6:
+            return
+        body = reserving(self.rnd) if self.rnd.random() < .7 and method in ('UPDATE', 'INVITE', 'PRACK') and (
+            method != 'PRACK' or self.rnd.random() < .1) else b''
+        extra = {'PRACK': f'RAck: {self.rseq} {self.invites[-1][0]} INVITE\n', 'SUBSCRIBE': 'Event: refer\n',
+                 'NOTIFY': 'Event: refer\nSubscription-State: active\n',
+                 'REFER': f'Refer-To: <{devconfig.identity("carol")}>\n'}.get(method, '')
+        self.send(method, body, extra)
+
+
+@test('calls that do everything in every order before they are answered leave nothing behind',
+      only='sanitized')
+def before_the_answer(bench):
+    server = bench.server(options=[('media', 'silence-timeout', '1s')])
+    rnd = random.Random(int(os.environ.get('CLV_SEED', '12')))
+    for _ in range(int(os.environ.get('CLV_ROUNDS', '40'))):
+        call = Hesitant(rnd, server, rnd.choice(('alice', 'bob', 'carol', 'dave', 'erin')))
+        try:
+            for _ in range(rnd.randint(1, 15)):
+                call.read()
+                call.act()
+            if rnd.random() < .95:  # those who do not are in for half a minute
+                call.read()
+                call.send('BYE')
+        except OSError:
+            pass
+        call.peer.close()
+        check(server.process.running(), f'the server runs: {server.process.log()[-4000:]}')
+    server.alive()
+    wait_until(lambda: server.ctl('status')['legs'] == 0, 'no leg is left', 120)
 
 
 @test('2,000 silent TCP and TLS connections leave calls working', only='ordinary')

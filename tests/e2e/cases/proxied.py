@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Behind the tests' own proxy, which does what no proxy of others would do on demand."""
+import signal
+
 import devconfig
 from cases.calls import conference_of, expect_good, policy_with
 from cases.refusals import refused
@@ -7,10 +9,10 @@ from harness import check, test, wait_until
 from proxy import add, replace
 
 
-def behind(bench, policy, trusted=True):
+def behind(bench, policy, trusted=True, options=()):
     """A server and a proxy before it, which it trusts or not."""
     proxy = bench.proxy()
-    options = [('sip', 'trusted-peers', proxy.host)] if trusted else []
+    options = [*options, *([('sip', 'trusted-peers', proxy.host)] if trusted else [])]
     server = bench.server(policy=policy, options=options)
     proxy.route(r'.*\.' + devconfig.SERVICE, ('udp', '127.0.0.1', server.sip_port))
     return server, proxy
@@ -74,3 +76,28 @@ def lost(bench):
     expect_good(alice)
     check(len(proxy.find(status=200, method='INVITE')) >= 2, proxy.story())
     wait_until(lambda: server.ctl('status')['legs'] == 0, 'and out again')
+
+
+@test('who speaks again while he is asked whether he lives stays, though the question came to nothing')
+def spoke_again(bench):
+    server, proxy = behind(bench, policy_with(''), options=[('media', 'silence-timeout', '2s')])
+    alice = bench.ua(server, 'alice', 'create', tone=440, more=['--invite', devconfig.identity('bob')])
+    uri = conference_of(alice)
+    bob = bench.ua(server, 'bob', 'join', uri, more=['--interactive', *through(proxy)])
+    bob.wait('connected')
+    for heard in (True, False):
+        proxy.when('OPTIONS').delay(1, times=1)
+        proxy.when('OPTIONS').answer(408, times=1)
+        bob.process.signal(signal.SIGSTOP)
+        count = 1 if heard else 2
+        check(proxy.wait('OPTIONS', count=count), f'bob is asked: {proxy.story()}')
+        if heard:
+            bob.process.signal(signal.SIGCONT)
+            wait_until(lambda: 'was silent, but is there: OPTIONS got 408' in server.process.log(),
+                       'he is heard again, and stays')
+            check('bob' in server.roster(uri), 'he is in')
+    wait_until(lambda: sorted(server.roster(uri)) == ['alice'], 'still silent, he is out')
+    bob.process.signal(signal.SIGCONT)
+    bob.ended()
+    alice.hang_up()
+    expect_good(alice)

@@ -191,3 +191,27 @@ def share_of_strangers(bench):
         call.wait('connected')
     refused(dave, 403)
     bye(*calls, alice)
+
+
+@test('a dialog that a stranger names in his REFER gives him no larger share of the KMS')
+def share_of_who_names_a_dialog(bench):
+    server = bench.server(own_kms=True, policy=policy_with('kms-timeout=20s'),
+                          options=[('kms', 'per-conference', 4), ('kms', 'timeout', '20s')])
+    alice, uri = create(bench, server, 'bob')
+    paths = [f'{bench.folder}/dave-{n}.ticket' for n in range(2)]
+    take_ticket(bench, server, 'dave', uri, paths[0])
+    take_ticket(bench, server, 'dave', uri, paths[1], more=[
+        '--for', identity('carol'), '--purpose', 'refer'])
+    server.kms.freeze()
+    dave = bench.ua(server, 'dave', 'join', uri, keys=False,
+                    more=['--ticket-file', paths[0], '--listen', '127.0.0.30', '--interactive'])
+    dave.wait('calling')
+    wait_until(lambda: server.ctl('status')['legs'] == 2, 'one stranger is asked about')
+    other = bench.ua(server, 'dave', 'refer', uri, keys=False, more=[
+        '--ticket-file', paths[1], '--listen', '127.0.0.31', '--refer-to', identity('carol'),
+        '--target-dialog', alice.find('connected')[0]['dialog']])
+    answer = other.wait('refer-answered')
+    check(answer['status'] == 503, f'the second waits for his turn, found {answer}')
+    server.kms.thaw()
+    refused(dave, 403)
+    bye(alice)
