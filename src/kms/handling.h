@@ -114,6 +114,10 @@ ClvKmsKeyFile *clv_kms_ref_keys(ClvKmsService *service);
 gboolean clv_kms_copy_tpk(ClvKmsService *service, gboolean newest, MikeyBytes wanted,
                           MikeyKey *out_key, char out_name[CLV_KMS_TPK_NAME_LEN + 1]);
 
+/* ---- kms/resolving.c ---- */
+
+MikeyStatus clv_kms_check_not_revoked(Handling *h, const ClvKmsUser *user, const char *whose);
+
 /* ---- kms/ticket-service.c ---- */
 
 MikeyStatus clv_kms_check_proven(Handling *h);

@@ -15,6 +15,7 @@
 #define MAX_OUTPOSTS 64u
 #define WORKERS 4u
 #define MAX_OUTSTANDING 64u
+#define MAX_OF_USER (MAX_OUTSTANDING / 4)
 #define ERROR_UNSPECIFIED 12 /* that of MIKEY_REFUSED: no answer, or none that is any good */
 
 /* A peer as it was configured; another configuration is another one. */
@@ -276,6 +277,25 @@ outpost_for(ClvKmsRelays *relays, const ClvKmsPeer *peer, char **out_detail)
     return outpost;
 }
 
+/* With the lock held. Names, as the key file may be another one since. */
+static guint
+n_waiting_of(const ClvKmsRelays *relays, const Outpost *outpost, const ClvKmsUser *user)
+{
+    GHashTableIter iter;
+    gpointer value;
+    guint n = 0;
+
+    g_hash_table_iter_init(&iter, relays->waiting);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Waiting *waiting = value;
+
+        if (waiting->outpost == outpost &&
+            strcmp(clv_kms_relay_user(waiting->relay)->name, user->name) == 0)
+            n++;
+    }
+    return n;
+}
+
 /* With the lock held. The reply may be there before this returns, but is not taken. */
 static ClvCode
 post_to(ClvKmsRelays *relays, Outpost *outpost, Waiting *waiting)
@@ -309,7 +329,9 @@ clv_kms_relays_post(ClvKmsRelays *relays, ClvKmsRelay *relay, gpointer user)
     pthread_mutex_lock(&relays->lock);
     if (!relays->stopping)
         outpost = outpost_for(relays, clv_kms_relay_peer(relay), &detail);
-    if (outpost != NULL)
+    if (outpost != NULL && n_waiting_of(relays, outpost, clv_kms_relay_user(relay)) >= MAX_OF_USER)
+        detail = g_strdup("too many of this user's wait for it");
+    else if (outpost != NULL)
         code = post_to(relays, outpost, waiting);
     pthread_mutex_unlock(&relays->lock);
     if (code != CLV_CODE_OK)

@@ -18,6 +18,8 @@ GByteArray *clv_kms_service_begin(ClvKmsService *service, ClvKmsRequest request,
 /* What the peer said, or why it did not. Frees the relay. */
 GByteArray *clv_kms_service_finish(ClvKmsRelay *relay, ClvCode code, const GByteArray *answer,
                                    const char *detail, gint64 now_us, ClvKmsDecision *out_decision);
+/* Who waits for it. */
+const struct ClvKmsUser *clv_kms_relay_user(const ClvKmsRelay *relay);
 const struct ClvKmsPeer *clv_kms_relay_peer(const ClvKmsRelay *relay);
 void clv_kms_relay_octets(const ClvKmsRelay *relay, const guint8 **out, gsize *out_len);
 

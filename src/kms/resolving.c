@@ -40,8 +40,8 @@ ticket_made_s(const MikeyQuery *query)
 }
 
 /* Tickets that a user had out when he was revoked stay void, also when he comes back. */
-static MikeyStatus
-check_not_revoked(Handling *h, const ClvKmsUser *user, const char *whose)
+MikeyStatus
+clv_kms_check_not_revoked(Handling *h, const ClvKmsUser *user, const char *whose)
 {
     if (user->revoked)
         return clv_kms_because(h, MIKEY_BAD_IDENTITY, "revoked=yes: %s '%s'", whose, user->name);
@@ -63,7 +63,7 @@ check_initiator(Handling *h, const MikeyPolicy *policy, const ClvKmsUser **out_u
     if (*out_user == NULL)
         return clv_kms_because(h, MIKEY_BAD_IDENTITY,
                                "the ticket's initiator is no user here any more");
-    return check_not_revoked(h, *out_user, "initiator");
+    return clv_kms_check_not_revoked(h, *out_user, "initiator");
 }
 
 static gboolean
@@ -164,7 +164,7 @@ check_responder(Handling *h, const MikeyPolicy *policy)
     MikeyStatus status = check_initiator(h, policy, &initiator);
 
     if (status == MIKEY_OK)
-        status = check_not_revoked(h, h->user, "responder");
+        status = clv_kms_check_not_revoked(h, h->user, "responder");
     if (status != MIKEY_OK)
         return status;
     responders = clv_kms_responders_of(h, policy);
@@ -206,7 +206,7 @@ check_foreign(Handling *h, const MikeyPolicy *policy)
     if (initiator == NULL || !clv_kms_peer_has(h->keys, peer, initiator))
         return clv_kms_because(h, MIKEY_BAD_IDENTITY, "the ticket's initiator is not one of %s",
                                peer->user->name);
-    status = check_not_revoked(h, h->user, "responder");
+    status = clv_kms_check_not_revoked(h, h->user, "responder");
     if (status != MIKEY_OK)
         return status;
     responders = clv_kms_responders_of(h, policy);
@@ -263,8 +263,8 @@ clv_kms_answer_resolve(Handling *h)
 
     if (is_foreign(h, policy))
         return forward(h, policy);
-    status = (policy->flags & MIKEY_FLAG_D) != 0 ? open_ticket(h)
-                                                 : clv_kms_open_own_ticket(h, policy);
+    status =
+        (policy->flags & MIKEY_FLAG_D) != 0 ? open_ticket(h) : clv_kms_open_own_ticket(h, policy);
     if (status != MIKEY_OK)
         return status;
     clv_kms_show_subject(h->decision, policy->initiator, &self, 1);

@@ -233,6 +233,12 @@ take_answer(Handling *h)
     return answer;
 }
 
+const ClvKmsUser *
+clv_kms_relay_user(const ClvKmsRelay *relay)
+{
+    return relay->h.user;
+}
+
 const ClvKmsPeer *
 clv_kms_relay_peer(const ClvKmsRelay *relay)
 {
@@ -301,6 +307,19 @@ relay_back(Handling *h, const GByteArray *body)
     return clv_kms_because(h, MIKEY_OK, "relayed; %s resolved it", h->relay_to->user->name);
 }
 
+/* The key file may be another one than when the peer was asked. */
+static MikeyStatus
+check_still_user(Handling *h)
+{
+    g_autoptr(ClvKmsKeyFile) keys = clv_kms_ref_keys(h->service);
+    const ClvKmsUser *user = clv_kms_keyfile_owner(keys, h->identity);
+
+    if (user == NULL || strcmp(user->name, h->user->name) != 0)
+        return clv_kms_because(h, MIKEY_BAD_IDENTITY, "relayed; %.100s is no longer '%s's",
+                               h->identity, h->user->name);
+    return clv_kms_check_not_revoked(h, user, "responder");
+}
+
 GByteArray *
 clv_kms_service_finish(ClvKmsRelay *relay, ClvCode code, const GByteArray *body, const char *detail,
                        gint64 now_us, ClvKmsDecision *out_decision)
@@ -312,7 +331,7 @@ clv_kms_service_finish(ClvKmsRelay *relay, ClvCode code, const GByteArray *body,
     h->now_us = now_us;
     h->env.now = mikey_ntp_from_unix_us(now_us);
     if (code == CLV_CODE_OK && body != NULL)
-        status = relay_back(h, body);
+        status = check_still_user(h) == MIKEY_OK ? relay_back(h, body) : MIKEY_BAD_IDENTITY;
     else
         status = clv_kms_because(h, MIKEY_REFUSED, "relayed; %s does not answer: %.100s",
                                  h->relay_to->user->name, detail != NULL ? detail : "");

@@ -892,6 +892,7 @@ typedef struct Done {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     guint n;
+    char rule[256]; /* of the first */
 } Done;
 
 static void
@@ -902,9 +903,48 @@ on_done(gpointer waiting, GByteArray *answer, const ClvKmsDecision *decision)
     g_assert_false(decision->granted);
     g_byte_array_unref(answer);
     pthread_mutex_lock(&done->lock);
-    done->n++;
+    if (done->n++ == 0)
+        g_strlcpy(done->rule, decision->rule, sizeof done->rule);
     pthread_cond_signal(&done->cond);
     pthread_mutex_unlock(&done->lock);
+}
+
+static guint
+done_so_far(Done *done)
+{
+    guint n;
+
+    pthread_mutex_lock(&done->lock);
+    n = done->n;
+    pthread_mutex_unlock(&done->lock);
+    return n;
+}
+
+/* Returns: (transfer full): her question for a ticket of the other KMS, not sent yet */
+static ClvKmsRelay *
+erins_relay(World *w, ClvKmsService *service)
+{
+    MikeyKey psk = party_psk("erin");
+    MikeyAccount account = {
+        .psk = &psk,
+        .psk_id = mikey_identity_bytes(mikey_bytes_str("erin")),
+        .self = mikey_identity_uri(ERIN),
+        .kms = mikey_identity_uri(NET_URI),
+        .prf = MIKEY_PRF_HMAC_SHA_256,
+    };
+    gint64 now_us = g_get_real_time();
+    MikeyEnv env = party_env(now_us);
+    g_autoptr(MikeyOffer) offer = offer_for(w, ERIN);
+    g_autoptr(MikeyResolve) question = NULL;
+    ClvKmsRelay *relay = NULL;
+    ClvKmsDecision decision;
+    MikeyBytes octets;
+
+    g_assert_cmpint(mikey_resolve_new(offer, &account, &env, &question), ==, MIKEY_OK);
+    octets = mikey_resolve_octets(question);
+    g_assert_null(clv_kms_service_begin(service, CLV_KMS_TICKET_RESOLVE, octets.data, octets.len,
+                                        now_us, NULL, &decision, &relay));
+    return relay;
 }
 
 static guint
@@ -924,8 +964,7 @@ test_workers_of_old_peers_end(void)
 {
     ClvKmsRelays *relays = clv_kms_relays_new(on_done);
     g_autofree char *org = org_text(NORMAL_ORG);
-    ClvKmsService *at_org = clv_kms_service_new(load(org), NULL, NULL);
-    World w = {.org = {.service = at_org}};
+    World w = {.org = {.service = clv_kms_service_new(load(org), NULL, NULL)}};
     Done done = {.n = 0};
     guint n_threads = threads_of_process();
 
@@ -935,27 +974,8 @@ test_workers_of_old_peers_end(void)
         g_autofree char *url = g_strdup_printf("https://127.0.0.1:1/%u", i);
         g_autofree char *net = net_text(PEER_ORG BETWEEN AS_NET, url, "");
         ClvKmsService *service = clv_kms_service_new(load(net), NULL, NULL);
-        MikeyKey psk = party_psk("erin");
-        MikeyAccount account = {
-            .psk = &psk,
-            .psk_id = mikey_identity_bytes(mikey_bytes_str("erin")),
-            .self = mikey_identity_uri(ERIN),
-            .kms = mikey_identity_uri(NET_URI),
-            .prf = MIKEY_PRF_HMAC_SHA_256,
-        };
-        gint64 now_us = g_get_real_time();
-        MikeyEnv env = party_env(now_us);
-        g_autoptr(MikeyOffer) offer = offer_for(&w, ERIN);
-        g_autoptr(MikeyResolve) question = NULL;
-        ClvKmsRelay *relay = NULL;
-        ClvKmsDecision decision;
-        MikeyBytes octets;
 
-        g_assert_cmpint(mikey_resolve_new(offer, &account, &env, &question), ==, MIKEY_OK);
-        octets = mikey_resolve_octets(question);
-        g_assert_null(clv_kms_service_begin(service, CLV_KMS_TICKET_RESOLVE, octets.data,
-                                            octets.len, now_us, NULL, &decision, &relay));
-        clv_kms_relays_post(relays, relay, &done);
+        clv_kms_relays_post(relays, erins_relay(&w, service), &done);
         pthread_mutex_lock(&done.lock);
         while (done.n <= i)
             pthread_cond_wait(&done.cond, &done.lock);
@@ -968,7 +988,34 @@ test_workers_of_old_peers_end(void)
     g_assert_cmpuint(clv_kms_relays_n_outposts(relays), ==, 1);
     g_assert_cmpuint(threads_of_process(), <=, n_threads + 2 * 4);
     clv_kms_relays_free(relays);
-    clv_kms_service_free(at_org);
+    clv_kms_service_free(w.org.service);
+    pthread_mutex_destroy(&done.lock);
+    pthread_cond_destroy(&done.cond);
+}
+
+/* What may wait for a peer that says nothing is not all one user's. */
+static void
+test_one_user_does_not_fill_a_peer(void)
+{
+    ClvKmsRelays *relays = clv_kms_relays_new(on_done);
+    World w;
+    Fake fake;
+    Done done = {.n = 0};
+
+    pthread_mutex_init(&done.lock, NULL);
+    pthread_cond_init(&done.cond, NULL);
+    world_open_with(&w, &fake, SILENT, "30s");
+    for (guint i = 0; i < 17; i++) {
+        g_assert_cmpuint(done_so_far(&done), ==, 0);
+        clv_kms_relays_post(relays, erins_relay(&w, w.net.service), &done);
+    }
+    g_assert_cmpuint(done_so_far(&done), ==, 1);
+    g_assert_nonnull(strstr(done.rule, "too many of this user's"));
+    fake_close(&fake);
+    clv_kms_relays_free(relays);
+    g_assert_cmpuint(done_so_far(&done), ==, 17);
+    side_close(&w.net);
+    side_close(&w.org);
     pthread_mutex_destroy(&done.lock);
     pthread_cond_destroy(&done.cond);
 }
@@ -1009,6 +1056,7 @@ main(int argc, char **argv)
     g_test_add_func("/kms-peers/who-waits-at-the-stop-is-told", test_stop_while_one_waits);
     g_test_add_func("/kms-peers/reload-changes-the-peers", test_reload_changes_the_peers);
     g_test_add_func("/kms-peers/workers-of-old-peers-end", test_workers_of_old_peers_end);
+    g_test_add_func("/kms-peers/one-user-does-not-fill-a-peer", test_one_user_does_not_fill_a_peer);
     result = g_test_run();
     pki_close();
     return result;

@@ -17,15 +17,15 @@
 #define PEER_NET                                                                                   \
     "[peer net]\nuri = " NET_URI "\n" BETWEEN "identities = *@example.net;*@example.org\n"
 
-static ClvKmsService *
-net_service(const char *peer)
+static ClvKmsKeyFile *
+net_keys(const char *of_erin, const char *peer)
 {
     MikeyKey psk = party_psk("erin");
     g_autofree char *key = g_base64_encode(psk.bytes, psk.len);
     g_autofree char *text =
         g_strdup_printf("[kms]\nuri = " NET_URI "\n[user erin]\npsk = base64:%s\nidentities = " ERIN
-                        "\nmay-request = any\n%s",
-                        key, peer);
+                        "\nmay-request = any\n%s%s",
+                        key, of_erin, peer);
     g_autofree char *folder = g_dir_make_tmp("kms-relay-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "keys", NULL);
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
@@ -38,7 +38,7 @@ net_service(const char *peer)
     keys = clv_kms_keyfile_load(path, errors);
     if (errors->len > 0)
         g_error("%s", (const char *)errors->pdata[0]);
-    return clv_kms_service_new(keys, NULL, NULL);
+    return keys;
 }
 
 #define PEER_ORG(identities)                                                                       \
@@ -76,7 +76,7 @@ call_up(Call *call, const char *org_extra, const char *net_peer)
 
     memset(call, 0, sizeof *call);
     call->org = parties_service(org_extra);
-    call->net = net_service(net_peer);
+    call->net = clv_kms_service_new(net_keys("", net_peer), NULL, NULL);
     grant = party_grant(call->org, "alice", ALICE, wanted, call_time_us);
     transfer = party_call(grant, ERIN, call_time_us);
     call->offer = party_offer(mikey_transfer_octets(transfer), call_time_us);
@@ -244,6 +244,31 @@ test_error_of_the_peer_without_a_mac_is_no_reason(void)
 }
 
 static void
+test_who_is_revoked_meanwhile_gets_no_answer(void)
+{
+    static const char *const lost[] = {"revoked = yes\n", "tickets-since = 2029-12-31T23:59:59Z\n",
+                                       "tickets-since = 2030-01-01T00:10:00Z\n"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(lost); i++) {
+        Call call;
+        ClvKmsDecision decision;
+        g_autoptr(GByteArray) between = NULL;
+        g_autoptr(GByteArray) answer = NULL;
+
+        call_up(&call, PEER_NET, PEER_ORG("*@example.org"));
+        between = ask_org(&call, "peer net", &decision);
+        g_assert_true(decision.granted);
+        clv_kms_service_reload(call.net, net_keys(lost[i], PEER_ORG("*@example.org")));
+        answer =
+            clv_kms_service_finish(call.relay, CLV_CODE_OK, between, NULL, NOW_US, &call.decision);
+        g_assert_nonnull(answer);
+        g_assert_cmpint(call.decision.granted, ==, i == 1); /* made after that */
+        g_assert_cmpuint(call.decision.error, ==, i == 1 ? 0 : 7);
+        call_clear(&call);
+    }
+}
+
+static void
 test_same_octets_do_not_wait_for_a_relay(void)
 {
     Call call;
@@ -318,6 +343,8 @@ main(int argc, char **argv)
                     test_peer_that_is_down_is_an_error_of_its_own);
     g_test_add_func("/kms-relay/error-of-the-peer-without-a-mac-is-no-reason",
                     test_error_of_the_peer_without_a_mac_is_no_reason);
+    g_test_add_func("/kms-relay/who-is-revoked-meanwhile-gets-no-answer",
+                    test_who_is_revoked_meanwhile_gets_no_answer);
     g_test_add_func("/kms-relay/same-octets-do-not-wait-for-a-relay",
                     test_same_octets_do_not_wait_for_a_relay);
     g_test_add_func("/kms-relay/server-answers-when-the-peer-cannot-be-reached",
